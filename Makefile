@@ -1,0 +1,83 @@
+# `make train` and `make test` make .venv by themselves; `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The Python that .venv is made with (PYTHON=python3.12); once there is a .venv, its own.
+PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+ARGS ?=
+JOBS ?= 2
+
+# Without a screen MuJoCo renders through EGL. Only where EGL is installed: with MUJOCO_GL=egl
+# and no libEGL even `import mujoco` fails, which training without pictures need not suffer.
+ifeq ($(DISPLAY)$(WAYLAND_DISPLAY),)
+ifneq ($(shell PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -F libEGL.so.1),)
+export MUJOCO_GL ?= egl
+endif
+endif
+
+# The stamp's name holds this folder and the Python: a copied .venv, which would run the code of
+# the folder that it was copied from, and another PYTHON are set up again.
+STAMP := .venv/.ready-$(shell { pwd; $(PYTHON) -V || true; } 2>&1 | cksum | cut -d' ' -f1)
+PIP := -m pip --disable-pip-version-check
+
+.PHONY: help train test slow lint format tensorboard lock clean
+
+help: ## List the targets
+	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+		|| sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1  \2/p' Makefile
+
+train: $(STAMP) ## Train: make train ARGS="algo=sql dataset=antmaze-umaze seed=3"
+	@.venv/bin/python train.py $(ARGS)
+
+test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)
+
+slow: $(STAMP) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
+	@.venv/bin/python -m pytest -q -m "slow or not slow" --timeout 1800 $(ARGS)
+
+lint: $(STAMP) ## Check style, formatting and types
+	@.venv/bin/python -m ruff check --quiet
+	@.venv/bin/python -m ruff format --check --output-format concise \
+		|| { echo '`make format` mends the formatting.'; exit 1; }
+	@.venv/bin/python -m mypy
+
+format: $(STAMP) ## Format the code and mend what ruff can
+	@.venv/bin/python -m ruff check --fix --quiet || true
+	@.venv/bin/python -m ruff format
+
+tensorboard: $(STAMP) ## Show the curves of every run under outputs/
+	@.venv/bin/python -m tensorboard.main --logdir outputs $(ARGS)
+
+lock: ## Write constraints.txt anew from pyproject.toml
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder" constraints.txt.new' EXIT; \
+	echo 'Resolving the newest releases that pyproject.toml takes (a few minutes) ...'; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/python" $(PIP) install -qq -e ".[dev]"; \
+	{ sed -n '/^#/p' constraints.txt; \
+	"$$folder/bin/python" $(PIP) list --format=freeze --exclude-editable --exclude pip \
+		| grep -viE '^(nvidia|cuda|triton)' | sed -E 's/\+.*//' | LC_ALL=C sort -f; } > constraints.txt.new; \
+	mv constraints.txt.new constraints.txt; \
+	rm -f .venv/.ready-*; git diff --stat -- constraints.txt 2>/dev/null || true
+
+clean: ## Remove .venv and the tools' caches; outputs/ stays
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist src/*.egg-info
+	@find . -name __pycache__ -type d -not -path './outputs/*' -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "ivr needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) -V 2>&1 || true)"; \
+		echo 'Name another one, as in: make train PYTHON=python3.12'; exit 1; } >&2
+	@if [ "$$(.venv/bin/python -V 2>&1)" != "$$($(PYTHON) -V 2>&1)" ]; then \
+		echo 'Setting up .venv (once, a few minutes) ...'; \
+		$(PYTHON) -m venv --clear .venv || { \
+			echo 'Could not make .venv. On Debian and Ubuntu: sudo apt install python3-venv'; \
+			exit 1; } >&2; \
+	else echo 'Bringing .venv up to date ...'; fi
+	@rm -f .venv/.ready-*
+	@if [ -t 1 ]; then quiet=; else quiet=-qq; fi; \
+		.venv/bin/python $(PIP) install $$quiet -c constraints.txt -e ".[dev]"
+	@touch $@

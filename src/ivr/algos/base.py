@@ -1,0 +1,193 @@
+"""What every algorithm shares: the update, its optimizers, target networks and counters.
+
+This is the only place that steps an optimizer. An algorithm subclasses `OfflineAlgorithm`, builds
+its networks, names their learning rates, and writes one `update` that reads like its paper.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from ivr import random
+from ivr.types import Batch
+
+Metrics = dict[str, Tensor]
+Loss = Callable[..., tuple[Tensor, Metrics]]
+
+
+class OfflineAlgorithm(pl.LightningModule):
+    """R runs trained side by side: every parameter, batch, loss and metric leads with R.
+
+    Args:
+        seeds: one seed for each run; it alone decides the run's initialisation and noise.
+        action_low, action_high: the environment's bounds, of length A.
+        learning_rates: for each network that is trained, by attribute name.
+        cosine_decay: names of the networks whose learning rate falls to 0 over `num_updates`.
+        num_updates: length of the training.
+    """
+
+    def __init__(
+        self,
+        *,
+        seeds: Sequence[int],
+        action_low: Sequence[float],
+        action_high: Sequence[float],
+        learning_rates: Mapping[str, float],
+        cosine_decay: Sequence[str],
+        num_updates: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.seeds = tuple(seeds)
+        self.learning_rates = dict(learning_rates)
+        self.cosine_decay = tuple(cosine_decay)
+        self.num_updates = num_updates
+        self.updates_done = 0
+        self.last_metrics: Metrics = {}
+        """Of the latest update, each of shape (R,); those named histogram/... (R, B)."""
+        self.sums: dict[str, tuple[Tensor, int]] = {}
+        """Sum over updates and their number since a logger last emptied it, each (R,)."""
+        self.compile_losses = False
+        self._compiled: dict[str, Loss] = {}
+        self._optimizers: dict[str, LightningOptimizer] = {}
+        self._measure_gradients = False
+        for name, bound in (("action_low", action_low), ("action_high", action_high)):
+            self.register_buffer(name, torch.tensor(bound), persistent=False)
+        self.action_low: Tensor
+        self.action_high: Tensor
+
+    # What an algorithm writes.
+
+    @abstractmethod
+    def update(self, batch: Batch) -> None:
+        """One update on a batch with axes (R, B): `minimise` each network's loss, in order."""
+
+    @abstractmethod
+    def mode(self, observations: Tensor) -> Tensor:
+        """The deterministic policy in scaled actions: (R, N, O) to (R, N, A) in [-1, 1]."""
+
+    def state_value(self, observations: Tensor) -> Tensor | None:
+        """V(s), (R, N, O) to (R, N); None for an algorithm that learns no V."""
+        return None
+
+    # What an algorithm uses.
+
+    def generators(self, purpose: str) -> list[torch.Generator]:
+        """One generator for each run, for what is drawn once."""
+        return [random.generator(seed, purpose) for seed in self.seeds]
+
+    def dropout_masks(self, rate: float, like: Tensor, sizes: Sequence[int]) -> list[Tensor] | None:
+        """Masks (R, B, size) that keep a unit with probability 1 - rate and divide by it.
+
+        A function of (seed, update) alone. None at rate 0.
+        """
+        if rate == 0:
+            return None
+        runs, n = like.shape[:2]
+        keys = torch.tensor([random.key(s, "dropout") for s in self.seeds], device=like.device)
+        update = torch.tensor([self.updates_done], device=like.device)
+        drawn = random.uniform(keys, update, n * sum(sizes))[0].view(runs, n, sum(sizes))
+        return [(part >= rate) / (1 - rate) for part in drawn.split(list(sizes), -1)]
+
+    def minimise(self, name: str, loss_fn: Loss, *inputs: Any) -> Metrics:
+        """One step of the optimizer of network `name` on a loss (R,); returns the loss's metrics.
+
+        The runs never mix: their sum is taken only to call backward.
+        """
+        if self.compile_losses:
+            if name not in self._compiled:
+                self._compiled[name] = torch.compile(loss_fn)
+            loss_fn = self._compiled[name]
+        loss, metrics = loss_fn(*inputs)
+        optimizer = self._optimizers[name]
+        optimizer.optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss.sum())
+        metrics = {f"loss/{name}": loss.detach(), **metrics}
+        if self._measure_gradients:
+            metrics[f"gradient_norm/{name}"] = gradient_norm(self.get_submodule(name))
+        self._set_learning_rate(name, optimizer)
+        # Lightning counts a step for every wrapped optimizer that steps: only the last one of
+        # an update may go through the wrapper, or global_step runs several times too fast.
+        is_last = name == list(self.learning_rates)[-1]
+        (optimizer if is_last else optimizer.optimizer).step()
+        self.last_metrics.update(metrics)
+        return metrics
+
+    @torch.no_grad()
+    def polyak(self, network: nn.Module, target: nn.Module, tau: float) -> None:
+        """target <- (1 - tau) target + tau network, for every parameter."""
+        torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), tau)
+
+    # What Lightning and the callbacks see.
+
+    @property
+    def runs(self) -> int:
+        """R, the number of runs trained side by side."""
+        return len(self.seeds)
+
+    def act(self, observations: Tensor) -> Tensor:
+        """The deterministic policy in the environment's units: (R, N, O) to (R, N, A)."""
+        unit = (self.mode(observations) + 1) / 2
+        return self.action_low + unit * (self.action_high - self.action_low)
+
+    def learning_rate(self, name: str) -> float:
+        """The rate of a network at the coming update."""
+        rate = self.learning_rates[name]
+        if name in self.cosine_decay:
+            rate *= 0.5 * (1 + math.cos(math.pi * min(1, self.updates_done / self.num_updates)))
+        return rate
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One Adam for each network, in the order of `learning_rates`."""
+        return [
+            torch.optim.Adam(self.get_submodule(name).parameters(), lr=rate, fused=True)
+            for name, rate in self.learning_rates.items()
+        ]
+
+    def on_train_start(self) -> None:
+        """Name the optimizers, which Lightning keeps in a list."""
+        wrapped = self.optimizers()
+        listed = wrapped if isinstance(wrapped, list) else [wrapped]
+        self._optimizers = dict(zip(self.learning_rates, listed, strict=True))  # type: ignore[arg-type]
+
+    def training_step(self, chunk: Batch, batch_index: int) -> None:
+        """Several updates, one for each batch of a chunk with axes (C, R, B)."""
+        batches = len(chunk.rewards)
+        for i in range(batches):
+            # Once a chunk is enough to see a gradient explode, and costs next to nothing.
+            self._measure_gradients = i == batches - 1
+            self.last_metrics = {}
+            self.update(Batch(*(tensor[i] for tensor in chunk)))
+            self.updates_done += 1
+            for key, value in self.last_metrics.items():
+                if key.startswith("histogram/"):
+                    continue
+                total, count = self.sums.get(key, (torch.zeros_like(value), 0))
+                self.sums[key] = (total + value, count + 1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the counter and the running sums beside the weights."""
+        checkpoint["updates_done"] = self.updates_done
+        checkpoint["sums"] = {key: list(value) for key, value in self.sums.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what `on_save_checkpoint` kept."""
+        self.updates_done = checkpoint["updates_done"]
+        self.sums = {key: (total, count) for key, (total, count) in checkpoint["sums"].items()}
+
+    def _set_learning_rate(self, name: str, optimizer: LightningOptimizer) -> None:
+        for group in optimizer.optimizer.param_groups:
+            group["lr"] = self.learning_rate(name)
+
+
+@torch.no_grad()
+def gradient_norm(network: nn.Module) -> Tensor:
+    """Euclidean norm of each run's gradient, (R,)."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    return sum(g.flatten(1).square().sum(1) for g in gradients).sqrt()  # type: ignore[union-attr]

@@ -1,0 +1,62 @@
+"""Behaviour cloning: the data's policy by maximum likelihood, -E_D[ log pi(a|s) ]."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ivr.algos.base import Metrics, OfflineAlgorithm
+from ivr.losses.actor import weighted_regression_loss
+from ivr.nets.actors import GaussianActor
+from ivr.types import Batch
+
+
+class BehaviourCloning(OfflineAlgorithm):
+    """The actor of the in-sample methods with every weight 1.
+
+    Args:
+        hidden: sizes of the actor's hidden layers.
+        actor_dropout: probability to drop a hidden unit while training.
+        actor_lr_cosine: let the learning rate fall to 0 along a cosine.
+    """
+
+    def __init__(
+        self,
+        *,
+        seeds: Sequence[int],
+        observation_dim: int,
+        action_low: Sequence[float],
+        action_high: Sequence[float],
+        num_updates: int,
+        actor_lr: float = 3e-4,
+        hidden: Sequence[int] = (256, 256),
+        actor_dropout: float = 0.0,
+        actor_lr_cosine: bool = True,
+    ) -> None:
+        super().__init__(
+            seeds=seeds,
+            action_low=action_low,
+            action_high=action_high,
+            learning_rates={"actor": actor_lr},
+            cosine_decay=("actor",) if actor_lr_cosine else (),
+            num_updates=num_updates,
+        )
+        self.actor = GaussianActor(
+            observation_dim, len(action_low), hidden, self.generators("actor")
+        )
+        self.hidden = tuple(hidden)
+        self.actor_dropout = actor_dropout
+
+    def update(self, batch: Batch) -> None:
+        """One step of the actor."""
+        keep = self.dropout_masks(self.actor_dropout, batch.rewards, self.hidden)
+        self.minimise("actor", self.actor_loss, batch, keep)
+
+    def actor_loss(self, batch: Batch, keep: list[Tensor] | None) -> tuple[Tensor, Metrics]:
+        """Maximum likelihood."""
+        log_prob = self.actor.log_prob(batch.observations, batch.actions, keep)
+        return weighted_regression_loss(torch.ones_like(log_prob), log_prob), {}
+
+    def mode(self, observations: Tensor) -> Tensor:
+        """The actor's mean."""
+        return self.actor(observations)

@@ -1,0 +1,135 @@
+"""The command line before Hydra sees it: misspelt words, and what `resume` stands for."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import CompactHydraException, HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from ivr.config import nearest
+from ivr.errors import UserError
+from ivr.files import unique_suffix
+from ivr.training.checkpoints import load_checkpoint
+
+CONFIG_DIR = Path(__file__).parents[2] / "conf"
+
+# Two runs that start in the same second get folders of their own.
+OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
+
+
+class CommandError(CompactHydraException):
+    """A UserError as Hydra prints it: the message alone; a sweep goes on with its next job."""
+
+
+def job(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Let a job's UserError reach the person as one message, without a traceback."""
+
+    @wraps(function)
+    def wrapped(config: DictConfig) -> Any:
+        try:
+            return function(config)
+        except UserError as error:
+            raise CommandError(f"\nError: {error}") from None
+
+    return wrapped
+
+
+def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
+    """The arguments to hand to Hydra, or the end of the program with one message."""
+    try:
+        words = [word for word in arguments if "=" in word and not word.startswith("-")]
+        if "--multirun" not in arguments and "-m" not in arguments:
+            arguments = _with_resumed(words) + [w for w in arguments if w not in words]
+            words = [word for word in arguments if "=" in word and not word.startswith("-")]
+        _check_words(words, config_name)
+    except UserError as error:
+        raise SystemExit(f"Error: {error}") from None
+    return arguments
+
+
+def _parse(words: list[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(words)
+    except HydraException as error:
+        raise UserError(str(error)) from None
+
+
+def _with_resumed(words: list[str]) -> list[str]:
+    """Put the words of the run that is resumed before the new ones, which win."""
+    given = {word.key_or_group: word for word in _parse(words)}
+    if "resume" not in given or given["resume"].value() in (None, ""):
+        return words
+    resume = _text(given["resume"])
+    folder = given.get("hydra.run.dir")
+    if resume == "auto":
+        if folder is None:
+            raise UserError(
+                "resume=auto goes on in the same run folder: say which with hydra.run.dir=..., "
+                "or give a checkpoint, as in resume=outputs/.../checkpoints/last.ckpt"
+            )
+        path = Path(_text(folder)) / "checkpoints" / "last.ckpt"
+        if not path.exists():
+            return words  # the first start of a job that a cluster may restart
+    else:
+        path = Path(resume)
+    content = load_checkpoint(path)
+    if "optimizer_states" not in content:
+        raise UserError(f"resume={path}: only last.ckpt holds the optimizers; best.ckpt does not")
+    earlier = [
+        word
+        for word in content["ivr"]["overrides"]
+        if not word.startswith(("resume=", "hydra.run.dir="))
+    ]
+    if folder is None and path.parent.name == "checkpoints":
+        words = [*words, f"hydra.run.dir='{path.parent.parent}'"]
+    return earlier + words
+
+
+def _check_words(words: list[str], config_name: str) -> None:
+    """Look every key and choice up.
+
+    Raises:
+        UserError: for an unknown one, with the nearest that exist.
+    """
+    groups, keys = [], []
+    for override in _parse(words):
+        name = override.key_or_group
+        if name.startswith("hydra") or override.is_add() or override.is_delete():
+            continue
+        options = sorted(path.stem for path in (CONFIG_DIR / name).glob("*.yaml"))
+        if not options:
+            keys.append(name)
+            continue
+        sweep = override.is_sweep_override()
+        choices = list(override.sweep_string_iterator()) if sweep else [_text(override)]
+        for choice in choices:
+            if choice not in options:
+                raise UserError(f"{name}={choice} is unknown{nearest(choice, options)}")
+        groups.append(f"{name}={choices[0]}")
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        composed = compose(config_name, groups)
+    known = _flat(composed)
+    for key in keys:
+        if key not in known:
+            raise UserError(f"unknown key {key}{nearest(key, known)}")
+
+
+def _text(override: Override) -> str:
+    value: Any = override.value()
+    return str(value)
+
+
+def _flat(config: DictConfig, prefix: str = "") -> set[str]:
+    keys: set[str] = set()
+    for key in config:
+        keys.add(f"{prefix}{key}")
+        if not OmegaConf.is_missing(config, key):
+            value = config._get_node(key)
+            if isinstance(value, DictConfig) and not value._is_none():
+                keys |= _flat(value, f"{prefix}{key}.")
+    return keys

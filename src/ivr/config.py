@@ -1,0 +1,211 @@
+"""The composed configuration, checked and turned into plain values."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import math
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, get_args, get_origin
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ivr.algos.base import OfflineAlgorithm
+from ivr.errors import UserError
+
+_WHOLE = (
+    "num_updates",
+    "batch_size",
+    "eval_every",
+    "eval_episodes",
+    "checkpoint_every",
+    "log_every",
+)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training, in plain types."""
+
+    algo: dict[str, Any]
+    """Keywords of the algorithm's constructor, with its name and class."""
+    dataset: dict[str, Any]
+    protocol: str
+    alpha: list[float] | None
+    seed: list[int]
+    discount: float
+    num_updates: int
+    batch_size: int
+    eval_every: int
+    eval_episodes: int
+    checkpoint_every: int
+    log_every: int
+    device: str
+    compile: str
+    resume: str | None
+
+    @classmethod
+    def parse(cls, config: DictConfig) -> "TrainConfig":
+        """Check every key.
+
+        Raises:
+            UserError: naming the key, its value, and what is allowed.
+        """
+        try:
+            raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise UserError(str(error)) from error
+        known = [field.name for field in fields(cls)]
+        for key in raw:
+            if key not in known:
+                raise UserError(f"unknown key {key}{nearest(str(key), known)}")
+        checked = {key: _whole(key, raw[key]) for key in _WHOLE}
+        algorithm_options(raw["algo"])
+        return cls(
+            algo=raw["algo"],
+            dataset=raw["dataset"],
+            protocol=raw["protocol"]["name"],
+            alpha=_alphas(raw["alpha"], raw["algo"]),
+            seed=_seeds(raw["seed"]),
+            discount=_discount(raw["discount"]),
+            device=_device(str(raw["device"])),
+            compile=_compile(raw["compile"]),
+            resume=raw["resume"],
+            **checked,
+        )
+
+
+def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
+    """The class that `algo.class` names.
+
+    Raises:
+        UserError: where it is not an algorithm of ivr. Checkpoints name a class too, and are not
+            to be trusted with importing anything else.
+    """
+    module, _, name = str(algo.get("class")).rpartition(".")
+    if module.startswith("ivr.algos.") and importlib.util.find_spec(module):
+        found = getattr(importlib.import_module(module), name, None)
+        if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
+            return found
+    raise UserError(f"algo.class={algo.get('class')}: no algorithm in the package ivr.algos")
+
+
+def algorithm_options(algo: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of `algo` for its constructor.
+
+    Raises:
+        UserError: for a keyword that the constructor does not take, or of another type.
+    """
+    options = {key: value for key, value in algo.items() if key not in ("name", "class")}
+    parameters = inspect.signature(algorithm_class(algo)).parameters
+    for key, value in options.items():
+        if key not in parameters:
+            raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, parameters)}")
+        annotation = parameters[key].annotation
+        if not _fits(value, annotation):
+            wanted = getattr(annotation, "__name__", str(annotation)).replace("None", "null")
+            raise UserError(f"algo.{key}={value}: must be of type {wanted}")
+    return options
+
+
+def takes(algo: dict[str, Any], keyword: str) -> bool:
+    """Whether the algorithm's constructor has this keyword."""
+    return keyword in inspect.signature(algorithm_class(algo)).parameters
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest ones, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f": did you mean {' or '.join(near)}?" if near else f": there is {', '.join(names)}"
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    if get_origin(annotation) in (types.UnionType,):
+        return any(_fits(value, part) for part in get_args(annotation))
+    if annotation in (None, type(None)):
+        return value is None
+    if get_origin(annotation) is Sequence:
+        inner = get_args(annotation)[0]
+        return isinstance(value, list) and all(_fits(item, inner) for item in value)
+    if isinstance(value, bool):
+        return annotation is bool
+    if annotation is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, annotation)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _alphas(value: Any, algo: dict[str, Any]) -> list[float] | None:
+    name = algo["name"]
+    if not takes(algo, "alpha"):
+        if value is None:
+            return None
+        words = ", ".join(f"algo.{key}" for key in algorithm_options(algo))
+        raise UserError(f"alpha={value}: {name} has no alpha. Leave it out; its own words: {words}")
+    alphas = _as_list(value)
+    for alpha in alphas:
+        if not _fits(alpha, float) or alpha <= 0:
+            raise UserError(
+                f"alpha={alpha}: the temperature of {name} must be a finite number above 0, "
+                "or a list of such, as in alpha=0.5 or 'alpha=[0.1,0.5]'"
+            )
+    _no_repeats("alpha", alphas)
+    return [float(alpha) for alpha in alphas]
+
+
+def _seeds(value: Any) -> list[int]:
+    seeds = _as_list(value)
+    for seed in seeds:
+        if not _fits(seed, int) or not 0 <= seed < 2**63:
+            raise UserError(
+                f"seed={seed}: must be a whole number from 0, or a list of such, as in "
+                "seed=3 or 'seed=[0,1,2]'"
+            )
+    _no_repeats("seed", seeds)
+    return seeds
+
+
+def _no_repeats(key: str, values: list[Any]) -> None:
+    if not values or len(set(values)) < len(values):
+        raise UserError(f"{key}={values}: give at least one value, and each only once")
+
+
+def _whole(key: str, value: Any) -> int:
+    if not _fits(value, int) or value < 1:
+        raise UserError(f"{key}={value}: must be a whole number from 1, as in {key}=1000")
+    return int(value)
+
+
+def _discount(value: Any) -> float:
+    if not _fits(value, float) or not 0 <= value <= 1:
+        raise UserError(f"discount={value}: must lie between 0 and 1, as in discount=0.99")
+    return float(value)
+
+
+def _compile(value: Any) -> str:
+    word = str(value).lower()
+    if word not in ("auto", "true", "false"):
+        raise UserError(f"compile={value}: must be auto, true or false")
+    return word
+
+
+def _device(word: str) -> str:
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = word.partition(":")
+    if kind == "cpu" and not number:
+        return word
+    if kind == "cuda" and (not number or number.isdigit()):
+        found = torch.cuda.device_count()
+        if int(number or 0) < found:
+            return word
+        raise UserError(f"device={word}: torch sees {found} CUDA devices; use device=cpu or auto")
+    raise UserError(f"device={word}: must be auto, cpu, cuda, or cuda: and a number")

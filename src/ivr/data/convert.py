@@ -1,0 +1,104 @@
+"""From the episodes of a source to the columns of an OfflineDataset on disk."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ivr.data.minari_source import MinariSource
+from ivr.data.relabel import REWARDS, relabel
+from ivr.data.store import Column, new_folder, write_info
+from ivr.data.views import apply_view
+from ivr.errors import UserError
+from ivr.mazes import SUCCESS_RADIUS, Maze
+
+_FORMAT = 1
+"""Raised whenever a conversion would give other numbers or other files."""
+
+_ACTION_EDGE = 1 - 1e-5
+"""Recorded actions are kept off the bounds, where a tanh policy has no density."""
+
+
+def key(source: MinariSource, options: dict[str, Any]) -> str:
+    """Hash of all that the conversion depends on; the data count by size and time of change."""
+    stats = [(path.name, path.stat()) for path in source.files()]
+    files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    described = [_FORMAT, SUCCESS_RADIUS, _ACTION_EDGE, options, files, source.metadata]
+    return hashlib.blake2b(json.dumps(described).encode(), digest_size=8).hexdigest()
+
+
+def convert(
+    source: MinariSource, final: Path, view: str, reward: str, maze: Maze | None, progress: bool
+) -> None:
+    """Write the columns of OfflineDataset into the folder `final`, one episode at a time.
+
+    Args:
+        source: where the episodes come from.
+        final: the folder, made whole at the end.
+        view: see `views.apply_view`.
+        reward: a key of `relabel.REWARDS`.
+        maze: with view=d4rl, rewards and ends are recomputed for its goal.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: wrong data, no transitions, or a full disk; nothing is left behind.
+    """
+    width, actions = sum(shape[0] for shape in source.boxes.values()), len(source.action_low)
+    needed = source.total_steps * (4 * width + 4 * actions + 14)
+    with new_folder(final, needed, "IVR_CACHE") as folder:
+        columns: dict[str, Column] = {}
+        content = hashlib.blake2b(digest_size=16)
+
+        def put(name: str, values: NDArray[Any]) -> None:
+            if name not in columns:
+                columns[name] = Column(folder, name, values.shape[1:], values.dtype)
+            content.update(columns[name].append(values))
+
+        rewards: list[NDArray[np.float32]] = []
+        low, high = source.action_low, source.action_high
+        goal = maze.centre(maze.goal) if maze is not None and view == "d4rl" else None
+        episodes = row = 0
+        bar = tqdm(
+            source.episodes(),
+            desc=f"converting {source.id}",
+            total=source.total_episodes,
+            unit=" episodes",
+            disable=not progress,
+        )
+        for episode in bar:
+            first, stop = 0, len(episode.actions)
+            new_rewards = np.asarray(episode.rewards, np.float32)
+            terminated = np.asarray(episode.terminations, np.bool_)
+            truncated = np.asarray(episode.truncations, np.bool_)
+            goals = episode.observations["desired_goal"] if view == "goal_conditioned" else goal
+            if goals is not None:
+                first, stop, new_rewards, terminated = relabel(
+                    episode.observations["achieved_goal"], goals
+                )
+                truncated = truncated[first:stop]
+            steps = stop - first
+            if steps == 0:
+                continue
+            # An episode that was only stopped (at a limit, or because the collection ended) is
+            # truncated; one that reached its end is not, whatever else was recorded.
+            truncated = truncated & ~terminated
+            truncated[-1] = not terminated[-1]
+            scaled = 2 * (episode.actions[first:stop] - low) / (high - low) - 1
+            put("observations", apply_view(view, episode.observations)[first : stop + 1])
+            put("actions", np.clip(scaled, -_ACTION_EDGE, _ACTION_EDGE).astype(np.float32))
+            put("terminated", terminated)
+            put("truncated", truncated)
+            put("rows", np.arange(row, row + steps))
+            rewards.append(new_rewards)
+            row += steps + 1
+            episodes += 1
+        if not episodes:
+            raise UserError(f"{source.id} at {source.folder} has no transitions.")
+        put("rewards", REWARDS[reward](np.concatenate(rewards)))
+        for column in columns.values():
+            column.close()
+        write_info(folder, {"fingerprint": content.hexdigest(), "episodes": episodes})

@@ -1,0 +1,89 @@
+"""The data as every algorithm sees them: transitions in a few flat tensors."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ivr.types import Batch
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Facts about a dataset that scores are reported with."""
+
+    name: str
+    source: str
+    """Where the data come from, in words; data that ivr generated say so."""
+    fingerprint: str
+    """Hash of the converted transitions: equal exactly when the data are."""
+    transitions: int
+    episodes: int
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    env_spec: str | None
+    """The recorded Gymnasium EnvSpec of the collection, as JSON."""
+    maze_layout: tuple[tuple[int, ...], ...] | None
+    """Walls (1) and free cells (0) that the data were collected in, where recorded."""
+
+
+@dataclass(frozen=True, eq=False)
+class OfflineDataset:
+    """N transitions over `rows` observations: an episode of T steps has T + 1 rows.
+
+    Transition n goes from observations[rows[n]] to observations[rows[n] + 1], so that the two
+    can never come from different episodes.
+    """
+
+    observations: Tensor  # (rows, O) float32
+    actions: Tensor  # (N, A) float32, scaled to [-1, 1]
+    rewards: Tensor  # (N,) float32
+    terminated: Tensor  # (N,) bool
+    truncated: Tensor  # (N,) bool
+    rows: Tensor  # (N,) int64
+    info: DatasetInfo
+
+    @property
+    def num_transitions(self) -> int:
+        """N."""
+        return len(self.rows)
+
+    @property
+    def observation_dim(self) -> int:
+        """O."""
+        return self.observations.shape[-1]
+
+    @property
+    def action_dim(self) -> int:
+        """A."""
+        return self.actions.shape[-1]
+
+    def gather(self, index: Tensor) -> Batch:
+        """The transitions at `index` (int64, any shape, on the data's device).
+
+        Returns:
+            A batch whose leading axes are those of `index`.
+        """
+        flat = index.flatten()
+        rows = self.rows.index_select(0, flat)
+
+        def take(column: Tensor, at: Tensor) -> Tensor:
+            return column.index_select(0, at).view(*index.shape, *column.shape[1:])
+
+        return Batch(
+            observations=take(self.observations, rows),
+            actions=take(self.actions, flat),
+            rewards=take(self.rewards, flat),
+            terminated=take(self.terminated, flat).float(),
+            next_observations=take(self.observations, rows + 1),
+        )
+
+    def to(self, device: torch.device | str) -> "OfflineDataset":
+        """The same data on `device`; nothing is copied where they are there already."""
+        tensors = {
+            field.name: getattr(self, field.name).to(device)
+            for field in dataclasses.fields(self)
+            if field.name != "info"
+        }
+        return dataclasses.replace(self, **tensors)

@@ -1,0 +1,101 @@
+"""Where a Minari dataset lies: a given folder, the local Minari datasets, or the hub."""
+
+import os
+import socket
+import threading
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from ivr.errors import UserError
+
+_PATIENCE = 2.5
+"""Seconds to wait for a first sign of the hub; its own client takes a minute to give up."""
+
+
+def datasets_root() -> Path:
+    """Minari's folder of local datasets: $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    root = os.environ.get("MINARI_DATASETS_PATH")
+    return Path(root) if root else Path.home() / ".minari" / "datasets"
+
+
+def locate(dataset_id: str | None, path: str | Path | None) -> Path:
+    """The folder above `data/`; downloads the dataset where it is not on this machine.
+
+    Raises:
+        UserError: nothing is there, or the download is not possible.
+    """
+    if path is not None:
+        return _given(Path(path).expanduser())
+    if not dataset_id:
+        raise UserError("Neither dataset.id nor dataset.path is set: one of them names the data.")
+    folder = datasets_root() / dataset_id
+    if not (folder / "data" / "metadata.json").is_file():
+        _download(dataset_id, folder)
+    return folder
+
+
+def _given(path: Path) -> Path:
+    for folder in (path, path.parent):
+        if (folder / "data" / "metadata.json").is_file() and path in (folder, folder / "data"):
+            return folder
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
+        found = f"holds {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+        found = found if names else "is empty"
+    else:
+        found = "is a file" if path.exists() else "does not exist"
+    raise UserError(
+        f"dataset.path={path} {found}. It must be the folder of a Minari dataset, the one above "
+        "data/metadata.json and data/main_data.hdf5."
+    )
+
+
+def _download(dataset_id: str, folder: Path) -> None:
+    advice = (
+        f"Put the dataset under MINARI_DATASETS_PATH={datasets_root()}, pass dataset.path=<the "
+        "folder above its data/>, or build a local stand-in with: "
+        "python generate.py dataset=pointmaze-medium"
+    )
+    host, port = _hub()
+    if not _reachable(host, port):
+        raise UserError(
+            f"Cannot download {dataset_id}: no network ({host}:{port} does not answer). {advice}"
+        )
+    try:
+        import minari
+
+        # What a broken download left is skipped by Minari unless it is forced.
+        minari.download_dataset(dataset_id, force_download=folder.exists())
+    except Exception as error:
+        raise UserError(f"Cannot download {dataset_id}: {error}. {advice}") from error
+
+
+def _hub() -> tuple[str, int]:
+    """The first host that Minari's client connects to: a proxy where one is set, or the hub."""
+    if os.environ.get("MINARI_REMOTE", "hf://").startswith("gcp"):
+        address = "https://storage.googleapis.com"
+    else:
+        address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    url = urllib.parse.urlsplit(address)
+    if not urllib.request.proxy_bypass(url.hostname or ""):
+        proxy = urllib.request.getproxies().get(url.scheme)
+        url = urllib.parse.urlsplit(proxy) if proxy else url
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+
+
+def _reachable(host: str, port: int) -> bool:
+    answered = threading.Event()
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port), timeout=_PATIENCE).close()
+            answered.set()
+        except OSError:
+            pass
+
+    # In a thread: the look-up of a name has no time limit of its own.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return answered.is_set()

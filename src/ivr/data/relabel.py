@@ -1,0 +1,84 @@
+"""Rewards and ends recomputed for a goal, and the transforms of rewards.
+
+Minari's maze data come from environments that go on after a success. D4RL's protocol, in which
+a success gives reward 1 and ends the episode, is restored here from the recorded positions.
+"""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.errors import UserError
+from ivr.mazes import SUCCESS_RADIUS, Maze
+
+Layout = tuple[tuple[int, ...], ...]
+
+
+class Relabelled(NamedTuple):
+    """Which transitions of an episode are kept, first..stop-1, and their new labels."""
+
+    first: int
+    stop: int
+    rewards: NDArray[np.float32]  # (stop - first,)
+    terminated: NDArray[np.bool_]  # (stop - first,)
+
+
+def relabel(positions: NDArray[np.floating], goals: NDArray[np.floating]) -> Relabelled:
+    """Reward 1 and the end of the episode where the goal is first reached, else reward 0.
+
+    Transition t succeeds when the position *after* it lies within SUCCESS_RADIUS of the goal.
+    Steps after the first success are cut. An episode that begins within the radius starts where
+    it leaves it: no evaluation acts from there, but the way out is data like any other. What
+    never leaves has no transitions.
+
+    Args:
+        positions: (T + 1, 2) achieved goals, metres.
+        goals: (2,) or (T + 1, 2), the goal that holds at each observation.
+    """
+    inside = np.linalg.norm(positions - goals, axis=-1) <= SUCCESS_RADIUS
+    steps = len(inside) - 1
+    first = steps if inside.all() else int(np.argmin(inside))
+    hits = np.flatnonzero(inside[first + 1 :])
+    stop = first + 1 + int(hits[0]) if hits.size else steps
+    rewards = np.zeros(stop - first, np.float32)
+    terminated = np.zeros(stop - first, np.bool_)
+    if hits.size:
+        rewards[-1], terminated[-1] = 1.0, True
+    return Relabelled(first, stop, rewards, terminated)
+
+
+def recorded_layout(env_spec: str | None) -> Layout | None:
+    """Walls (1) and free cells (0) of the maze in a recorded EnvSpec; None where it has none."""
+    kwargs = json.loads(env_spec).get("kwargs", {}) if env_spec else {}
+    cells = kwargs.get("maze_map")
+    # A marked cell ("r", "g", "c") is a free one.
+    return tuple(tuple(int(cell == 1) for cell in row) for row in cells) if cells else None
+
+
+def check_walls(layout: Layout | None, maze: Maze, name: str) -> None:
+    """Raise a UserError where the data come from another maze than the evaluation's."""
+    if layout is None or layout == maze.layout:
+        return
+
+    def draw(cells: Layout) -> str:
+        return "\n".join("  " + "".join(".#"[cell] for cell in row) for row in cells)
+
+    raise UserError(
+        f"dataset.maze={name} is not the maze that the data were collected in.\n"
+        f"evaluation:\n{draw(maze.layout)}\ndata:\n{draw(layout)}\n"
+        "Choose the dataset.maze that matches the data."
+    )
+
+
+def _minus_one(rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rewards - np.float32(1)
+
+
+REWARDS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "none": lambda rewards: rewards,
+    "minus_one": _minus_one,
+}
+"""Transforms of all rewards of a dataset, (N,) to (N,), by the value of dataset.reward."""

@@ -1,0 +1,153 @@
+"""Folders that are whole or absent, and columns of numbers that are mapped rather than read."""
+
+import errno
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
+
+from ivr.errors import UserError
+
+_INFO = "info.json"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+
+
+@contextmanager
+def new_folder(final: Path, bytes_needed: int, setting: str) -> Iterator[Path]:
+    """A temporary folder that becomes `final`, whole, when the block ends without an error.
+
+    Where another process put its own there first, that one stays and this one is dropped.
+
+    Args:
+        final: the folder to make; its parents are made too.
+        bytes_needed: a rough size, for the message when the disk is full.
+        setting: what the user changes to have the folder elsewhere.
+
+    Raises:
+        UserError: the disk is full or the place cannot be written to.
+    """
+    temporary = final.parent / f".building-{_node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(final.parent)
+        temporary.mkdir()
+        yield temporary
+        for path in [*temporary.rglob("*"), temporary]:
+            _fsync(path)
+        try:
+            os.rename(temporary, final)
+        except OSError:
+            if not final.is_dir():
+                raise
+        _fsync(final.parent)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise UserError(
+                f"No space left while writing {final}: about {bytes_needed:,} bytes are needed "
+                f"there. Free some, or set {setting} to a folder with more room."
+            ) from error
+        if error.errno in _NO_ACCESS:
+            raise UserError(
+                f"Cannot write {final}: {error.strerror}. Set {setting} to a folder that can be "
+                "written to."
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _node() -> str:
+    return re.sub(r"\W", "_", platform.node())
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what builds of this machine left behind when they were killed."""
+    for path in parent.glob(f".building-{_node()}-*-*"):
+        try:
+            os.kill(int(path.name.split("-")[-2]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (PermissionError, ValueError, OverflowError):
+            pass
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Column:
+    """A .npy file that grows along its first axis; its length need not be known beforehand."""
+
+    def __init__(self, folder: Path, name: str, tail: Sequence[int], dtype: DTypeLike) -> None:
+        """Open `folder`/`name`.npy for rows of shape `tail`."""
+        self.length = 0
+        self._tail, self._dtype = tuple(tail), np.dtype(dtype)
+        self._file: IO[bytes] = open(folder / f"{name}.npy", "wb")  # noqa: SIM115
+        self._write_header()
+
+    def _write_header(self) -> None:
+        # numpy pads the header so that a longer first axis fits in the same place.
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.length, *self._tail),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, values: NDArray[Any]) -> bytes:
+        """Add rows; returns the bytes written."""
+        assert values.shape[1:] == self._tail, (values.shape, self._tail)
+        content = np.ascontiguousarray(values, self._dtype).tobytes()
+        self._file.write(content)
+        self.length += len(values)
+        return content
+
+    def close(self) -> None:
+        """Write the final length and close."""
+        try:
+            self._file.seek(0)
+            self._write_header()
+        finally:
+            self._file.close()
+
+
+def write_info(folder: Path, info: dict[str, Any]) -> None:
+    """Write the facts beside the columns; `folder` is still a temporary one."""
+    (folder / _INFO).write_text(json.dumps(info, indent=1))
+
+
+def read_store(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The columns of `folder`, mapped from disk, and its facts.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    try:
+        info = json.loads((folder / _INFO).read_text())
+        columns = {}
+        for path in sorted(folder.glob("*.npy")):
+            # Copy-on-write: torch wants memory that it may write to; the file never changes.
+            array = np.load(path, mmap_mode="c", allow_pickle=False)
+            columns[path.stem] = torch.from_numpy(array)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The cached data in {folder} are damaged ({error}). Delete that folder: they are "
+            "made again from the source."
+        ) from error
+    return columns, info

@@ -1,0 +1,66 @@
+"""The environment that a dataset records. The file is not trusted: nothing of it is executed."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ivr.errors import UserError
+
+# Arguments that belong to whoever makes the environment, not to the record.
+_OURS = {"render_mode", "max_episode_steps", "disable_env_checker"}
+
+
+@dataclass(frozen=True)
+class RecordedEnvironment:
+    """Id and arguments of a recorded `EnvSpec`; its entry point is never looked at."""
+
+    id: str
+    kwargs: dict[str, Any]
+    max_episode_steps: int | None
+    wrappers: tuple[str, ...]
+
+    @property
+    def walls(self) -> tuple[tuple[int, ...], ...] | None:
+        """The recorded maze with 1 for a wall and 0 elsewhere; None where there is no maze."""
+        maze = self.kwargs.get("maze_map")
+        return None if maze is None else tuple(tuple(int(c == 1) for c in row) for row in maze)
+
+
+def read_recorded(env_spec: str) -> RecordedEnvironment:
+    """Reads the JSON of a Gymnasium `EnvSpec`.
+
+    A JSON `EnvSpec` may name any function as its entry point, and an id such as "module:Env-v0"
+    makes Gymnasium import the module, so only id and arguments of plain ids are taken.
+
+    Raises:
+        UserError: the record is malformed, or an argument or the id names a file or a module.
+    """
+    try:
+        spec = json.loads(env_spec)
+        kwargs = {key: value for key, value in spec["kwargs"].items() if key not in _OURS}
+        limit = spec.get("max_episode_steps")
+        wrappers = tuple(str(w.get("name", w)) for w in spec.get("additional_wrappers") or ())
+        recorded = RecordedEnvironment(str(spec["id"]), kwargs, limit, wrappers)
+        plain = all(map(_is_plain, [recorded.id, kwargs])) and (limit is None or limit > 0)
+        assert recorded.walls is None or len({len(row) for row in recorded.walls}) == 1
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise UserError(
+            "The dataset records its environment in a form that cannot be read "
+            f"({type(error).__name__}: {error}). Name the environment: dataset.env=..."
+        ) from error
+    if not plain:
+        raise UserError(
+            f"The dataset records the environment {recorded.id!r} with arguments {kwargs}, which "
+            "name a file or a module. Nothing that a dataset names is executed or opened: "
+            "set dataset.env and dataset.env_kwargs yourself."
+        )
+    return recorded
+
+
+def _is_plain(value: Any) -> bool:
+    """No text inside can be a path or a `module:name`."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, [*value, *value.values()]))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return not (isinstance(value, str) and any(mark in value for mark in ":/\\"))

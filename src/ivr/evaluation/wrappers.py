@@ -1,0 +1,101 @@
+"""What stands between a registered environment and a policy: the view, and the placed goal."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.mazes import SUCCESS_RADIUS, Maze
+
+Env = gymnasium.Env[Any, Any]
+
+# Half-width of the start's uniform noise, in cells: the environment's own (1 m on either axis
+# for AntMaze), and the 0.1 m of D4RL's AntMaze.
+START_NOISE = {"centre": 0.25, "d4rl_v2": 0.1 / 4}
+
+_temporary_folder = threading.Lock()
+
+
+class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
+    """Joins the named entries of a dictionary observation, or takes a box as it is; float32."""
+
+    def __init__(self, env: Env, keys: tuple[str, ...]):
+        super().__init__(env)
+        self.keys = keys
+        space = env.observation_space
+        parts = [space[key] for key in keys] if keys else [space]  # type: ignore[index]
+        size = sum(int(np.prod(part.shape)) for part in parts)  # type: ignore[arg-type]
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+
+    def observation(self, observation: Any) -> NDArray[np.float32]:
+        """The flat vector, shape (O,)."""
+        if self.keys:
+            observation = np.concatenate([observation[key] for key in self.keys])
+        return np.asarray(observation, dtype=np.float32).reshape(-1)
+
+
+class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A maze whose goal stands where the protocol says and whose episode ends on reaching it.
+
+    Gymnasium-Robotics adds noise of a quarter of a cell to goal and start at every reset, and
+    judges success within 0.45. Here the goal is the centre of the goal cell (`centre`), or is
+    redrawn at each reset as in D4RL's antmaze v2 (`d4rl_v2`: on each axis the centre + U(0, 1) +
+    U(0, 0.5) metres and a start within 0.1 m of its cell's centre, all scaled with the maze).
+    Within SUCCESS_RADIUS the reward is 1, the episode terminates and info["success"] is True.
+    All noise derives from the reset's seed.
+    """
+
+    def __init__(self, env: Env, maze: Maze, protocol: str):
+        super().__init__(env)
+        self._maze = maze
+        self._protocol = protocol
+        self._inner: Any = env.unwrapped
+        self._inner.position_noise_range = START_NOISE[protocol]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Resets, then moves the goal, its mark in the picture and what is told about it."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        goal = self._maze.centre(self._maze.goal)
+        if self._protocol == "d4rl_v2":
+            noise = self._inner.np_random.uniform(0.0, [[1.0, 1.0], [0.5, 0.5]]).sum(0)
+            goal = goal + noise * self._maze.scale / 4.0
+        self._inner.goal = goal
+        self._inner.update_target_site_pos()
+        return self._told(observation, info)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step; the reward is 1.0 where the goal is reached and 0.0 elsewhere."""
+        observation, _, _, truncated, info = self.env.step(action)
+        observation, info = self._told(observation, info)
+        success: bool = info["success"]
+        return observation, float(success), success, truncated and not success, info
+
+    def _told(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        goal = self._inner.goal
+        distance = np.linalg.norm(observation["achieved_goal"] - goal)
+        info["success"] = bool(distance <= SUCCESS_RADIUS)
+        info["goal"] = goal.copy()
+        return {**observation, "desired_goal": goal.copy()}, info
+
+
+@contextmanager
+def private_temporary_folder() -> Iterator[None]:
+    """Temporary files made inside go to a folder of their own, which is then removed.
+
+    Every maze environment writes its MuJoCo XML straight into the temporary folder, under a
+    name made of the clock: left there they pile up, and two of one instant overwrite each other.
+    """
+    with _temporary_folder, tempfile.TemporaryDirectory(prefix="ivr-maze-") as folder:
+        before = tempfile.tempdir
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before

@@ -1,0 +1,48 @@
+"""Files are written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ivr.errors import UserError
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, sync it to disk, and rename it.
+
+    A crash at any moment leaves either the old file or the new one.
+
+    Raises:
+        UserError: where the disk is full or the folder cannot be written; the old file stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    # torch.save reports a failed write as a RuntimeError.
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"cannot write {path}: {error}. What stood there before is unharmed. "
+            "Free space or choose another folder with hydra.run.dir=..."
+        ) from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def unique_suffix() -> str:
+    """Six characters that tell two folders made in the same second apart."""
+    return os.urandom(3).hex()

@@ -1,0 +1,24 @@
+"""Losses of the state-action value Q."""
+
+from torch import Tensor
+
+
+def td_target(rewards: Tensor, terminated: Tensor, next_v: Tensor, discount: float) -> Tensor:
+    """y = r + gamma (1 - d) V(s'), all (R, B); d is 1 only where the task itself ended."""
+    return rewards + discount * (1 - terminated) * next_v
+
+
+def td_loss(q: Tensor, target: Tensor) -> Tensor:
+    """E_D[ (y - Q(s, a))^2 ], summed over the critics.
+
+    Xu et al. (ICLR 2023), equation 12.
+
+    Args:
+        q: (R, K, B) K critics.
+        target: (R, B) detached.
+
+    Returns:
+        (R,) one loss a run.
+    """
+    assert q.shape[0] == target.shape[0] and q.shape[-1] == target.shape[-1]
+    return (q - target[:, None]).square().sum(1).mean(-1)

@@ -1,0 +1,68 @@
+"""The regularisers f of the behaviour-regularised MDP, and what an algorithm needs of each.
+
+One family, the q-logarithms f_q(x) = (x^q - 1)/q, runs from reverse KL (q -> 0, Exponential
+Q-learning) to chi-square (q = 1, Sparse Q-learning). With U = V - alpha and z = (Q - V)/alpha
+everything is closed form (Xu et al., ICLR 2023, equations 10-15 for the two ends).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class QLogarithm:
+    """f_q for an order q > 0; the weight is exactly 0 where z <= -(1 + q)/q."""
+
+    order: float
+
+    def f(self, x: Tensor) -> Tensor:
+        """f(x) = (x^q - 1)/q, for a density ratio x = pi/mu > 0."""
+        return (x**self.order - 1) / self.order
+
+    def weight(self, z: Tensor) -> Tensor:
+        """w(z) = [1 + q z/(1+q)]_+^(1/q), the density ratio pi*/mu. Any shape."""
+        return self._base(z) ** (1 / self.order)
+
+    def potential(self, z: Tensor) -> Tensor:
+        """Phi(z) = [1 + q z/(1+q)]_+^((1+q)/q), whose derivative is the weight. Any shape."""
+        return self._base(z) ** ((1 + self.order) / self.order)
+
+    def _base(self, z: Tensor) -> Tensor:
+        # Clamped inside the power: [.]_+ around it would revive weights that must be 0.
+        return (1 + self.order / (1 + self.order) * z).clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Logarithm:
+    """f_0 = log, the limit q -> 0: the weight and its potential are both e^z."""
+
+    order: float = 0.0
+
+    def f(self, x: Tensor) -> Tensor:
+        """f(x) = log x, for a density ratio x = pi/mu > 0."""
+        return torch.log(x)
+
+    def weight(self, z: Tensor) -> Tensor:
+        """w(z) = e^z, the density ratio pi*/mu. Any shape."""
+        return torch.exp(z)
+
+    def potential(self, z: Tensor) -> Tensor:
+        """Phi(z) = e^z. Any shape."""
+        return torch.exp(z)
+
+
+Divergence = QLogarithm | Logarithm
+
+
+def q_logarithm(order: float) -> Divergence:
+    """The member of the family of a given order: 1 is Sparse, 0 Exponential Q-learning.
+
+    Raises:
+        ValueError: where the order is negative or not finite.
+    """
+    if not (math.isfinite(order) and order >= 0):
+        raise ValueError(f"order={order}: the family is defined for a finite order >= 0")
+    return QLogarithm(float(order)) if order > 0 else Logarithm()

@@ -1,0 +1,103 @@
+"""Grid mazes: where a cell lies, which evaluation cells D4RL uses, and the shortest ways.
+
+Geometry is Gymnasium-Robotics': cells are (row, column), the maze is centred on the origin,
+x grows with the column and y falls with the row.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cell = tuple[int, int]
+
+_LAYOUTS = {
+    "umaze": ("11111", "10001", "11101", "10001", "11111"),
+    "medium": (
+        "11111111",
+        "10011001",
+        "10010001",
+        "11000111",
+        "10010001",
+        "10100101",
+        "10001001",
+        "11111111",
+    ),
+    "large": (
+        "111111111111",
+        "100001000001",
+        "101101010101",
+        "100000010001",
+        "101111011101",
+        "100101000001",
+        "110101010111",
+        "100100010001",
+        "111111111111",
+    ),
+}
+
+# D4RL evaluates from one far corner to the other.
+_EVALUATION_CELLS: dict[str, tuple[Cell, Cell]] = {
+    "umaze": ((1, 1), (3, 1)),
+    "medium": ((1, 1), (6, 6)),
+    "large": ((1, 1), (7, 9)),
+}
+
+SUCCESS_RADIUS = 0.5
+"""Distance to the goal, in metres, at which D4RL counts a success and ends the episode."""
+
+
+@dataclass(frozen=True)
+class Maze:
+    """Walls (1) and free cells (0), the size of a cell in metres, and the evaluation cells."""
+
+    layout: tuple[tuple[int, ...], ...]
+    scale: float
+    start: Cell
+    goal: Cell
+
+    @classmethod
+    def named(cls, name: str, scale: float) -> "Maze":
+        """The maze `name` (umaze, medium or large) with cells of `scale` metres."""
+        start, goal = _EVALUATION_CELLS[name]
+        layout = tuple(tuple(int(cell) for cell in row) for row in _LAYOUTS[name])
+        return cls(layout, scale, start, goal)
+
+    def free_cells(self) -> list[Cell]:
+        """Cells without a wall, in row-major order."""
+        return [
+            (r, c) for r, row in enumerate(self.layout) for c, wall in enumerate(row) if not wall
+        ]
+
+    def centre(self, cell: Cell) -> NDArray[np.float64]:
+        """(x, y) in metres of the middle of a cell."""
+        rows, columns = len(self.layout), len(self.layout[0])
+        x = (cell[1] + 0.5 - columns / 2) * self.scale
+        y = (rows / 2 - cell[0] - 0.5) * self.scale
+        return np.array([x, y])
+
+    def cell(self, xy: NDArray[np.floating]) -> Cell:
+        """The cell that holds the point (x, y)."""
+        rows, columns = len(self.layout), len(self.layout[0])
+        row = int(np.floor(rows / 2 - xy[1] / self.scale))
+        column = int(np.floor(xy[0] / self.scale + columns / 2))
+        return row, column
+
+    def shortest_path(self, start: Cell, goal: Cell) -> list[Cell]:
+        """Cells from start to goal, both included, moving between cells that share a side."""
+        previous: dict[Cell, Cell] = {start: start}
+        queue = deque([start])
+        while queue:
+            at = queue.popleft()
+            if at == goal:
+                break
+            for dr, dc in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+                to = (at[0] + dr, at[1] + dc)
+                if not self.layout[to[0]][to[1]] and to not in previous:
+                    previous[to] = at
+                    queue.append(to)
+        path = [goal]
+        while path[-1] != start:
+            path.append(previous[path[-1]])
+        return path[::-1]

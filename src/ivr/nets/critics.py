@@ -1,0 +1,46 @@
+"""State values and state-action values."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ivr.nets.mlp import MLP
+
+
+class StateValue(nn.Module):
+    """V(s) of R runs."""
+
+    def __init__(
+        self,
+        observation_dim: int,
+        hidden: Sequence[int],
+        generators: Sequence[torch.Generator],
+        layer_norm: bool,
+    ) -> None:
+        super().__init__()
+        sizes = (observation_dim, *hidden, 1)
+        self.mlp = MLP(sizes, (len(generators),), generators, layer_norm)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(R, N, O) to (R, N)."""
+        return self.mlp(observations).squeeze(-1)
+
+
+class TwinCritic(nn.Module):
+    """Q(s, a) of R runs, two critics each."""
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        sizes = (observation_dim + action_dim, *hidden, 1)
+        self.mlp = MLP(sizes, (len(generators), 2), generators)
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """(R, N, O) and (R, N, A) to (R, 2, N)."""
+        return self.mlp(torch.cat((observations, actions), -1)).squeeze(-1)

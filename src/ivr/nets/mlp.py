@@ -1,0 +1,91 @@
+"""Perceptrons with leading axes: one for each run, and within a run one for each critic."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class LinearStack(nn.Module):
+    """y = x W + b with a weight of shape (*lead, in, out)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        lead: tuple[int, ...],
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        super().__init__()
+        weight = torch.empty(*lead, in_features, out_features)
+        for member, generator in zip(weight, generators, strict=True):
+            for matrix in member.view(-1, in_features, out_features):
+                nn.init.orthogonal_(matrix, math.sqrt(2), generator=generator)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(*lead, 1, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(prod(lead), N, in) to (prod(lead), N, out)."""
+        return torch.baddbmm(self.bias.flatten(0, -3), x, self.weight.flatten(0, -3))
+
+
+class LayerNormStack(nn.Module):
+    """Layer normalisation with a scale and a shift of shape (*lead, 1, size)."""
+
+    def __init__(self, size: int, lead: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(*lead, 1, size))
+        self.shift = nn.Parameter(torch.zeros(*lead, 1, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(prod(lead), N, size), normalised over the last axis."""
+        # 1e-6 is Flax's epsilon, with which the reference results were made.
+        normal = functional.layer_norm(x, x.shape[-1:], eps=1e-6)
+        return torch.addcmul(self.shift.flatten(0, -3), normal, self.scale.flatten(0, -3))
+
+
+class MLP(nn.Module):
+    """Hidden layers with ReLU, orthogonal initialisation of gain sqrt(2), zero biases.
+
+    Args:
+        sizes: features of the input, of each hidden layer, and of the output.
+        lead: leading axes of every parameter; the first is the run axis R.
+        generators: R generators, so that a run's initial weights are its own.
+        layer_norm: normalise before each ReLU.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        lead: tuple[int, ...],
+        generators: Sequence[torch.Generator],
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.lead = lead
+        self.layers = nn.ModuleList(
+            LinearStack(a, b, lead, generators) for a, b in pairwise(sizes)
+        )
+        self.norms = nn.ModuleList(
+            LayerNormStack(size, lead) if layer_norm else nn.Identity() for size in sizes[1:-1]
+        )
+
+    def forward(self, x: Tensor, keep: Sequence[Tensor] | None = None) -> Tensor:
+        """(R, N, in) to (*lead, N, out).
+
+        `keep` holds a dropout mask of shape (R, N, hidden) for each hidden layer, already
+        divided by the probability to keep.
+        """
+        n = x.shape[-2]
+        while x.dim() < len(self.lead) + 2:
+            x = x.unsqueeze(1)
+        x = x.expand(*self.lead, n, x.shape[-1]).flatten(0, -3)
+        for i, norm in enumerate(self.norms):
+            x = torch.relu(norm(self.layers[i](x)))
+            if keep is not None:
+                x = x * keep[i]
+        x = self.layers[-1](x)
+        return x.view(*self.lead, n, x.shape[-1])

@@ -1,0 +1,217 @@
+"""One training: build the parts from a configuration, fit, and leave the result."""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ivr.algos.base import OfflineAlgorithm
+from ivr.compiling import compiler_wanted
+from ivr.config import TrainConfig, algorithm_class, algorithm_options, takes
+from ivr.data.datamodule import TransitionDataModule
+from ivr.data.dataset import OfflineDataset
+from ivr.data.load import load_dataset
+from ivr.errors import UserError
+from ivr.evaluation.tasks import Task, make_task
+from ivr.training.checkpoints import load_checkpoint
+from ivr.training.fit import Plan, fit
+from ivr.training.members import Member, combinations
+from ivr.training.result import git_commit, versions
+from ivr.training.summary import next_steps, table
+
+log = logging.getLogger(__name__)
+
+# The dataset's keys that decide how a policy is evaluated, and nothing else.
+TASK_KEYS = (
+    "name", "env", "env_kwargs", "max_episode_steps", "view",
+    "maze", "maze_scale", "goal", "reference", "metric",
+)  # fmt: skip
+
+# What must be the same in a run that goes on.
+_FIXED = ("algo", "dataset", "protocol", "alpha", "seed", "discount", "batch_size")
+
+EVALUATION_SEED = 1_000_000
+"""Episodes are seeded from here on: far from the seeds that people train with."""
+
+
+def train(composed: DictConfig) -> dict[str, Any]:
+    """Train as configured; returns the contents of result.json.
+
+    Raises:
+        UserError: for whatever the person at the keyboard can mend.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    config = TrainConfig.parse(composed)
+    resumed_from = _checkpoint_to_resume(config, folder)
+
+    log.info(f"run folder: {folder}")
+    dataset = load_dataset(**config.dataset)
+    info = dataset.info
+    log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
+    log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
+    task = build_task(config.dataset, dataset)
+    members = combinations(config.seed, config.alpha or [None])
+    arguments = _arguments(config, dataset, members)
+    algorithm = algorithm_class(config.algo)(**arguments)
+    algorithm.compile_losses = compiler_wanted(config.compile, config.num_updates, config.device)
+    datamodule = TransitionDataModule(
+        dataset.to(config.device),
+        seeds=[member.seed for member in members],
+        batch_size=config.batch_size,
+        num_updates=config.num_updates,
+        # Long enough that a turn of Lightning's loop does not show, short enough for memory.
+        chunk=max(1, min(50, 512 // len(members))),
+        boundaries=(config.eval_every, config.checkpoint_every, config.log_every),
+    )
+    description = {
+        "class": config.algo["class"],
+        "arguments": arguments,
+        "config": _plain(config),
+        "overrides": list(hydra.overrides.task),
+        "members": [[member.seed, member.alpha] for member in members],
+        "dataset": dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim},
+    }
+    if resumed_from is not None:
+        _check_same_run(resumed_from, description)
+    plan = Plan(
+        folder=folder,
+        members=members,
+        description=description,
+        facts=_facts(config, dataset, task),
+        hyperparameters=_hyperparameters(config),
+        num_updates=config.num_updates,
+        eval_every=config.eval_every,
+        eval_episodes=config.eval_episodes,
+        eval_seed=EVALUATION_SEED,
+        checkpoint_every=config.checkpoint_every,
+        log_every=config.log_every,
+        device=config.device,
+        resumed_from=resumed_from,
+    )
+    if task is None:
+        log.info("no evaluation: neither the data nor dataset.env name an environment")
+    result = fit(plan, algorithm, datamodule, task, dataset.observations)
+    log.info(table(result))
+    log.info(next_steps(folder))
+    if result["status"] == "interrupted":
+        raise SystemExit(130)
+    return result
+
+
+def build_task(config: dict[str, Any], dataset: OfflineDataset) -> Task | None:
+    """The task that the data are evaluated on; None where there is no environment."""
+    return make_task(
+        **{key: config[key] for key in TASK_KEYS},
+        dataset_env_spec=dataset.info.env_spec,
+        observation_dim=dataset.observation_dim,
+        action_low=dataset.info.action_low,
+        action_high=dataset.info.action_high,
+    )
+
+
+def rebuild(description: dict[str, Any]) -> OfflineAlgorithm:
+    """The algorithm that a checkpoint describes, with fresh weights.
+
+    Raises:
+        UserError: where the checkpoint names anything but an algorithm of ivr.
+    """
+    return algorithm_class({"class": description["class"]})(**description["arguments"])
+
+
+def _arguments(
+    config: TrainConfig, dataset: OfflineDataset, members: list[Member]
+) -> dict[str, Any]:
+    arguments = {
+        "seeds": [member.seed for member in members],
+        "observation_dim": dataset.observation_dim,
+        "action_low": list(dataset.info.action_low),
+        "action_high": list(dataset.info.action_high),
+        "num_updates": config.num_updates,
+        **algorithm_options(config.algo),
+    }
+    if config.alpha is not None:
+        arguments["alpha"] = [member.alpha for member in members]
+    if takes(config.algo, "discount"):
+        arguments["discount"] = config.discount
+    return arguments
+
+
+def _facts(config: TrainConfig, dataset: OfflineDataset, task: Task | None) -> dict[str, Any]:
+    return {
+        "algo": config.algo["name"],
+        "dataset": config.dataset["name"],
+        "protocol": config.protocol,
+        "num_updates": config.num_updates,
+        "dataset_fingerprint": dataset.info.fingerprint,
+        "dataset_source": dataset.info.source,
+        "transitions": dataset.info.transitions,
+        "discount": config.discount,
+        "batch_size": config.batch_size,
+        "options": algorithm_options(config.algo),
+        "reward": config.dataset["reward"],
+        "evaluation": task and {**task.describe(), "seed": EVALUATION_SEED},
+        "device": config.device,
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+
+
+def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
+    named = {"algo": config.algo["name"], "dataset": config.dataset["name"]}
+    options = algorithm_options(config.algo)
+    simple = {k: v for k, v in options.items() if isinstance(v, bool | int | float | str)}
+    return {**named, "protocol": config.protocol, "discount": config.discount, **simple}
+
+
+def _plain(config: TrainConfig) -> dict[str, Any]:
+    return {field: getattr(config, field) for field in _FIXED}
+
+
+def _checkpoint_to_resume(config: TrainConfig, folder: Path) -> Path | None:
+    if not config.resume:
+        return None
+    if config.resume != "auto":
+        return Path(config.resume)
+    path = folder / "checkpoints" / "last.ckpt"
+    if path.exists():
+        return path
+    log.info(f"resume=auto: no {path} yet, so this run starts from the beginning")
+    return None
+
+
+def _check_same_run(path: Path, description: dict[str, Any]) -> None:
+    """Refuse to go on with anything but the run that the checkpoint is of."""
+    saved = load_checkpoint(path)["ivr"]
+    for key in _FIXED:
+        before, now = saved["config"][key], description["config"][key]
+        if key == "dataset":  # the same data may lie elsewhere now; the fingerprint decides
+            before, now = ({**value, "path": None} for value in (before, now))
+        if before != now:
+            raise UserError(
+                f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "
+                "Leave the word out to go on with that run, or leave resume out to start another."
+            )
+    before, now = (d["dataset"]["fingerprint"] for d in (saved, description))
+    if before != now:
+        raise UserError(
+            f"resume={path}: the data have changed (fingerprint {now}, the checkpoint's {before})"
+        )
+
+
+def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
+    """The algorithm of a checkpoint with its weights, and the checkpoint.
+
+    Raises:
+        UserError: where the file is damaged or its weights do not fit.
+    """
+    content = load_checkpoint(path)
+    algorithm = rebuild(content["ivr"])
+    try:
+        algorithm.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"{path}: {error}") from error
+    return algorithm.eval().requires_grad_(False), content

@@ -1,0 +1,155 @@
+"""The training itself: Lightning's Trainer with the callbacks, from start or from a checkpoint."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ivr.algos.base import OfflineAlgorithm
+from ivr.evaluation.rollout import EnvironmentPool
+from ivr.evaluation.tasks import Task
+from ivr.training.checkpoints import AtomicCheckpointIO, LastCheckpoint
+from ivr.training.evaluation import EvaluationCallback
+from ivr.training.guard import DivergenceGuard, Interrupted, InterruptGuard
+from ivr.training.loggers import CsvLogger, MemberLogger, TensorBoardLogger
+from ivr.training.members import Member
+from ivr.training.metrics import MetricsRecorder
+from ivr.training.progress import UpdateProgressBar
+from ivr.training.result import ResultFile, ResultWriter
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training needs to know besides its parts; numbers of updates unless said."""
+
+    folder: Path
+    members: list[Member]
+    description: dict[str, Any]
+    """Kept in every checkpoint."""
+    facts: dict[str, Any]
+    """Open result.json."""
+    hyperparameters: dict[str, Any]
+    """Numbers and words for TensorBoard's hparams tab."""
+    num_updates: int
+    eval_every: int
+    eval_episodes: int
+    eval_seed: int
+    checkpoint_every: int
+    log_every: int
+    device: str
+    resumed_from: Path | None
+
+
+def fit(
+    plan: Plan,
+    algorithm: OfflineAlgorithm,
+    datamodule: pl.LightningDataModule,
+    task: Task | None,
+    observations: Tensor,
+) -> dict[str, Any]:
+    """Train; returns the contents of result.json, which is written however the training ends.
+
+    Raises:
+        UserError: where a loss is not finite, or a file cannot be written.
+    """
+    checkpoints = plan.folder / "checkpoints"
+    loggers: list[MemberLogger] = [
+        CsvLogger(plan.folder / "metrics.csv", plan.members),
+        TensorBoardLogger(plan.folder / "tensorboard", plan.members),
+    ]
+    guard = InterruptGuard()
+    bar = UpdateProgressBar()
+    last = LastCheckpoint(checkpoints, plan.checkpoint_every, plan.description)
+    pool = EnvironmentPool(task) if task is not None else None
+    evaluation = None
+    if pool is not None:
+        evaluation = EvaluationCallback(
+            pool,
+            every=plan.eval_every,
+            episodes=plan.eval_episodes,
+            seed=plan.eval_seed,
+            loggers=loggers,
+            observations=observations,
+            best_path=checkpoints / "best.ckpt",
+            description=plan.description,
+            check=guard.check,
+            announce=bar.announce,
+        )
+    result = ResultWriter(
+        ResultFile(plan.folder / "result.json", plan.facts, plan.members), evaluation
+    )
+    # In this order: nothing is logged or saved of a diverged run, an evaluation is part of the
+    # checkpoint that follows it, and an interruption comes after both.
+    callbacks = [
+        DivergenceGuard(plan.members),
+        MetricsRecorder(plan.log_every, loggers),
+        bar,
+        *([evaluation] if evaluation else []),
+        result,
+        last,
+        guard,
+    ]
+    if plan.resumed_from is not None:
+        update = int(torch.load(plan.resumed_from, weights_only=True)["updates_done"])
+        for logger in loggers:
+            logger.resume(update)
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            accelerator="cpu" if plan.device == "cpu" else "gpu",
+            devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
+            max_steps=plan.num_updates,
+            max_epochs=-1,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=plan.folder,
+        )
+        status = "failed"
+        try:
+            trainer.fit(algorithm, datamodule=datamodule, ckpt_path=plan.resumed_from)
+            status = "finished"
+        except Interrupted:
+            last.save(trainer)
+            status = "interrupted"
+        except SystemExit:  # Lightning's answer to a second Ctrl-C
+            status = "interrupted"
+            raise
+        finally:
+            guard.restore()
+            bar.close()
+            written = result.write(status, algorithm.updates_done)
+            for logger in loggers:
+                if isinstance(logger, TensorBoardLogger) and evaluation and evaluation.last:
+                    logger.log_hyperparameters(plan.hyperparameters, evaluation.last)
+                logger.close()
+            if pool is not None:
+                pool.close()
+    return written
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without the lines in which Lightning counts devices and gives tips."""
+    lightning = [logging.getLogger(f"{p}") for p in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in lightning]
+    for logger in lightning:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # The loader is a plain iterable over chunks: it needs no worker processes.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            yield
+    finally:
+        for logger, level in zip(lightning, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,24 @@
+"""The runs of one program: every combination of the given seeds and temperatures."""
+
+from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import product
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the runs that are trained side by side; alpha is None where there is none."""
+
+    seed: int
+    alpha: float | None
+
+    @property
+    def label(self) -> str:
+        """A name without = and commas, which Hydra would have to quote."""
+        alpha = "" if self.alpha is None else f"_alpha{self.alpha:g}"
+        return f"seed{self.seed}{alpha}"
+
+
+def combinations(seeds: list[int], alphas: Sequence[float | None]) -> list[Member]:
+    """All pairs, seeds fastest."""
+    return [Member(seed, alpha) for alpha, seed in product(alphas, seeds)]

@@ -1,0 +1,53 @@
+"""What a person reads when a run has ended."""
+
+from pathlib import Path
+from typing import Any
+
+
+def table(result: dict[str, Any]) -> str:
+    """The members' last and best scores, one line each."""
+    speed = result["updates_per_second"]
+    rate = "" if speed is None else f", {speed:.0f} updates/s x {len(result['members'])}"
+    lines = [
+        "",
+        f"{result['algo']} on {result['dataset']} ({result['protocol']}): {result['status']} at "
+        f"update {result['updates_done']:,} after {result['wall_seconds']:.0f} s{rate}",
+        f"data: {result['dataset_source']}",
+    ]
+    if result["members"][0]["last"] is not None:
+        lines.append(f"environment: {result['evaluation']['environment']}")
+        header = ("seed", "alpha", "last", "return", "episodes", "best", "at update")
+        lines += ["", "".join(f"{word:>13}" for word in header)]
+        for member in result["members"]:
+            last, best = member["last"], member["best"]
+            cells = (
+                str(member["seed"]),
+                "-" if member["alpha"] is None else f"{member['alpha']:g}",
+                _with_error(last),
+                f"{last['return_mean']:.1f}",
+                str(last["episodes"]),
+                _with_error(best),
+                str(best["update"]),
+            )
+            lines.append("".join(f"{cell:>13}" for cell in cells))
+        lines.append("last and best are normalized scores, or returns where there is no reference")
+    return "\n".join(lines)
+
+
+def next_steps(folder: Path) -> str:
+    """The three commands to go on with."""
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return "\n".join(
+        (
+            "",
+            "look:     tensorboard --logdir " + str(shown / "tensorboard"),
+            f"evaluate: python evaluate.py checkpoint={shown}/checkpoints/best.ckpt video=true",
+            f"resume:   python train.py resume={shown}/checkpoints/last.ckpt",
+        )
+    )
+
+
+def _with_error(score: dict[str, Any]) -> str:
+    if score["normalized_score"] is None:
+        return f"{score['return_mean']:.1f}±{score['return_sem']:.1f}"
+    return f"{score['normalized_score']:.1f}±{score['normalized_score_sem']:.1f}"
