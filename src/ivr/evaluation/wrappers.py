@@ -1,5 +1,6 @@
 """What stands between a registered environment and a policy: the view, and the placed goal."""
 
+import math
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -27,9 +28,9 @@ class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
     def __init__(self, env: Env, keys: tuple[str, ...]):
         super().__init__(env)
         self.keys = keys
-        space = env.observation_space
-        parts = [space[key] for key in keys] if keys else [space]  # type: ignore[index]
-        size = sum(int(np.prod(part.shape)) for part in parts)  # type: ignore[arg-type]
+        space: Any = env.observation_space
+        parts = [space[key] for key in keys] if keys else [space]
+        size = sum(math.prod(part.shape) for part in parts)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     def observation(self, observation: Any) -> NDArray[np.float32]:
@@ -54,7 +55,8 @@ class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._maze = maze
         self._protocol = protocol
-        self._inner: Any = env.unwrapped
+        inner: Any = env.unwrapped
+        self._inner = inner
         self._inner.position_noise_range = START_NOISE[protocol]
 
     def reset(

@@ -83,6 +83,7 @@ class EvaluationCallback(pl.Callback):
         self.evaluated_at = 0
         self.last: list[Score] = []
         self.best: list[Score] = []
+        self.best_scores: list[float] = []
         self.best_weights: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -96,7 +97,7 @@ class EvaluationCallback(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run must know of earlier evaluations."""
-        names = ("evaluated_at", "last", "best", "best_weights", "seconds")
+        names = ("evaluated_at", "last", "best", "best_scores", "best_weights", "seconds")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -117,26 +118,26 @@ class EvaluationCallback(pl.Callback):
             episodes=self.episodes,
             seed=self.seed,
             device=module.device,
-            record_paths=self.pool.task.maze is not None,
+            record_paths=True,
         )
         self.last = scores(result)
-        self._keep_best(module, update)
+        self._keep_best(module, update, result)
         self._log(update, result, policy, time.perf_counter() - started)
         self.evaluated_at = update
         self.seconds += time.perf_counter() - started
 
-    def _keep_best(self, module: OfflineAlgorithm, update: int) -> None:
-        metric = "success_rate" if self.pool.task.metric == "success" else "return_mean"
+    def _keep_best(self, module: OfflineAlgorithm, update: int, result: Evaluation) -> None:
         weights = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
         if not self.best:
             self.best = [{**score, "update": update} for score in self.last]
+            self.best_scores = result.score.tolist()
             self.best_weights = {name: tensor.clone() for name, tensor in weights.items()}
-        else:
-            for k, score in enumerate(self.last):
-                if score[metric] > self.best[k][metric]:  # type: ignore[operator]
-                    self.best[k] = {**score, "update": update}
-                    for name, tensor in weights.items():
-                        self.best_weights[name][k] = tensor[k]
+        for k, score in enumerate(result.score.tolist()):
+            if score > self.best_scores[k]:
+                self.best[k] = {**self.last[k], "update": update}
+                self.best_scores[k] = score
+                for name, tensor in weights.items():
+                    self.best_weights[name][k] = tensor[k]
         content = {
             "ivr": self.description,
             "state_dict": self.best_weights,

@@ -1,0 +1,82 @@
+"""The outcome of an evaluation, and the scores that are read off it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Path = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """R members on the same E episodes. `return` is the undiscounted sum of rewards."""
+
+    metric: str
+    reference: tuple[float, float] | None
+    returns: Floats  # (R, E)
+    lengths: NDArray[np.int64]  # (R, E), steps
+    successes: NDArray[np.bool_] | None  # (R, E); None where the environment reports none
+    paths: list[list[Path]] | None  # R lists of E arrays (T + 1, 2), metres; where asked for
+    seconds: float
+    env_steps: int
+
+    @property
+    def return_mean(self) -> Floats:
+        """Mean return of every member, (R,)."""
+        return np.asarray(self.returns.mean(1))
+
+    @property
+    def return_std(self) -> Floats:
+        """Sample standard deviation over episodes, (R,); 0 for a single episode."""
+        return _std(self.returns)
+
+    @property
+    def return_sem(self) -> Floats:
+        """Standard error of the mean return, (R,)."""
+        return _sem(self.returns)
+
+    @property
+    def success_rate(self) -> Floats | None:
+        """Share of episodes with a success, (R,); None where the environment reports none."""
+        return None if self.successes is None else self.successes.mean(1)
+
+    @property
+    def normalized_score(self) -> Floats | None:
+        """D4RL's score, (R,): 100 x success rate, or 100 (return - min) / (max - min).
+
+        None where the metric is the return and there are no reference returns.
+        """
+        scores = self._episode_scores()
+        return None if scores is None else scores.mean(1)
+
+    @property
+    def normalized_score_sem(self) -> Floats | None:
+        """Standard error of the normalised score, (R,)."""
+        scores = self._episode_scores()
+        return None if scores is None else _sem(scores)
+
+    @property
+    def score(self) -> Floats:
+        """What decides which policy is the best, (R,): normalised where possible."""
+        normalized = self.normalized_score
+        return self.return_mean if normalized is None else normalized
+
+    def _episode_scores(self) -> Floats | None:
+        if self.metric == "success":
+            assert self.successes is not None
+            return np.asarray(100.0 * self.successes, np.float64)
+        if self.reference is None:
+            return None
+        low, high = self.reference
+        return np.asarray(100.0 * (self.returns - low) / (high - low))
+
+
+def _std(values: Floats) -> Floats:
+    single = values.shape[1] == 1
+    return np.zeros(len(values)) if single else np.asarray(values.std(1, ddof=1))
+
+
+def _sem(values: Floats) -> Floats:
+    return np.asarray(_std(values) / np.sqrt(values.shape[1]))

@@ -1,0 +1,18 @@
+"""Every test writes into pytest's folders only."""
+
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    root = tmp_path_factory.mktemp("private")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("MINARI_DATASETS_PATH", "IVR_CACHE", "HOME", "XDG_CACHE_HOME", "TMPDIR"):
+            folder = root / variable.lower()
+            folder.mkdir()
+            patch.setenv(variable, str(folder))
+        patch.setattr(tempfile, "tempdir", None)  # or the TMPDIR of before stays in force
+        yield

@@ -1,0 +1,211 @@
+import tempfile
+import warnings
+from pathlib import Path
+
+import minari
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minari.data_collector.episode_buffer import EpisodeBuffer
+from minari_making import encoded_episodes, maze_episode, write_minari
+
+from ivr.data.dataset import OfflineDataset
+from ivr.data.load import load_dataset
+from ivr.data.minari_source import MinariSource
+from ivr.errors import UserError
+from ivr.mazes import Maze
+
+
+def _assert_aligned(data: OfflineDataset, lengths: list[int]) -> None:
+    expected = [(k, t) for k, n in enumerate(lengths) for t in range(n)]
+    batch = data.gather(torch.arange(data.num_transitions))
+    assert batch.observations.tolist() == [[k, t] for k, t in expected]
+    assert batch.next_observations.tolist() == [[k, t + 1] for k, t in expected]
+    assert torch.allclose(batch.actions * 1000, batch.observations, atol=1e-4)
+    assert batch.rewards.tolist() == [100 * k + t for k, t in expected]
+    ends = [t == lengths[k] - 1 for k, t in expected]
+    assert data.truncated.tolist() == ends and not data.terminated.any()
+
+
+@settings(max_examples=15, deadline=None)
+@given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=12).filter(any))
+def test_next_observation_is_of_the_same_episode(lengths):
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_minari(Path(folder) / "made", encoded_episodes(lengths))
+        data = load_dataset(
+            name="x", path=path, view="flat", cache=Path(folder) / "c", progress=False
+        )
+        _assert_aligned(data, lengths)
+        assert data.info.episodes == sum(n > 0 for n in lengths)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Minari asks for an author and so on
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+def test_datasets_that_minari_wrote(tmp_path, monkeypatch, data_format):
+    if data_format == "arrow":
+        pytest.importorskip("pyarrow", reason="Minari's arrow format needs pyarrow")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    lengths = [3, 1, 4]
+    minari.create_dataset_from_buffers(
+        "test/written-v0",
+        [EpisodeBuffer(id=k, **e) for k, e in enumerate(encoded_episodes(lengths))],
+        observation_space=Box(-np.inf, np.inf, (2,), np.float64),
+        action_space=Box(-1, 1, (2,), np.float64),
+        data_format=data_format,
+    )
+    data = load_dataset(name="x", id="test/written-v0", view="flat", cache=tmp_path, progress=False)
+    _assert_aligned(data, lengths)
+    assert data.info.source == "minari test/written-v0"
+
+
+def test_terminated_and_truncated_stay_apart(tmp_path):
+    episodes = encoded_episodes([2, 2, 2, 2])
+    for episode, (terminated, truncated) in zip(
+        episodes, [(True, False), (False, True), (True, True), (False, False)], strict=True
+    ):
+        episode["terminations"][-1], episode["truncations"][-1] = terminated, truncated
+    data = load_dataset(
+        name="x",
+        path=write_minari(tmp_path / "made", episodes),
+        view="flat",
+        cache=tmp_path,
+        progress=False,
+    )
+    # An end is an end even when the limit fell on it; what merely stops was cut by time.
+    assert data.terminated.tolist() == [False, True, False, False, False, True, False, False]
+    assert data.truncated.tolist() == [False, False, False, True, False, False, False, True]
+    assert data.gather(torch.tensor([1, 3])).terminated.tolist() == [1.0, 0.0]
+
+
+def test_actions_are_scaled_by_the_bounds_and_kept_off_them(tmp_path):
+    episodes = encoded_episodes([3])
+    episodes[0]["actions"] = np.array([[0.0, 4.0], [2.0, 3.0], [9.0, 1.0]])
+    path = write_minari(tmp_path / "made", episodes, bounds=(0.0, 4.0))
+    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False)
+    edge = 1 - 1e-5
+    expected = torch.tensor([[-edge, edge], [0, 0.5], [edge, -0.5]])
+    assert torch.allclose(data.actions, expected, atol=1e-7, rtol=0)
+    assert data.info.action_low == (0.0, 0.0) and data.info.action_high == (4.0, 4.0)
+
+
+def _load_maze(path: Path, cache: Path, **keys: object) -> OfflineDataset:
+    options = {"view": "d4rl", "reward": "minus_one", "maze": "umaze", "maze_scale": 4.0} | keys
+    return load_dataset(name="x", path=path, cache=cache, progress=False, **options)
+
+
+def test_maze_protocol(tmp_path):
+    maze = Maze.named("umaze", 4.0)
+    x, y = maze.centre(maze.goal)
+    reaches = maze_episode([[0, 0], [1, 0], [x + 0.4, y], [x, y], [0, 0]])
+    misses = maze_episode([[0, 0], [x + 0.6, y]])
+    path = write_minari(tmp_path / "made", [reaches, misses], maze_map=maze.layout)
+    data = _load_maze(path, tmp_path)
+    # x, y first, then the rest; what follows the success is gone.
+    assert data.observations[1].tolist() == [1, 0, 1003, 1004, 1005]
+    assert data.rewards.tolist() == [-1, 0, -1]
+    assert data.terminated.tolist() == [False, True, False]
+    assert data.truncated.tolist() == [False, False, True]
+    next_positions = data.gather(torch.arange(3)).next_observations[:, :2]
+    assert torch.allclose(
+        next_positions, torch.tensor([[1, 0], [x + 0.4, y], [x + 0.6, y]]).float()
+    )
+
+
+def test_goal_conditioned_view_uses_each_own_goal(tmp_path):
+    layout = Maze.named("umaze", 4.0).layout
+    episodes = [
+        maze_episode([[0, 0], [1, 0], [2, 0], [3, 0]], desired_goal=(2.0, 0.0)),
+        maze_episode([[0, 0], [1, 0], [2, 0]], desired_goal=(9.0, 9.0)),
+    ]
+    path = write_minari(tmp_path / "made", episodes, maze_map=layout)
+    data = _load_maze(path, tmp_path, view="goal_conditioned", reward="none")
+    assert data.observations[0].tolist() == [0, 0, 1000, 1001, 1002, 2, 0]
+    assert data.rewards.tolist() == [0, 1, 0, 0]
+    assert data.terminated.tolist() == [False, True, False, False]
+
+
+def test_a_maze_with_other_walls_is_refused(tmp_path):
+    mirrored = [row[::-1] for row in Maze.named("umaze", 4.0).layout]
+    path = write_minari(tmp_path / "made", [maze_episode([[0, 0], [1, 0]])], maze_map=mirrored)
+    with pytest.raises(UserError, match=r"dataset\.maze=umaze"):
+        _load_maze(path, tmp_path)
+    assert _load_maze(path, tmp_path, maze=None, maze_scale=None).rewards.tolist() == [6.0]
+
+
+def test_a_marked_cell_is_a_free_cell(tmp_path):
+    marked = [list(row) for row in Maze.named("umaze", 4.0).layout]
+    marked[1][1], marked[3][1] = "r", "g"
+    path = write_minari(tmp_path / "made", [maze_episode([[0, 0], [1, 0]])], maze_map=marked)
+    assert _load_maze(path, tmp_path).num_transitions == 1
+
+
+def test_second_load_reads_the_cache_only(tmp_path, monkeypatch):
+    path = write_minari(tmp_path / "made", encoded_episodes([4, 2]))
+    options = {"name": "x", "path": path, "view": "flat", "cache": tmp_path, "progress": False}
+    first = load_dataset(**options)
+
+    def refuse(self: MinariSource) -> None:
+        raise AssertionError("the source was read")
+
+    monkeypatch.setattr(MinariSource, "episodes", refuse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of memory that it may not write to
+        second = load_dataset(**options)
+    for column in ("observations", "actions", "rewards", "terminated", "truncated", "rows"):
+        assert torch.equal(getattr(first, column), getattr(second, column))
+    assert first.info == second.info
+    with pytest.raises(AssertionError, match="was read"):
+        load_dataset(**options, reward="minus_one")
+
+
+def test_a_changed_source_is_converted_anew(tmp_path):
+    options = {"name": "x", "view": "flat", "cache": tmp_path / "cache", "progress": False}
+    path = write_minari(tmp_path / "made", encoded_episodes([4, 2]))
+    before = load_dataset(path=path, **options)
+    path.rename(tmp_path / "old")
+    episodes = encoded_episodes([4, 2])
+    episodes[1]["observations"][2, 1] = 77
+    after = load_dataset(path=write_minari(path, episodes), **options)
+    assert before.observations[-1].tolist() == [1, 2] and after.observations[-1].tolist() == [1, 77]
+    assert before.info.fingerprint != after.info.fingerprint
+    # The fingerprint is of the content, not of where and when.
+    again = load_dataset(path=tmp_path / "old", **(options | {"cache": tmp_path / "other"}))
+    assert again.info.fingerprint == before.info.fingerprint
+
+
+def test_device_moves_the_tensors_and_keeps_the_facts(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([4, 2]))
+    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False)
+    moved = data.to("meta")
+    assert moved.observations.is_meta and moved.rows.is_meta and moved.info == data.info
+    assert data.to("cpu").observations.data_ptr() == data.observations.data_ptr()
+    assert (data.num_transitions, data.observation_dim, data.action_dim) == (6, 2, 2)
+    assert data.gather(torch.zeros(5, 3, 2, dtype=torch.int64)).actions.shape == (5, 3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"view": "d4rl"}, "dataset.view=d4rl does not fit.*dataset.view=flat"),
+        ({"view": "round"}, "dataset.view=round: there is d4rl, goal_conditioned, flat"),
+        ({"reward": "double"}, "dataset.reward=double: there is none, minus_one"),
+        ({"source": "web"}, "dataset.source=web: there is minari, pointmaze"),
+        ({"maze": "huge"}, "dataset.maze=huge: there is umaze, medium, large"),
+        ({"maze": "umaze"}, "dataset.maze_scale=None"),
+        ({"source": "pointmaze", "path": None, "maze": None}, "choose dataset.maze from"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path, keys, says):
+    path = write_minari(tmp_path / "made", encoded_episodes([2]))
+    options = {"name": "x", "path": path, "view": "flat", "cache": tmp_path, "progress": False}
+    with pytest.raises(UserError, match=says):
+        load_dataset(**(options | keys))
+
+
+def test_a_flat_view_of_a_dict_names_the_views_that_fit(tmp_path):
+    path = write_minari(tmp_path / "made", [maze_episode([[0, 0], [1, 0]])])
+    with pytest.raises(UserError, match=r"use dataset\.view=d4rl or goal_conditioned"):
+        load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False)

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import torch
+from evaluation_making import Idle, PathFollower, antmaze_arguments, arguments, pendulum_arguments
+from evaluation_making import task as made
+
+from ivr.errors import UserError
+from ivr.evaluation import pool as pools
+from ivr.evaluation import rollout
+from ivr.evaluation.pool import EnvironmentPool
+from ivr.evaluation.rollout import evaluate
+
+
+@pytest.fixture(scope="module")
+def task():
+    return made(arguments())
+
+
+@pytest.fixture(scope="module")
+def pool(task):
+    with EnvironmentPool(task) as opened:
+        yield opened
+
+
+def same(a, b):
+    return np.array_equal(a.returns, b.returns) and np.array_equal(a.lengths, b.lengths)
+
+
+def test_the_shortest_way_succeeds_and_idling_does_not(pool, task):
+    walker = PathFollower(task.maze, idle_members=(1,))
+    result = evaluate(pool, walker, members=2, episodes=10, seed=0)
+    assert np.array_equal(result.success_rate, [1.0, 0.0])
+    assert np.array_equal(result.score, [100.0, 0.0])
+    assert np.array_equal(result.returns, [[1.0] * 10, [0.0] * 10])
+    assert (result.lengths[1] == 200).all() and (result.lengths[0] < 200).all()
+    assert result.env_steps == result.lengths.sum() and result.seconds > 0
+
+
+def test_an_episode_depends_on_its_member_and_seed_alone(pool, task, monkeypatch):
+    walker = PathFollower(task.maze)
+    alone = evaluate(pool, walker, members=1, episodes=6, seed=3)
+    assert len(set(alone.lengths[0])) > 1  # or nothing could be told apart
+    monkeypatch.setattr(rollout, "MAX_ENVIRONMENTS", 4)
+    assert same(alone, evaluate(pool, walker, members=1, episodes=6, seed=3))
+    both = evaluate(pool, walker, members=2, episodes=6, seed=3)
+    assert np.array_equal(both.lengths, np.repeat(alone.lengths, 2, 0))
+    assert walker.batches[-1] == (2, 2, 4)
+    monkeypatch.setattr(rollout, "MAX_ENVIRONMENTS", 1)
+    fewer = evaluate(pool, walker, members=1, episodes=4, seed=3)
+    assert np.array_equal(fewer.lengths, alone.lengths[:, :4])
+    assert not same(alone, evaluate(pool, walker, members=1, episodes=6, seed=4))
+
+
+def test_threads_change_nothing(monkeypatch):
+    task = made(antmaze_arguments(max_episode_steps=30))
+    torch.manual_seed(0)
+    weights = torch.randn(29, 8)
+
+    class Linear(Idle):
+        def act(self, observations):
+            # Row by row: a batched product rounds differently in batches of other sizes.
+            return torch.stack([torch.tanh(row @ weights) for row in observations[0]])[None]
+
+    finals = []
+    for threshold, workers in ((0.0, 3), (np.inf, 1)):
+        monkeypatch.setattr(pools, "CHEAP_STEP", threshold)
+        with EnvironmentPool(task, workers) as pool:
+            result = evaluate(pool, Linear(8), members=1, episodes=5, seed=0, record_paths=True)
+            assert (pool._threads is not None) == (workers == 3)
+            finals.append(np.array([path[-1] for path in result.paths[0]]))
+    assert np.array_equal(*finals)
+    assert len(np.unique(finals[0], axis=0)) == 5
+
+
+def test_paths_start_at_the_start_and_end_at_the_goal(pool, task):
+    result = evaluate(
+        pool, PathFollower(task.maze), members=1, episodes=3, seed=0, record_paths=True
+    )
+    for path, length in zip(result.paths[0], result.lengths[0], strict=True):
+        assert path.shape == (length + 1, 2) and path.dtype == np.float32
+        assert np.abs(path[0] - task.maze.centre(task.maze.start)).max() <= 0.25 + 1e-6
+        assert np.linalg.norm(path[-1] - task.maze.centre(task.maze.goal)) <= 0.5
+        assert np.linalg.norm(path[-2] - task.maze.centre(task.maze.goal)) > 0.5
+    assert evaluate(pool, Idle(2), members=1, episodes=1, seed=0).paths is None
+
+
+def test_returns_of_a_flat_environment_are_its_own():
+    task = made(pendulum_arguments())
+    result = evaluate(task, Idle(1), members=1, episodes=2, seed=5)
+    env = task.make_env()
+    for episode in range(2):
+        env.reset(seed=rollout.episode_seed(5, episode))
+        expected = sum(env.step(np.zeros(1, np.float32))[1] for _ in range(20))
+        assert result.returns[0, episode] == pytest.approx(expected)
+    assert result.success_rate is None and result.normalized_score is None
+    assert np.array_equal(result.score, result.return_mean)
+
+
+def test_a_diverged_policy_is_named(pool):
+    class Diverged(Idle):
+        def act(self, observations):
+            actions = super().act(observations)
+            actions[1] = float("nan")
+            return actions
+
+    with pytest.raises(UserError, match="member 1"):
+        evaluate(pool, Diverged(2), members=3, episodes=2, seed=0)
+    # The pool survives.
+    assert evaluate(pool, Idle(2), members=1, episodes=1, seed=0).lengths[0, 0] == 200
+
+
+def test_no_episodes_is_an_error(pool):
+    with pytest.raises(UserError, match="episodes=0"):
+        evaluate(pool, Idle(2), members=1, episodes=0, seed=0)
+
+
+def test_torch_has_its_threads_back(pool):
+    before = torch.get_num_threads()
+    seen = []
+
+    class Watching(Idle):
+        def act(self, observations):
+            seen.append(torch.get_num_threads())
+            return super().act(observations)
+
+    evaluate(pool, Watching(2), members=1, episodes=1, seed=0)
+    assert set(seen) == {1} and torch.get_num_threads() == before
+
+
+def test_a_closed_pool_can_be_used_again(task):
+    pool = EnvironmentPool(task)
+    first = evaluate(pool, Idle(2), members=1, episodes=1, seed=0)
+    pool.close()
+    assert pool.environments == []
+    assert same(first, evaluate(pool, Idle(2), members=1, episodes=1, seed=0))
+    pool.close()

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from evaluation_making import Idle, PathFollower, arguments, pendulum_arguments, task
+from PIL import Image
+
+from ivr.errors import UserError
+from ivr.evaluation import video
+from ivr.evaluation.video import write_video
+
+
+class FakeScreen:
+    """Stands for the graphics driver: frames that tell the ball's position."""
+
+    def __init__(self, monkeypatch):
+        self.shown = []
+        monkeypatch.setattr(video, "_rendered", self)
+
+    def __call__(self, env):
+        state = env.unwrapped.data.qpos.copy()
+        self.shown.append(state)
+        return np.full((48, 64, 3), int(40 * (state[0] + 2)), np.uint8)
+
+
+def test_a_gif_can_be_read_and_is_thinned_out(tmp_path, monkeypatch):
+    screen = FakeScreen(monkeypatch)
+    monkeypatch.setattr(video, "MAX_GIF_FRAMES", 10)
+    walked = task(arguments())
+    policy = PathFollower(walked.maze)
+    path = write_video(tmp_path / "walk.gif", walked, policy)
+    steps = len(policy.batches)
+    every = -(-steps // 9)
+    with Image.open(path) as film:
+        assert (
+            film.size == (320, 240) and film.n_frames == len(screen.shown) == -(-steps // every) + 1
+        )
+        assert film.info["duration"] == pytest.approx(1000 * every / 50, abs=10)
+    assert np.linalg.norm(screen.shown[-1] - walked.maze.centre(walked.maze.goal)) <= 0.5
+    assert [entry.name for entry in tmp_path.iterdir()] == ["walk.gif"]
+
+
+def test_pendulum_is_really_rendered(tmp_path):
+    pytest.importorskip("pygame")
+    path = write_video(tmp_path / "swing.gif", task(pendulum_arguments()), Idle(1))
+    with Image.open(path) as film:
+        assert film.n_frames > 1
+
+
+def test_a_maze_is_really_rendered(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "MAX_GIF_FRAMES", 3)
+    try:
+        path = write_video(tmp_path / "m.gif", task(arguments(max_episode_steps=3)), Idle(2))
+    except UserError as error:
+        assert "MUJOCO_GL" in str(error)
+        pytest.skip("nothing here can render")
+    with Image.open(path) as film:
+        assert film.size == (320, 320)
+        picture = np.asarray(film.convert("RGB")).astype(int)
+    # The goal is a red ball, in the lower left of the U maze seen from above.
+    red = (picture[..., 0] > 180) & (picture[..., 1] < 60) & (picture[..., 2] < 60)
+    rows, columns = np.nonzero(red)
+    assert red.sum() > 100 and rows.mean() > 160 and columns.mean() < 160
+
+
+def test_rendering_that_fails_advises(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "gymnasium_robotics.envs.maze.point_maze.PointMazeEnv.render",
+        lambda self: (_ for _ in ()).throw(RuntimeError("no display")),
+    )
+    with pytest.raises(UserError, match="MUJOCO_GL"):
+        write_video(tmp_path / "x.gif", task(arguments(max_episode_steps=2)), Idle(2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_files_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="avi"):
+        write_video(tmp_path / "x.avi", task(arguments()), Idle(2))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="imageio-ffmpeg"):
+        write_video(tmp_path / "x.mp4", task(arguments()), Idle(2))

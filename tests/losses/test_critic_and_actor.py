@@ -1,0 +1,43 @@
+"""TD targets, TD loss and weighted imitation by hand."""
+
+import pytest
+import torch
+
+from ivr.losses.actor import (
+    divergence_weight,
+    positive_advantage_weight,
+    weighted_regression_loss,
+)
+from ivr.losses.critic import td_loss, td_target
+from ivr.losses.divergences import q_logarithm
+
+
+def test_target_stops_at_a_terminated_transition_only():
+    """1 + 0.9 · 10 = 10 where the episode goes on, 1 where it ended."""
+    target = td_target(
+        torch.ones(1, 2), torch.tensor([[0.0, 1.0]]), torch.full((1, 2), 10.0), discount=0.9
+    )
+    assert target.tolist() == [[pytest.approx(10.0), 1.0]]
+
+
+def test_td_loss_sums_over_critics_and_averages_over_the_batch():
+    """Errors (1, 3) and (2, 0): (1 + 9)/2 + (4 + 0)/2 = 7; the second member has none."""
+    q = torch.tensor([[[1.0, 3.0], [2.0, 0.0]], [[5.0, 5.0], [5.0, 5.0]]])
+    target = torch.tensor([[0.0, 0.0], [5.0, 5.0]])
+    assert td_loss(q, target).tolist() == [7.0, 0.0]
+
+
+def test_weights_by_hand():
+    """A = (1, -5), α = 0.5: [1 + A/(2α)]₊ = (2, 0); e^{10A/α} = (e^20, e^-100)."""
+    advantage = torch.tensor([[1.0, -5.0]])
+    sparse = divergence_weight(advantage, 0.5, q_logarithm(1))
+    assert sparse.tolist() == [[2.0, 0.0]]
+    released = divergence_weight(advantage, 0.5, q_logarithm(0), scale=10.0)
+    torch.testing.assert_close(released, torch.tensor([[20.0, -100.0]]).exp())
+    assert positive_advantage_weight(advantage, 0.5, q_logarithm(1)).tolist() == [[1.0, 0.0]]
+
+
+def test_weighted_regression_by_hand():
+    """-(2 · -1 + 0 · -7)/2 = 1."""
+    loss = weighted_regression_loss(torch.tensor([[2.0, 0.0]]), torch.tensor([[-1.0, -7.0]]))
+    assert loss.tolist() == [1.0]

@@ -1,0 +1,76 @@
+"""The family against its definition: Φ' = w, w is the inverse of h', and the two ends."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivr.losses.divergences import q_logarithm
+
+ORDERS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0])
+ADVANTAGES = st.floats(-8, 8)
+
+
+def scalar(x: float) -> torch.Tensor:
+    return torch.tensor(x, dtype=torch.float64, requires_grad=True)
+
+
+@given(ORDERS, ADVANTAGES)
+def test_weight_is_the_derivative_of_the_potential(order, z):
+    divergence = q_logarithm(order)
+    at = scalar(z)
+    (slope,) = torch.autograd.grad(divergence.potential(at), at)
+    assert slope.item() == pytest.approx(divergence.weight(at).item(), rel=1e-9, abs=1e-12)
+
+
+@given(ORDERS, ADVANTAGES)
+def test_weight_solves_the_optimality_condition_or_is_zero(order, z):
+    """h'(w) = (Q - U)/α = z + 1 with h(x) = x f(x), wherever the weight is positive."""
+    divergence = q_logarithm(order)
+    weight = divergence.weight(scalar(z)).detach()
+    if weight > 1e-6:
+        x = weight.requires_grad_()
+        (slope,) = torch.autograd.grad(x * divergence.f(x), x)
+        assert slope.item() == pytest.approx(z + 1, rel=1e-6, abs=1e-6)
+    else:
+        assert order == 0 or z <= -(1 + order) / order + 1e-2
+
+
+@given(st.sampled_from([0.25, 0.5, 1.0, 2.0]), st.floats(0, 50))
+def test_weight_is_exactly_zero_below_the_kink(order, below):
+    z = scalar(-(1 + order) / order - below - 1e-9)
+    assert q_logarithm(order).weight(z).item() == 0
+    (slope,) = torch.autograd.grad(q_logarithm(order).potential(z), z)
+    assert slope.item() == 0
+
+
+@given(ADVANTAGES)
+def test_the_ends_are_the_published_algorithms(z):
+    at = scalar(z)
+    sparse, exponential = q_logarithm(1), q_logarithm(0)
+    assert sparse.weight(at).item() == pytest.approx(max(1 + z / 2, 0))
+    assert sparse.potential(at).item() == pytest.approx(max(1 + z / 2, 0) ** 2)
+    assert exponential.weight(at).item() == pytest.approx(math.exp(z))
+    assert exponential.potential(at).item() == pytest.approx(math.exp(z))
+
+
+@given(st.floats(-3, 3))
+def test_small_orders_approach_the_exponential(z):
+    assert q_logarithm(1e-3).weight(scalar(z)).item() == pytest.approx(math.exp(z), rel=2e-2)
+
+
+@given(ORDERS)
+def test_f_vanishes_at_one_and_its_slope_there_is_one(order):
+    x = scalar(1.0)
+    value = q_logarithm(order).f(x)
+    (slope,) = torch.autograd.grad(value, x)
+    assert value.item() == 0
+    assert slope.item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("order", [-0.1, math.nan, math.inf])
+def test_an_order_outside_the_family_is_refused(order):
+    with pytest.raises(ValueError, match="order"):
+        q_logarithm(order)
