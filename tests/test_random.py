@@ -22,7 +22,7 @@ def test_a_draw_depends_on_key_and_update_alone(seed, update, high):
     together = random.integers(keys, torch.tensor([update - 1, update]), 7, high)
     alone = random.integers(keys[1:], torch.tensor([update]), 7, high)
     assert torch.equal(together[1, 1], alone[0, 0])
-    assert 0 <= alone.min() and alone.max() < high
+    assert alone.min() >= 0 and alone.max() < high
 
 
 def test_draws_are_uniform_and_streams_differ():
@@ -39,7 +39,7 @@ def test_draws_are_uniform_and_streams_differ():
 
 def test_uniform_floats_lie_in_the_unit_interval_with_the_right_moments():
     values = random.uniform(torch.tensor([random.key(0, "dropout")]), torch.arange(200), 1000)
-    assert 0 <= values.min() and values.max() < 1
+    assert values.min() >= 0 and values.max() < 1
     assert abs(values.mean() - 1 / 2) < 3e-3
     assert abs(values.var() - 1 / 12) < 2e-3
 

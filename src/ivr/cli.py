@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import CompactHydraException, HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from ivr.config import nearest
@@ -23,7 +25,7 @@ OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
 
 
 class CommandError(CompactHydraException):
-    """A UserError as Hydra prints it: the message alone; a sweep goes on with its next job."""
+    """A UserError in a sweep: Hydra prints the message alone and goes on with the next job."""
 
 
 def job(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
@@ -34,7 +36,9 @@ def job(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
         try:
             return function(config)
         except UserError as error:
-            raise CommandError(f"\nError: {error}") from None
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise CommandError(f"Error: {error}") from None
+            raise SystemExit(f"Error: {error}") from None
 
     return wrapped
 
@@ -127,9 +131,10 @@ def _text(override: Override) -> str:
 def _flat(config: DictConfig, prefix: str = "") -> set[str]:
     keys: set[str] = set()
     for key in config:
-        keys.add(f"{prefix}{key}")
+        name = f"{prefix}{key!s}"
+        keys.add(name)
         if not OmegaConf.is_missing(config, key):
             value = config._get_node(key)
             if isinstance(value, DictConfig) and not value._is_none():
-                keys |= _flat(value, f"{prefix}{key}.")
+                keys |= _flat(value, f"{name}.")
     return keys

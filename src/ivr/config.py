@@ -17,6 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 from ivr.algos.base import OfflineAlgorithm
 from ivr.errors import UserError
 
+# The dataset's keys that decide how a policy is evaluated, and nothing else.
+TASK_KEYS = (
+    "name", "env", "env_kwargs", "max_episode_steps", "view",
+    "maze", "maze_scale", "goal", "reference", "metric",
+)  # fmt: skip
+
 _WHOLE = (
     "num_updates",
     "batch_size",
@@ -79,6 +85,37 @@ class TrainConfig:
         )
 
 
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """One evaluation of a checkpoint, in plain types."""
+
+    checkpoint: str
+    episodes: int
+    seed: int
+    video: bool
+    device: str
+
+    @classmethod
+    def parse(cls, config: DictConfig) -> "EvaluateConfig":
+        """Check every key.
+
+        Raises:
+            UserError: naming the key, its value, and what is allowed.
+        """
+        if OmegaConf.is_missing(config, "checkpoint"):
+            raise UserError("checkpoint is missing: give the path of a best.ckpt or last.ckpt")
+        raw: Any = OmegaConf.to_container(config, resolve=True)
+        if not isinstance(raw["video"], bool):
+            raise UserError(f"video={raw['video']}: must be true or false")
+        return cls(
+            checkpoint=str(raw["checkpoint"]),
+            episodes=_whole("episodes", raw["episodes"]),
+            seed=_seeds(raw["seed"])[0],
+            video=raw["video"],
+            device=_device(str(raw["device"])),
+        )
+
+
 def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
     """The class that `algo.class` names.
 
@@ -104,11 +141,11 @@ def algorithm_options(algo: dict[str, Any]) -> dict[str, Any]:
     parameters = inspect.signature(algorithm_class(algo)).parameters
     for key, value in options.items():
         if key not in parameters:
-            raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, parameters)}")
+            known = [name for name in options if name in parameters]
+            raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, known)}")
         annotation = parameters[key].annotation
         if not _fits(value, annotation):
-            wanted = getattr(annotation, "__name__", str(annotation)).replace("None", "null")
-            raise UserError(f"algo.{key}={value}: must be of type {wanted}")
+            raise UserError(f"algo.{key}={value}: must be {_in_words(annotation)}")
     return options
 
 
@@ -125,7 +162,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    if get_origin(annotation) in (types.UnionType,):
+    if isinstance(annotation, types.UnionType):
         return any(_fits(value, part) for part in get_args(annotation))
     if annotation in (None, type(None)):
         return value is None
@@ -137,6 +174,15 @@ def _fits(value: Any, annotation: Any) -> bool:
     if annotation is float:
         return isinstance(value, int | float) and math.isfinite(value)
     return isinstance(value, annotation)
+
+
+def _in_words(annotation: Any) -> str:
+    if isinstance(annotation, types.UnionType):
+        return " or ".join(map(_in_words, get_args(annotation)))
+    if get_origin(annotation) is Sequence:
+        return f"a list, each {_in_words(get_args(annotation)[0])}"
+    words = {float: "a finite number", int: "a whole number", bool: "true or false"}
+    return "null" if annotation in (None, type(None)) else words.get(annotation, "a word")
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from ivr.algos.base import OfflineAlgorithm
 from ivr.compiling import compiler_wanted
-from ivr.config import TrainConfig, algorithm_class, algorithm_options, takes
+from ivr.config import TASK_KEYS, TrainConfig, algorithm_class, algorithm_options, takes
 from ivr.data.datamodule import TransitionDataModule
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
@@ -23,12 +23,6 @@ from ivr.training.result import git_commit, versions
 from ivr.training.summary import next_steps, table
 
 log = logging.getLogger(__name__)
-
-# The dataset's keys that decide how a policy is evaluated, and nothing else.
-TASK_KEYS = (
-    "name", "env", "env_kwargs", "max_episode_steps", "view",
-    "maze", "maze_scale", "goal", "reference", "metric",
-)  # fmt: skip
 
 # What must be the same in a run that goes on.
 _FIXED = ("algo", "dataset", "protocol", "alpha", "seed", "discount", "batch_size")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,15 @@ def run_evaluation(composed: DictConfig) -> dict[str, Any]:
         _draw(folder, task, policy, members, outcome, description)
     if config.video:
         best = int(outcome.score.argmax())
-        write_video(task, policy, folder / "rollout.gif", member=best, members=len(members),
-                    seed=config.seed)
+        write_video(
+            folder / "rollout.gif",
+            task,
+            policy,
+            member=best,
+            members=len(members),
+            seed=config.seed,
+            device=config.device,
+        )
     log.info(f"written to {folder}")
     return result
 
@@ -101,13 +109,16 @@ def _draw(
     for k, (member, score) in enumerate(zip(members, scores(outcome), strict=True)):
         values = None
         if observations is not None:
-            values = value_map(policy, k, len(members), observations, task.maze)
+            values = value_map(policy, k, len(members), observations, task.maze, policy.device)
         picture = maze_picture(
-            task.maze, outcome.paths[k], outcome.successes[k], values,
+            task.maze,
+            outcome.paths[k],
+            outcome.successes[k],
+            values,
             f"{task.name}, {member.label}: {describe(score)}",
         )
         image = Image.fromarray(picture)
-        write_whole(folder / f"maze_{member.label}.png", lambda f, i=image: i.save(f, "png"))
+        write_whole(folder / f"maze_{member.label}.png", partial(image.save, format="png"))
 
 
 def _observations(description: dict[str, Any]) -> Tensor | None:

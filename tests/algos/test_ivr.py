@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ivr.types import Batch
 from tests.algos.test_contract import (
     ACTIONS,
     RELEASED_EQL,
@@ -15,7 +16,6 @@ from tests.algos.test_contract import (
     toy_batches,
     train,
 )
-from ivr.types import Batch
 
 
 def reference_losses(case, batch, algorithm, alpha):

@@ -10,13 +10,13 @@ from gymnasium.spaces import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minari.data_collector.episode_buffer import EpisodeBuffer
-from minari_making import encoded_episodes, maze_episode, write_minari
 
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
 from ivr.data.minari_source import MinariSource
 from ivr.errors import UserError
 from ivr.mazes import Maze
+from tests.data.minari_making import encoded_episodes, maze_episode, write_minari
 
 
 def _assert_aligned(data: OfflineDataset, lengths: list[int]) -> None:

@@ -2,10 +2,10 @@ import json
 
 import numpy as np
 import pytest
-from minari_making import encoded_episodes, maze_episode, write_minari
 
 from ivr.data.minari_source import MinariSource
 from ivr.errors import UserError
+from tests.data.minari_making import encoded_episodes, maze_episode, write_minari
 
 
 @pytest.mark.parametrize("key", ["observations", "actions", "rewards"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minari_making import encoded_episodes, write_minari
 
 from ivr.data.load import load_dataset
 from ivr.data.minari_source import MinariSource
 from ivr.data.store import Column, new_folder, read_store, write_info
 from ivr.errors import UserError
+from tests.data.minari_making import encoded_episodes, write_minari
 
 
 def _load(path: Path, cache: Path) -> float:

@@ -93,7 +93,8 @@ class OfflineAlgorithm(pl.LightningModule):
         keys = torch.tensor([random.key(s, "dropout") for s in self.seeds], device=like.device)
         update = torch.tensor([self.updates_done], device=like.device)
         drawn = random.uniform(keys, update, n * sum(sizes))[0].view(runs, n, sum(sizes))
-        return [(part >= rate) / (1 - rate) for part in drawn.split(list(sizes), -1)]
+        parts = torch.split(drawn, list(sizes), -1)
+        return [(part >= rate) / (1 - rate) for part in parts]
 
     def minimise(self, name: str, loss_fn: Loss, *inputs: Any) -> Metrics:
         """One step of the optimizer of network `name` on a loss (R,); returns the loss's metrics.
@@ -154,7 +155,7 @@ class OfflineAlgorithm(pl.LightningModule):
         """Name the optimizers, which Lightning keeps in a list."""
         wrapped = self.optimizers()
         listed = wrapped if isinstance(wrapped, list) else [wrapped]
-        self._optimizers = dict(zip(self.learning_rates, listed, strict=True))  # type: ignore[arg-type]
+        self._optimizers = dict(zip(self.learning_rates, listed, strict=True))
 
     def training_step(self, chunk: Batch, batch_index: int) -> None:
         """Several updates, one for each batch of a chunk with axes (C, R, B)."""

@@ -59,4 +59,5 @@ class BehaviourCloning(OfflineAlgorithm):
 
     def mode(self, observations: Tensor) -> Tensor:
         """The actor's mean."""
-        return self.actor(observations)
+        mean: Tensor = self.actor(observations)
+        return mean

@@ -113,7 +113,8 @@ class ImplicitValueRegularization(OfflineAlgorithm):
     @torch.no_grad()
     def data_q(self, batch: Batch) -> Tensor:
         """The smaller of the twin target critics at the data's actions, (R, B)."""
-        return self.target_critic(batch.observations, batch.actions).amin(1)
+        q: Tensor = self.target_critic(batch.observations, batch.actions)
+        return q.amin(1)
 
     def value_loss(self, batch: Batch, q: Tensor) -> tuple[Tensor, Metrics]:
         """Equations 11 (SQL) and 14 (EQL)."""
@@ -158,8 +159,10 @@ class ImplicitValueRegularization(OfflineAlgorithm):
 
     def mode(self, observations: Tensor) -> Tensor:
         """The actor's mean."""
-        return self.actor(observations)
+        mean: Tensor = self.actor(observations)
+        return mean
 
     def state_value(self, observations: Tensor) -> Tensor:
         """V(s)."""
-        return self.value(observations)
+        values: Tensor = self.value(observations)
+        return values

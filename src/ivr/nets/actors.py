@@ -38,5 +38,9 @@ class GaussianActor(nn.Module):
     ) -> Tensor:
         """log pi(a|s): (R, N, O) and (R, N, A) to (R, N)."""
         log_std = self.log_std.clamp(*LOG_STD_RANGE)
-        deviation = (actions - self(observations, keep)) * torch.exp(-log_std)
-        return -(0.5 * deviation.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+        mode: Tensor = self(observations, keep)
+        deviation = (actions - mode) * torch.exp(-log_std)
+        density: Tensor = -(0.5 * deviation.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(
+            -1
+        )
+        return density

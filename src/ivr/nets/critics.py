@@ -24,7 +24,8 @@ class StateValue(nn.Module):
 
     def forward(self, observations: Tensor) -> Tensor:
         """(R, N, O) to (R, N)."""
-        return self.mlp(observations).squeeze(-1)
+        values: Tensor = self.mlp(observations)
+        return values.squeeze(-1)
 
 
 class TwinCritic(nn.Module):
@@ -43,4 +44,5 @@ class TwinCritic(nn.Module):
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """(R, N, O) and (R, N, A) to (R, 2, N)."""
-        return self.mlp(torch.cat((observations, actions), -1)).squeeze(-1)
+        values: Tensor = self.mlp(torch.cat((observations, actions), -1))
+        return values.squeeze(-1)

@@ -66,9 +66,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.lead = lead
-        self.layers = nn.ModuleList(
-            LinearStack(a, b, lead, generators) for a, b in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(LinearStack(a, b, lead, generators) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(
             LayerNormStack(size, lead) if layer_norm else nn.Identity() for size in sizes[1:-1]
         )

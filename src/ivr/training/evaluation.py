@@ -171,9 +171,11 @@ class EvaluationCallback(pl.Callback):
         logger: TensorBoardLogger,
     ) -> None:
         maze = self.pool.task.maze
-        assert maze is not None and result.paths is not None
+        assert maze and result.paths is not None and result.successes is not None
         for k in range(min(len(self.last), MAX_PICTURES)):
-            values = value_map(policy, k, len(self.last), self.observations, maze)
+            values = value_map(
+                policy, k, len(self.last), self.observations, maze, policy.module.device
+            )
             title = f"update {update}: {describe(self.last[k])}"
             picture = maze_picture(maze, result.paths[k], result.successes[k], values, title)
             logger.log_image(update, k, "evaluation/maze", picture)

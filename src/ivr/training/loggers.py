@@ -105,8 +105,8 @@ class TensorBoardLogger:
                 values["alpha"] = member.alpha
             scores = {f"final/{name}": value for name, value in score.items() if value is not None}
             # SummaryWriter.add_hparams would open a run of its own beside the member's.
-            for summary in hparams(values, scores):
-                writer.file_writer.add_summary(summary)
+            for summary in hparams(values, scores):  # type: ignore[no-untyped-call]
+                writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
             for tag, value in scores.items():
                 writer.add_scalar(tag, value)
 

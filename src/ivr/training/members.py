@@ -1,7 +1,7 @@
 """The runs of one program: every combination of the given seeds and temperatures."""
 
-from dataclasses import dataclass
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 
