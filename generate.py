@@ -3,17 +3,12 @@
 import sys
 
 import hydra
-from omegaconf import DictConfig
 
 from ivr import cli, run_generation
 
-
-@hydra.main(config_path="conf", config_name="generate", version_base="1.3")
-@cli.job
-def main(config: DictConfig) -> None:
-    """Generate as configured."""
-    run_generation.run_generation(config)
-
+main = hydra.main(config_path=str(cli.CONFIG_DIR), config_name="generate", version_base="1.3")(
+    cli.job(run_generation.run_generation)
+)
 
 if __name__ == "__main__":
     sys.argv[1:] = cli.prepare(sys.argv[1:], "generate")

@@ -2,8 +2,12 @@
 
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from ivr.data.locate import datasets_root
+from ivr.data.pointmaze import generate
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,3 +20,12 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(variable, str(folder))
         patch.setattr(tempfile, "tempdir", None)  # or the TMPDIR of before stays in force
         yield
+
+
+@pytest.fixture(scope="session")
+def small_pointmaze() -> Path:
+    """A pointmaze-umaze of a few episodes, where `dataset=pointmaze-umaze` looks for it."""
+    folder = datasets_root() / "ivr" / "pointmaze-umaze-v0"
+    folder.mkdir(parents=True)
+    generate("umaze", folder, transitions=2000)
+    return folder

@@ -28,15 +28,19 @@ class CommandError(CompactHydraException):
     """A UserError in a sweep: Hydra prints the message alone and goes on with the next job."""
 
 
-def job(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """Let a job's UserError reach the person as one message, without a traceback."""
+def job(function: Callable[[DictConfig, Path, list[str]], Any]) -> Callable[[DictConfig], Any]:
+    """What Hydra calls: runs `function(config, run folder, overrides)`.
+
+    A UserError reaches the person as one message, without a traceback.
+    """
 
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
+        hydra = HydraConfig.get()
         try:
-            return function(config)
+            return function(config, Path(hydra.runtime.output_dir), list(hydra.overrides.task))
         except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if hydra.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None
             raise SystemExit(f"Error: {error}") from None
 
@@ -57,10 +61,14 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
 
 
 def _parse(words: list[str]) -> list[Override]:
-    try:
-        return OverridesParser.create().parse_overrides(words)
-    except HydraException as error:
-        raise UserError(str(error)) from None
+    parser = OverridesParser.create()
+    parsed = []
+    for word in words:
+        try:
+            parsed.append(parser.parse_override(word))
+        except HydraException as error:
+            raise UserError(f"cannot read {word}: {error}") from None
+    return parsed
 
 
 def _with_resumed(words: list[str]) -> list[str]:

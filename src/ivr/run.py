@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ivr.algos.base import OfflineAlgorithm
@@ -31,14 +30,17 @@ EVALUATION_SEED = 1_000_000
 """Episodes are seeded from here on: far from the seeds that people train with."""
 
 
-def train(composed: DictConfig) -> dict[str, Any]:
+def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
     """Train as configured; returns the contents of result.json.
+
+    Args:
+        composed: the configuration.
+        folder: of the run.
+        overrides: the words that the configuration was composed with; a resumed run repeats them.
 
     Raises:
         UserError: for whatever the person at the keyboard can mend.
     """
-    hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
     config = TrainConfig.parse(composed)
     resumed_from = _checkpoint_to_resume(config, folder)
 
@@ -65,7 +67,7 @@ def train(composed: DictConfig) -> dict[str, Any]:
         "class": config.algo["class"],
         "arguments": arguments,
         "config": _plain(config),
-        "overrides": list(hydra.overrides.task),
+        "overrides": overrides,
         "members": [[member.seed, member.alpha] for member in members],
         "dataset": dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim},
     }

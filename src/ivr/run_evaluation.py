@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
@@ -27,14 +26,13 @@ from ivr.training.members import Member
 log = logging.getLogger(__name__)
 
 
-def run_evaluation(composed: DictConfig) -> dict[str, Any]:
+def run_evaluation(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
     """Evaluate as configured; returns the contents of scores.json.
 
     Raises:
         UserError: for a checkpoint that cannot be used, or a run without an environment.
     """
     config = EvaluateConfig.parse(composed)
-    folder = Path(HydraConfig.get().runtime.output_dir)
     policy, content = load_policy(Path(config.checkpoint))
     policy = policy.to(config.device)
     description = content["ivr"]

@@ -1,5 +1,6 @@
 """Makes the datasets that this project generates itself."""
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,7 +9,7 @@ from ivr.data.pointmaze import ensure_pointmaze
 from ivr.errors import UserError
 
 
-def run_generation(composed: DictConfig) -> None:
+def run_generation(composed: DictConfig, folder: Path, overrides: list[str]) -> None:
     """Generate the dataset that is asked for, unless it is there, and say where it is.
 
     Raises:

@@ -26,12 +26,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} was refused: it holds code or objects, and only tensors and plain types are "
-            f"loaded ({str(error).splitlines()[0]}). Use a checkpoint that ivr wrote."
+            f"{path} was refused: it is damaged, or holds code or objects, and only tensors and "
+            "plain types are loaded. Use a checkpoint that ivr wrote."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"{path} is damaged or no checkpoint ({str(error).splitlines()[0]}). "
+            f"{path} is damaged or no checkpoint ({type(error).__name__}: {error}). "
             "Use another one, or train again."
         ) from error
     if not isinstance(content, dict) or "ivr" not in content:

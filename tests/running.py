@@ -1,0 +1,36 @@
+"""Runs the project's jobs inside the test's process, as the root scripts would."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from ivr import run, run_evaluation
+from ivr.cli import CONFIG_DIR
+
+# Small networks and few episodes: what is tested is not how well they learn.
+SMALL = (
+    "dataset=pointmaze-umaze",
+    "dataset.max_episode_steps=20",
+    "algo.hidden=[16,16]",
+    "batch_size=32",
+    "eval_episodes=2",
+    "device=cpu",
+    "compile=false",
+)
+
+
+def composed(words: tuple[str, ...], config_name: str = "config") -> Any:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return compose(config_name, list(words))
+
+
+def train(folder: Path, *words: str) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = (*SMALL, *words)
+    return run.train(composed(everything), folder, list(everything))
+
+
+def evaluate(folder: Path, *words: str) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return run_evaluation.run_evaluation(composed(words, "evaluate"), folder, list(words))
