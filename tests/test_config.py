@@ -147,6 +147,14 @@ def test_good_words_pass_through():
     assert prepare(swept) == swept
 
 
+def test_the_help_names_every_algorithm_and_dataset():
+    page = (CONFIG_DIR / "hydra" / "help" / "ivr.yaml").read_text()
+    for choice in choices("algo") + choices("dataset") + choices("protocol"):
+        assert choice in page
+    for word in composed(()):
+        assert f"    {word}" in page, word
+
+
 def test_two_runs_of_the_same_second_have_folders_of_their_own():
     from hydra import compose, initialize_config_dir
 

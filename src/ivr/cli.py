@@ -1,7 +1,9 @@
 """The command line before Hydra sees it: misspelt words, and what `resume` stands for."""
 
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ from ivr.config import nearest
 from ivr.errors import UserError
 from ivr.files import unique_suffix
 from ivr.training.checkpoints import load_checkpoint
+
+# At its first import it prints news about environments that are not used here.
+with redirect_stderr(StringIO()):
+    import gymnasium_robotics  # noqa: F401
 
 CONFIG_DIR = Path(__file__).parents[2] / "conf"
 

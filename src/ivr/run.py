@@ -157,10 +157,13 @@ def _facts(config: TrainConfig, dataset: OfflineDataset, task: Task | None) -> d
 
 
 def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
-    named = {"algo": config.algo["name"], "dataset": config.dataset["name"]}
-    options = algorithm_options(config.algo)
-    simple = {k: v for k, v in options.items() if isinstance(v, bool | int | float | str)}
-    return {**named, "protocol": config.protocol, "discount": config.discount, **simple}
+    return {
+        "algo": config.algo["name"],
+        "dataset": config.dataset["name"],
+        "protocol": config.protocol,
+        "discount": config.discount,
+        "num_updates": config.num_updates,
+    }
 
 
 def _plain(config: TrainConfig) -> dict[str, Any]:

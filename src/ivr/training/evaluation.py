@@ -52,7 +52,7 @@ class EvaluationCallback(pl.Callback):
         best_path: of the checkpoint that holds every member at its own best.
         description: kept in that checkpoint as "ivr".
         check: raises where the run was interrupted.
-        announce: shows a line to the person who watches.
+        announce: shows a line, and a score in a few words, to the person who watches.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class EvaluationCallback(pl.Callback):
         best_path: Path,
         description: dict[str, Any],
         check: Callable[[], None],
-        announce: Callable[[str], None],
+        announce: Callable[[str, str], None],
     ) -> None:
         self.pool = pool
         self.every = every
@@ -161,7 +161,8 @@ class EvaluationCallback(pl.Callback):
             if isinstance(logger, TensorBoardLogger) and result.paths is not None:
                 self._log_pictures(update, result, policy, logger)
         shown = ", ".join(describe(score) for score in self.last)
-        self.announce(f"update {update}: {shown} ({self.episodes} episodes, {seconds:.1f} s)")
+        line = f"update {update}: {shown} ({self.episodes} episodes, {seconds:.1f} s)"
+        self.announce(line, f"{result.score.mean():.1f}")
 
     def _log_pictures(
         self,

@@ -149,6 +149,8 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # The loader is a plain iterable over chunks: it needs no worker processes.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # Lightning 2.6 and torch 2.13 disagree on a name.
+            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
             yield
     finally:
         for logger, level in zip(lightning, levels, strict=True):

@@ -14,13 +14,14 @@ log = logging.getLogger(__name__)
 
 
 class UpdateProgressBar(ProgressBar):
-    """Updates done, updates/s, time left, and each network's loss; scores appear above it.
+    """Updates done, updates/s, time left, each network's loss, and the latest score.
 
     Lightning's own counts batches of its loop, which here are chunks of updates.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self._score = ""
         self._bar: Any = None
 
     def disable(self) -> None:
@@ -51,6 +52,8 @@ class UpdateProgressBar(ProgressBar):
             for key, value in module.last_metrics.items()
             if key.startswith("loss/")
         }
+        if self._score:
+            losses["score"] = self._score
         self._bar.set_postfix(losses, refresh=False)
 
     def on_train_end(self, *_: Any) -> None:
@@ -66,7 +69,8 @@ class UpdateProgressBar(ProgressBar):
         if self._bar is not None:
             self._bar.close()
 
-    def announce(self, line: str) -> None:
-        """Log a line above the bar."""
+    def announce(self, line: str, score: str) -> None:
+        """Log a line above the bar, and go on showing the members' mean score in it."""
+        self._score = score
         with tqdm.external_write_mode(file=sys.stderr):
             log.info(line)
