@@ -1,6 +1,7 @@
 """The training itself: Lightning's Trainer with the callbacks, from start or from a checkpoint."""
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ivr.algos.base import OfflineAlgorithm
+from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.evaluation.tasks import Task
 from ivr.training.checkpoints import AtomicCheckpointIO, LastCheckpoint
@@ -100,7 +102,7 @@ def fit(
         update = int(torch.load(plan.resumed_from, weights_only=True)["updates_done"])
         for logger in loggers:
             logger.resume(update)
-    with _quiet_lightning():
+    with _quiet_lightning(), _disk_errors(plan.folder):
         trainer = pl.Trainer(
             accelerator="cpu" if plan.device == "cpu" else "gpu",
             devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
@@ -136,6 +138,25 @@ def fit(
             if pool is not None:
                 pool.close()
     return written
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what loggers raise on a full disk into one message."""
+    previous = threading.excepthook
+    # TensorBoard's writer raises the error of its thread again at the next write.
+    threading.excepthook = lambda args: (
+        None if isinstance(args.exc_value, OSError) else previous(args)
+    )
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder}: {error}. Free space, then go on with "
+            f"resume={folder / 'checkpoints' / 'last.ckpt'}"
+        ) from error
+    finally:
+        threading.excepthook = previous
 
 
 @contextmanager
