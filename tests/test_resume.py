@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ivr.cli import prepare
 from ivr.errors import UserError
 from tests.running import SMALL, train
 
@@ -139,6 +140,7 @@ def test_a_finished_run_stays_finished(tmp_path):
     after = train(tmp_path, *words, "resume=auto")
     assert after["status"] == "finished" and after["updates_done"] == 10
     assert after["members"] == before["members"]
+    assert after["updates_per_second"] == before["updates_per_second"]
 
 
 def test_resuming_another_run_is_refused(tmp_path):
@@ -149,6 +151,21 @@ def test_resuming_another_run_is_refused(tmp_path):
         key = change.split("=")[0].split(".")[0]
         with pytest.raises(UserError, match=f"resume=.*{key}="):
             train(tmp_path / "second", *words, change, f"resume={checkpoint}")
+
+
+def test_a_checkpoint_is_all_that_the_command_line_needs(tmp_path):
+    train(tmp_path, "num_updates=4", "eval_every=4", "alpha=0.7")
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    words = prepare([f"resume={checkpoint}", "eval_episodes=3"])
+    assert {"alpha=0.7", "num_updates=4", *SMALL} <= set(words)
+    assert f"hydra.run.dir='{tmp_path}'" in words
+    assert words.index("eval_episodes=2") < words.index("eval_episodes=3")  # the later wins
+
+
+def test_best_holds_no_optimizers_and_cannot_be_resumed(tmp_path):
+    train(tmp_path, "num_updates=4", "eval_every=4")
+    with pytest.raises(SystemExit, match="only last.ckpt holds the optimizers"):
+        prepare([f"resume={tmp_path / 'checkpoints' / 'best.ckpt'}"])
 
 
 def test_resume_auto_without_a_checkpoint_starts_from_the_beginning(tmp_path):

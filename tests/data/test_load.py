@@ -45,8 +45,6 @@ def test_next_observation_is_of_the_same_episode(lengths):
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Minari asks for an author and so on
 @pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
 def test_datasets_that_minari_wrote(tmp_path, monkeypatch, data_format):
-    if data_format == "arrow":
-        pytest.importorskip("pyarrow", reason="Minari's arrow format needs pyarrow")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     lengths = [3, 1, 4]
     minari.create_dataset_from_buffers(

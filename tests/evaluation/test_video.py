@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from evaluation_making import Idle, PathFollower, arguments, pendulum_arguments, task
+from evaluation_making import Idle, PathFollower, arguments, task
 from PIL import Image
 
 from ivr.errors import UserError
@@ -36,13 +36,6 @@ def test_a_gif_can_be_read_and_is_thinned_out(tmp_path, monkeypatch):
         assert film.info["duration"] == pytest.approx(1000 * every / 50, abs=10)
     assert np.linalg.norm(screen.shown[-1] - walked.maze.centre(walked.maze.goal)) <= 0.5
     assert [entry.name for entry in tmp_path.iterdir()] == ["walk.gif"]
-
-
-def test_pendulum_is_really_rendered(tmp_path):
-    pytest.importorskip("pygame")
-    path = write_video(tmp_path / "swing.gif", task(pendulum_arguments()), Idle(1))
-    with Image.open(path) as film:
-        assert film.n_frames > 1
 
 
 def test_a_maze_is_really_rendered(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from ivr.data.views import apply_view
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever a conversion would give other numbers or other files."""
 
 _ACTION_EDGE = 1 - 1e-5
@@ -70,25 +70,24 @@ def convert(
             disable=not progress,
         )
         for episode in bar:
-            first, stop = 0, len(episode.actions)
+            steps = len(episode.actions)
             new_rewards = np.asarray(episode.rewards, np.float32)
             terminated = np.asarray(episode.terminations, np.bool_)
             truncated = np.asarray(episode.truncations, np.bool_)
             goals = episode.observations["desired_goal"] if view == "goal_conditioned" else goal
             if goals is not None:
-                first, stop, new_rewards, terminated = relabel(
+                steps, new_rewards, terminated = relabel(
                     episode.observations["achieved_goal"], goals
                 )
-                truncated = truncated[first:stop]
-            steps = stop - first
+                truncated = truncated[:steps]
             if steps == 0:
                 continue
             # An episode that was only stopped (at a limit, or because the collection ended) is
             # truncated; one that reached its end is not, whatever else was recorded.
             truncated = truncated & ~terminated
             truncated[-1] = not terminated[-1]
-            scaled = 2 * (episode.actions[first:stop] - low) / (high - low) - 1
-            put("observations", apply_view(view, episode.observations)[first : stop + 1])
+            scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1
+            put("observations", apply_view(view, episode.observations)[: steps + 1])
             put("actions", np.clip(scaled, -_ACTION_EDGE, _ACTION_EDGE).astype(np.float32))
             put("terminated", terminated)
             put("truncated", truncated)

@@ -18,36 +18,26 @@ Layout = tuple[tuple[int, ...], ...]
 
 
 class Relabelled(NamedTuple):
-    """Which transitions of an episode are kept, first..stop-1, and their new labels."""
+    """How many transitions of an episode are kept, and their new labels."""
 
-    first: int
-    stop: int
-    rewards: NDArray[np.float32]  # (stop - first,)
-    terminated: NDArray[np.bool_]  # (stop - first,)
+    steps: int
+    rewards: NDArray[np.float32]  # (steps,)
+    terminated: NDArray[np.bool_]  # (steps,)
 
 
 def relabel(positions: NDArray[np.floating], goals: NDArray[np.floating]) -> Relabelled:
     """Reward 1 and the end of the episode where the goal is first reached, else reward 0.
 
-    Transition t succeeds when the position *after* it lies within SUCCESS_RADIUS of the goal.
-    Steps after the first success are cut. An episode that begins within the radius starts where
-    it leaves it: no evaluation acts from there, but the way out is data like any other. What
-    never leaves has no transitions.
+    Transition t succeeds when the position *after* it lies within SUCCESS_RADIUS of the goal, as
+    the environment of the evaluation judges it. Steps after the first success are cut.
 
     Args:
         positions: (T + 1, 2) achieved goals, metres.
         goals: (2,) or (T + 1, 2), the goal that holds at each observation.
     """
-    inside = np.linalg.norm(positions - goals, axis=-1) <= SUCCESS_RADIUS
-    steps = len(inside) - 1
-    first = steps if inside.all() else int(np.argmin(inside))
-    hits = np.flatnonzero(inside[first + 1 :])
-    stop = first + 1 + int(hits[0]) if hits.size else steps
-    rewards = np.zeros(stop - first, np.float32)
-    terminated = np.zeros(stop - first, np.bool_)
-    if hits.size:
-        rewards[-1], terminated[-1] = 1.0, True
-    return Relabelled(first, stop, rewards, terminated)
+    reached = np.linalg.norm(positions - goals, axis=-1)[1:] <= SUCCESS_RADIUS
+    steps = int(np.argmax(reached)) + 1 if reached.any() else len(reached)
+    return Relabelled(steps, reached[:steps].astype(np.float32), reached[:steps])
 
 
 def recorded_layout(env_spec: str | None) -> Layout | None:

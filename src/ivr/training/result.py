@@ -90,6 +90,7 @@ class ResultWriter(pl.Callback):
         self.file = file
         self.evaluation = evaluation
         self._started: tuple[float, int, float] | None = None
+        self._speed: float | None = None
         self._written_at = 0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -102,22 +103,22 @@ class ResultWriter(pl.Callback):
             self.write("running", trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"wall_seconds": self.file.wall_seconds}
+        return {"wall_seconds": self.file.wall_seconds, "speed": self._speed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.file.earlier_seconds = state_dict["wall_seconds"]
+        self._speed = state_dict["speed"]
 
     def write(self, status: str, update: int) -> dict[str, Any]:
-        """Write now; the speed is that of this process, its evaluations left out."""
-        speed = None
+        """Write now; the speed is that of the latest process, its evaluations left out."""
         if self._started is not None and update > self._started[1]:
             since, first, evaluated = self._started
             seconds = time.perf_counter() - since - (self._evaluation_seconds - evaluated)
-            speed = (update - first) / seconds
+            self._speed = (update - first) / seconds
         return self.file.write(
             status,
             update=update,
-            updates_per_second=speed,
+            updates_per_second=self._speed,
             last=self.evaluation.last if self.evaluation else [],
             best=self.evaluation.best if self.evaluation else [],
         )
