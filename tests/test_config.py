@@ -6,7 +6,8 @@ from itertools import product
 import pytest
 
 from ivr.cli import CONFIG_DIR, prepare
-from ivr.config import TrainConfig, algorithm_class, algorithm_options
+from ivr.config import TrainConfig
+from ivr.constructors import algorithm_class, algorithm_options
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
 from tests.running import composed

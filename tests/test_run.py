@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
-from ivr.run import load_policy
 from ivr.training import evaluation as evaluation_module
+from ivr.training.checkpoints import load_policy
 from tests.running import evaluate, train
 
 pytestmark = pytest.mark.usefixtures("small_pointmaze")

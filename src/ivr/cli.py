@@ -15,8 +15,7 @@ from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ivr.config import nearest
-from ivr.errors import UserError
+from ivr.errors import UserError, nearest
 from ivr.files import unique_suffix
 from ivr.training.checkpoints import load_checkpoint
 

@@ -1,21 +1,14 @@
 """The composed configuration, checked and turned into plain values."""
 
-import difflib
-import importlib
-import importlib.util
-import inspect
-import math
-import types
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ivr.algos.base import OfflineAlgorithm
-from ivr.errors import UserError
+from ivr.constructors import algorithm_options, fits, takes
+from ivr.errors import UserError, nearest
 
 # The dataset's keys that decide how a policy is evaluated, and nothing else.
 TASK_KEYS = (
@@ -116,75 +109,6 @@ class EvaluateConfig:
         )
 
 
-def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
-    """The class that `algo.class` names.
-
-    Raises:
-        UserError: where it is not an algorithm of ivr. Checkpoints name a class too, and are not
-            to be trusted with importing anything else.
-    """
-    module, _, name = str(algo.get("class")).rpartition(".")
-    if module.startswith("ivr.algos.") and importlib.util.find_spec(module):
-        found = getattr(importlib.import_module(module), name, None)
-        if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
-            return found
-    raise UserError(f"algo.class={algo.get('class')}: no algorithm in the package ivr.algos")
-
-
-def algorithm_options(algo: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of `algo` for its constructor.
-
-    Raises:
-        UserError: for a keyword that the constructor does not take, or of another type.
-    """
-    options = {key: value for key, value in algo.items() if key not in ("name", "class")}
-    parameters = inspect.signature(algorithm_class(algo)).parameters
-    for key, value in options.items():
-        if key not in parameters:
-            known = [name for name in options if name in parameters]
-            raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, known)}")
-        annotation = parameters[key].annotation
-        if not _fits(value, annotation):
-            raise UserError(f"algo.{key}={value}: must be {_in_words(annotation)}")
-    return options
-
-
-def takes(algo: dict[str, Any], keyword: str) -> bool:
-    """Whether the algorithm's constructor has this keyword."""
-    return keyword in inspect.signature(algorithm_class(algo)).parameters
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest ones, or all of them."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f": did you mean {' or '.join(near)}?" if near else f": there is {', '.join(names)}"
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    if isinstance(annotation, types.UnionType):
-        return any(_fits(value, part) for part in get_args(annotation))
-    if annotation in (None, type(None)):
-        return value is None
-    if get_origin(annotation) is Sequence:
-        inner = get_args(annotation)[0]
-        return isinstance(value, list) and all(_fits(item, inner) for item in value)
-    if isinstance(value, bool):
-        return annotation is bool
-    if annotation is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, annotation)
-
-
-def _in_words(annotation: Any) -> str:
-    if isinstance(annotation, types.UnionType):
-        return " or ".join(map(_in_words, get_args(annotation)))
-    if get_origin(annotation) is Sequence:
-        return f"a list, each {_in_words(get_args(annotation)[0])}"
-    words = {float: "a finite number", int: "a whole number", bool: "true or false"}
-    return "null" if annotation in (None, type(None)) else words.get(annotation, "a word")
-
-
 def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
@@ -198,7 +122,7 @@ def _alphas(value: Any, algo: dict[str, Any]) -> list[float] | None:
         raise UserError(f"alpha={value}: {name} has no alpha. Leave it out; its own words: {words}")
     alphas = _as_list(value)
     for alpha in alphas:
-        if not _fits(alpha, float) or alpha <= 0:
+        if not fits(alpha, float) or alpha <= 0:
             raise UserError(
                 f"alpha={alpha}: the temperature of {name} must be a finite number above 0, "
                 "or a list of such, as in alpha=0.5 or 'alpha=[0.1,0.5]'"
@@ -210,7 +134,7 @@ def _alphas(value: Any, algo: dict[str, Any]) -> list[float] | None:
 def _seeds(value: Any) -> list[int]:
     seeds = _as_list(value)
     for seed in seeds:
-        if not _fits(seed, int) or not 0 <= seed < 2**63:
+        if not fits(seed, int) or not 0 <= seed < 2**63:
             raise UserError(
                 f"seed={seed}: must be a whole number from 0, or a list of such, as in "
                 "seed=3 or 'seed=[0,1,2]'"
@@ -225,13 +149,13 @@ def _no_repeats(key: str, values: list[Any]) -> None:
 
 
 def _whole(key: str, value: Any) -> int:
-    if not _fits(value, int) or value < 1:
+    if not fits(value, int) or value < 1:
         raise UserError(f"{key}={value}: must be a whole number from 1, as in {key}=1000")
     return int(value)
 
 
 def _discount(value: Any) -> float:
-    if not _fits(value, float) or not 0 <= value <= 1:
+    if not fits(value, float) or not 0 <= value <= 1:
         raise UserError(f"discount={value}: must lie between 0 and 1, as in discount=0.99")
     return float(value)
 

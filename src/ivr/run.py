@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ivr.algos.base import OfflineAlgorithm
 from ivr.compiling import compiler_wanted
-from ivr.config import TASK_KEYS, TrainConfig, algorithm_class, algorithm_options, takes
+from ivr.config import TASK_KEYS, TrainConfig
+from ivr.constructors import algorithm_class, algorithm_options, takes
 from ivr.data.datamodule import TransitionDataModule
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
@@ -109,15 +109,6 @@ def build_task(config: dict[str, Any], dataset: OfflineDataset) -> Task | None:
     )
 
 
-def rebuild(description: dict[str, Any]) -> OfflineAlgorithm:
-    """The algorithm that a checkpoint describes, with fresh weights.
-
-    Raises:
-        UserError: where the checkpoint names anything but an algorithm of ivr.
-    """
-    return algorithm_class({"class": description["class"]})(**description["arguments"])
-
-
 def _arguments(
     config: TrainConfig, dataset: OfflineDataset, members: list[Member]
 ) -> dict[str, Any]:
@@ -199,18 +190,3 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
         raise UserError(
             f"resume={path}: the data have changed (fingerprint {now}, the checkpoint's {before})"
         )
-
-
-def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
-    """The algorithm of a checkpoint with its weights, and the checkpoint.
-
-    Raises:
-        UserError: where the file is damaged or its weights do not fit.
-    """
-    content = load_checkpoint(path)
-    algorithm = rebuild(content["ivr"])
-    try:
-        algorithm.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        raise UserError(f"{path}: {error}") from error
-    return algorithm.eval().requires_grad_(False), content

@@ -19,7 +19,7 @@ from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
 from ivr.evaluation.tasks import Task, make_task
 from ivr.evaluation.video import write_video
 from ivr.files import write_text, write_whole
-from ivr.run import load_policy
+from ivr.training.checkpoints import load_policy
 from ivr.training.evaluation import describe, scores
 from ivr.training.members import Member
 

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
 from ivr.algos.base import OfflineAlgorithm
+from ivr.constructors import algorithm_class
 from ivr.errors import UserError
 from ivr.files import write_whole
 
@@ -37,6 +38,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "ivr" not in content:
         raise UserError(f"{path} was not written by ivr: it lacks the run's configuration")
     return content
+
+
+def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
+    """The algorithm of a checkpoint with its weights, and the checkpoint.
+
+    Raises:
+        UserError: where the file is damaged or its weights do not fit.
+    """
+    content = load_checkpoint(path)
+    description = content["ivr"]
+    algorithm = algorithm_class({"class": description["class"]})(**description["arguments"])
+    try:
+        algorithm.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"{path}: {error}") from error
+    return algorithm.eval().requires_grad_(False), content
 
 
 class AtomicCheckpointIO(CheckpointIO):

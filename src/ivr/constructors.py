@@ -1,0 +1,75 @@
+"""From the `algo` node of a configuration to a constructor and its checked keywords."""
+
+import importlib
+import importlib.util
+import inspect
+import math
+import types
+from collections.abc import Sequence
+from typing import Any, get_args, get_origin
+
+from ivr.algos.base import OfflineAlgorithm
+from ivr.errors import UserError, nearest
+
+
+def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
+    """The class that `algo.class` names.
+
+    Raises:
+        UserError: where it is not an algorithm of ivr. Checkpoints name a class too, and are not
+            to be trusted with importing anything else.
+    """
+    module, _, name = str(algo.get("class")).rpartition(".")
+    if module.startswith("ivr.algos.") and importlib.util.find_spec(module):
+        found = getattr(importlib.import_module(module), name, None)
+        if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
+            return found
+    raise UserError(f"algo.class={algo.get('class')}: no algorithm in the package ivr.algos")
+
+
+def algorithm_options(algo: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of `algo` for its constructor.
+
+    Raises:
+        UserError: for a keyword that the constructor does not take, or of another type.
+    """
+    options = {key: value for key, value in algo.items() if key not in ("name", "class")}
+    parameters = inspect.signature(algorithm_class(algo)).parameters
+    for key, value in options.items():
+        if key not in parameters:
+            known = [name for name in options if name in parameters]
+            raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, known)}")
+        annotation = parameters[key].annotation
+        if not fits(value, annotation):
+            raise UserError(f"algo.{key}={value}: must be {_in_words(annotation)}")
+    return options
+
+
+def takes(algo: dict[str, Any], keyword: str) -> bool:
+    """Whether the algorithm's constructor has this keyword."""
+    return keyword in inspect.signature(algorithm_class(algo)).parameters
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value from a config is of the annotated type; numbers must be finite."""
+    if isinstance(annotation, types.UnionType):
+        return any(fits(value, part) for part in get_args(annotation))
+    if annotation in (None, type(None)):
+        return value is None
+    if get_origin(annotation) is Sequence:
+        inner = get_args(annotation)[0]
+        return isinstance(value, list) and all(fits(item, inner) for item in value)
+    if isinstance(value, bool):
+        return annotation is bool
+    if annotation is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, annotation)
+
+
+def _in_words(annotation: Any) -> str:
+    if isinstance(annotation, types.UnionType):
+        return " or ".join(map(_in_words, get_args(annotation)))
+    if get_origin(annotation) is Sequence:
+        return f"a list, each {_in_words(get_args(annotation)[0])}"
+    words = {float: "a finite number", int: "a whole number", bool: "true or false"}
+    return "null" if annotation in (None, type(None)) else words.get(annotation, "a word")
