@@ -58,7 +58,7 @@ lock: ## Write constraints.txt anew from pyproject.toml
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" $(PIP) install -qq -e ".[dev]"; \
 	{ sed -n '/^#/p' constraints.txt; \
-	"$$folder/bin/python" $(PIP) list --format=freeze --exclude-editable --exclude pip \
+	"$$folder/bin/python" $(PIP) list --format=freeze --exclude-editable --exclude pip --exclude ivr \
 		| grep -viE '^(nvidia|cuda|triton)' | sed -E 's/\+.*//' | LC_ALL=C sort -f; } > constraints.txt.new; \
 	mv constraints.txt.new constraints.txt; \
 	rm -f .venv/.ready-*; git diff --stat -- constraints.txt 2>/dev/null || true
