@@ -171,16 +171,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 def test_data_without_an_environment_train_without_an_evaluation(tmp_path, small_pointmaze):
     import shutil
 
-    import h5py
-
     copy = tmp_path / "data"
     shutil.copytree(small_pointmaze, copy)
     metadata = json.loads((copy / "data" / "metadata.json").read_text())
     for key in ("env_spec", "eval_env_spec"):
         metadata.pop(key, None)
     (copy / "data" / "metadata.json").write_text(json.dumps(metadata))
-    with h5py.File(copy / "data" / "main_data.hdf5", "r"):
-        pass
     result = train(
         tmp_path / "run",
         "num_updates=5",

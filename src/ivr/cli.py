@@ -27,6 +27,13 @@ CONFIG_DIR = Path(__file__).parents[2] / "conf"
 
 # Two runs that start in the same second get folders of their own.
 OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
+# --help lists what there is.
+OmegaConf.register_new_resolver("choices", lambda group: ", ".join(choices(group)))
+
+
+def choices(group: str) -> list[str]:
+    """The names that a word such as algo or dataset can take."""
+    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
 
 
 class CommandError(CompactHydraException):
@@ -118,16 +125,16 @@ def _check_words(words: list[str], config_name: str) -> None:
         name = override.key_or_group
         if name.startswith("hydra") or override.is_add() or override.is_delete():
             continue
-        options = sorted(path.stem for path in (CONFIG_DIR / name).glob("*.yaml"))
+        options = choices(name)
         if not options:
             keys.append(name)
             continue
         sweep = override.is_sweep_override()
-        choices = list(override.sweep_string_iterator()) if sweep else [_text(override)]
-        for choice in choices:
+        chosen = list(override.sweep_string_iterator()) if sweep else [_text(override)]
+        for choice in chosen:
             if choice not in options:
                 raise UserError(f"{name}={choice} is unknown{nearest(choice, options)}")
-        groups.append(f"{name}={choices[0]}")
+        groups.append(f"{name}={chosen[0]}")
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         composed = compose(config_name, groups)
     known = _flat(composed)

@@ -87,6 +87,7 @@ class EvaluateConfig:
     seed: int
     video: bool
     device: str
+    env: str | None
 
     @classmethod
     def parse(cls, config: DictConfig) -> "EvaluateConfig":
@@ -106,6 +107,7 @@ class EvaluateConfig:
             seed=_seeds(raw["seed"])[0],
             video=raw["video"],
             device=_device(str(raw["device"])),
+            env=raw["env"],
         )
 
 

@@ -30,10 +30,11 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
     # torch.save reports a failed write as a RuntimeError.
     except (OSError, RuntimeError) as error:
-        free = shutil.disk_usage(path.parent).free >> 20
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        free = shutil.disk_usage(folder).free >> 20
         raise UserError(
-            f"cannot write {path}: {error} ({free} MiB are free there). What stood there before is "
-            "unharmed. Free space or choose another folder with hydra.run.dir=..."
+            f"cannot write {path}: {error} ({free} MiB are free there). A file that stood there "
+            "before is unharmed. Free space or choose another folder with hydra.run.dir=..."
         ) from error
     finally:
         if temporary is not None and os.path.exists(temporary):

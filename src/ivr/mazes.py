@@ -37,6 +37,9 @@ _LAYOUTS = {
     ),
 }
 
+MAZES = tuple(_LAYOUTS)
+"""Names that `Maze.named` knows."""
+
 # D4RL evaluates from one far corner to the other.
 _EVALUATION_CELLS: dict[str, tuple[Cell, Cell]] = {
     "umaze": ((1, 1), (3, 1)),

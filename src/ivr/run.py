@@ -49,7 +49,8 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     info = dataset.info
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
     log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
-    task = build_task(config.dataset, dataset)
+    facts = dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim}
+    task = build_task(config.dataset, facts)
     members = combinations(config.seed, config.alpha or [None])
     arguments = _arguments(config, dataset, members)
     algorithm = algorithm_class(config.algo)(**arguments)
@@ -69,7 +70,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         "config": _plain(config),
         "overrides": overrides,
         "members": [[member.seed, member.alpha] for member in members],
-        "dataset": dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim},
+        "dataset": facts,
     }
     if resumed_from is not None:
         _check_same_run(resumed_from, description)
@@ -98,14 +99,19 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     return result
 
 
-def build_task(config: dict[str, Any], dataset: OfflineDataset) -> Task | None:
-    """The task that the data are evaluated on; None where there is no environment."""
+def build_task(config: dict[str, Any], facts: dict[str, Any]) -> Task | None:
+    """The task that the data are evaluated on; None where there is no environment.
+
+    Args:
+        config: the dataset node of the configuration.
+        facts: about the data, as checkpoints keep them.
+    """
     return make_task(
         **{key: config[key] for key in TASK_KEYS},
-        dataset_env_spec=dataset.info.env_spec,
-        observation_dim=dataset.observation_dim,
-        action_low=dataset.info.action_low,
-        action_high=dataset.info.action_high,
+        dataset_env_spec=facts["env_spec"],
+        observation_dim=facts["observation_dim"],
+        action_low=facts["action_low"],
+        action_high=facts["action_high"],
     )
 
 

@@ -11,14 +11,15 @@ from PIL import Image
 from torch import Tensor
 
 from ivr.algos.base import OfflineAlgorithm
-from ivr.config import TASK_KEYS, EvaluateConfig
+from ivr.config import EvaluateConfig
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
 from ivr.evaluation.pictures import maze_picture, value_map
 from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
-from ivr.evaluation.tasks import Task, make_task
+from ivr.evaluation.tasks import Task
 from ivr.evaluation.video import write_video
 from ivr.files import write_text, write_whole
+from ivr.run import build_task
 from ivr.training.checkpoints import load_policy
 from ivr.training.evaluation import describe, scores
 from ivr.training.members import Member
@@ -36,7 +37,7 @@ def run_evaluation(composed: DictConfig, folder: Path, overrides: list[str]) -> 
     policy, content = load_policy(Path(config.checkpoint))
     policy = policy.to(config.device)
     description = content["ivr"]
-    task = _task(description)
+    task = _task(description, config.env)
     members = [Member(*pair) for pair in description["members"]]
     with EnvironmentPool(task) as pool:
         outcome = evaluate(
@@ -79,15 +80,16 @@ def run_evaluation(composed: DictConfig, folder: Path, overrides: list[str]) -> 
     return result
 
 
-def _task(description: dict[str, Any]) -> Task:
-    config, data = description["config"]["dataset"], description["dataset"]
-    task = make_task(
-        **{key: config[key] for key in TASK_KEYS},
-        dataset_env_spec=data["env_spec"],
-        observation_dim=data["observation_dim"],
-        action_low=data["action_low"],
-        action_high=data["action_high"],
-    )
+def _task(description: dict[str, Any], env: str | None) -> Task:
+    config = description["config"]["dataset"]
+    if env is not None:
+        config = {**config, "env": env}
+    elif ":" in str(config["env"]):
+        raise UserError(
+            f"the checkpoint's environment {config['env']} would import a module. "
+            f"If you trust it, say so: env={config['env']}"
+        )
+    task = build_task(config, description["dataset"])
     if task is None:
         raise UserError("this run names no environment, so there is nothing to evaluate it in")
     return task

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ivr.data.pointmaze import ensure_pointmaze
 from ivr.errors import UserError
+from ivr.mazes import MAZES
 
 
 def run_generation(composed: DictConfig, folder: Path, overrides: list[str]) -> None:
@@ -19,7 +20,7 @@ def run_generation(composed: DictConfig, folder: Path, overrides: list[str]) -> 
     if dataset["source"] != "pointmaze":
         raise UserError(
             f"dataset={dataset['name']} is not made here: its source is {dataset['source']}. "
-            "Made here: pointmaze-umaze, pointmaze-medium, pointmaze-large"
+            f"Made here: {', '.join(f'pointmaze-{maze}' for maze in MAZES)}"
         )
     folder = ensure_pointmaze(dataset["name"])
     print(f"{dataset['id']} is in {folder}")

@@ -8,10 +8,6 @@ from torch.nn import functional
 
 from ivr.types import Batch
 from tests.algos.test_contract import (
-    ACTIONS,
-    RELEASED_EQL,
-    RELEASED_SQL,
-    STATES,
     build,
     toy_batches,
     train,
@@ -96,12 +92,3 @@ def test_sparsity_is_the_share_of_weights_that_are_exactly_zero():
         _, metrics = algorithm.actor_loss(batch, q, None)
         assert metrics["weight/sparsity"].item() == pytest.approx(sparsity, abs=0.02)
         assert metrics["weight/mean"].item() > 0
-
-
-@pytest.mark.parametrize("options", [RELEASED_SQL, RELEASED_EQL])
-def test_departures_are_named_options(options):
-    """The released protocol is exactly these keywords; their absence is the paper's."""
-    plain = build("sql-paper", [0])
-    for name in options:
-        assert hasattr(plain, name) or name in ("order", "positive_advantage")
-    assert (STATES, ACTIONS) == (3, 2)

@@ -27,10 +27,14 @@ class OfflineAlgorithm(pl.LightningModule):
     Args:
         seeds: one seed for each run; it alone decides the run's initialisation and noise.
         action_low, action_high: the environment's bounds, of length A.
-        learning_rates: for each network that is trained, by attribute name.
+        learning_rates: for each network that is trained, by attribute name, in the order in which
+            `update` steps them; the last is stepped exactly once an update.
         cosine_decay: names of the networks whose learning rate falls to 0 over `num_updates`.
         num_updates: length of the training.
     """
+
+    advice = "Lower the learning rates."
+    """What to do where a loss diverges."""
 
     def __init__(
         self,
@@ -96,8 +100,8 @@ class OfflineAlgorithm(pl.LightningModule):
         parts = torch.split(drawn, list(sizes), -1)
         return [(part >= rate) / (1 - rate) for part in parts]
 
-    def minimise(self, name: str, loss_fn: Loss, *inputs: Any) -> Metrics:
-        """One step of the optimizer of network `name` on a loss (R,); returns the loss's metrics.
+    def minimise(self, name: str, loss_fn: Loss, *inputs: Any) -> None:
+        """One step of the optimizer of network `name` on a loss (R,); keeps the loss's metrics.
 
         The runs never mix: their sum is taken only to call backward.
         """
@@ -118,7 +122,6 @@ class OfflineAlgorithm(pl.LightningModule):
         is_last = name == list(self.learning_rates)[-1]
         (optimizer if is_last else optimizer.optimizer).step()
         self.last_metrics.update(metrics)
-        return metrics
 
     @torch.no_grad()
     def polyak(self, network: nn.Module, target: nn.Module, tau: float) -> None:

@@ -42,13 +42,18 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         actor_dropout: probability to drop a hidden unit of the actor while it trains.
         actor_lr_cosine: let the actor's learning rate fall to 0 along a cosine.
         positive_advantage: weigh the actor's loss by max(Q - V, 0) instead of w (released SQL).
-        weight_scale: factor on the argument of that weight (released EQL: 10).
+        weight_scale: factor on the advantage inside that weight (released EQL: 10).
         weight_clip: upper bound of that weight (released: 100).
         exponent_clip, batch_max_floor: see `implicit_value_loss` (released EQL: 5 and -1).
 
     Raises:
         ValueError: where the order is negative or not finite.
     """
+
+    advice = (
+        "Raise alpha, lower the learning rates, or bound the exponent (algo.exponent_clip=5, or "
+        "protocol=released)."
+    )
 
     def __init__(
         self,
@@ -117,7 +122,7 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         return q.amin(1)
 
     def value_loss(self, batch: Batch, q: Tensor) -> tuple[Tensor, Metrics]:
-        """Equations 11 (SQL) and 14 (EQL)."""
+        """Equations 11 (SQL) and 14 (EQL): (R,), and metrics (R,)."""
         v = self.value(batch.observations)
         loss = implicit_value_loss(
             q,
@@ -132,7 +137,7 @@ class ImplicitValueRegularization(OfflineAlgorithm):
     def actor_loss(
         self, batch: Batch, q: Tensor, keep: list[Tensor] | None
     ) -> tuple[Tensor, Metrics]:
-        """Equations 13 (SQL) and 15 (EQL): imitation of the data, weighted."""
+        """Equations 13 (SQL) and 15 (EQL), imitation with weights: (R,), and metrics (R,)."""
         with torch.no_grad():
             advantage = q - self.value(batch.observations)
             weight = self.actor_weight(advantage, self.alpha, self.divergence, self.weight_scale)
@@ -150,7 +155,7 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         }
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
-        """Equation 12, for both critics."""
+        """Equation 12, for both critics: (R,), and metrics (R,)."""
         with torch.no_grad():
             next_v = self.value(batch.next_observations)
             target = td_target(batch.rewards, batch.terminated, next_v, self.discount)
@@ -163,6 +168,6 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         return mean
 
     def state_value(self, observations: Tensor) -> Tensor:
-        """V(s)."""
+        """V(s), (R, N)."""
         values: Tensor = self.value(observations)
         return values

@@ -15,7 +15,7 @@ from ivr.data.relabel import REWARDS, check_walls, recorded_layout
 from ivr.data.store import read_store
 from ivr.data.views import check_view
 from ivr.errors import UserError
-from ivr.mazes import Maze
+from ivr.mazes import MAZES, Maze
 
 
 def load_dataset(
@@ -111,8 +111,8 @@ def load_dataset(
 def _maze(name: str | None, scale: float | None) -> Maze | None:
     if name is None:
         return None
-    if name not in ("umaze", "medium", "large"):
-        raise UserError(f"dataset.maze={name}: there is umaze, medium, large, null.")
+    if name not in MAZES:
+        raise UserError(f"dataset.maze={name}: there is {', '.join(MAZES)}, null.")
     if not scale or scale <= 0:
         raise UserError(
             f"dataset.maze_scale={scale}: with dataset.maze={name} it must be the metres a cell, "

@@ -42,10 +42,13 @@ def relabel(positions: NDArray[np.floating], goals: NDArray[np.floating]) -> Rel
 
 def recorded_layout(env_spec: str | None) -> Layout | None:
     """Walls (1) and free cells (0) of the maze in a recorded EnvSpec; None where it has none."""
-    kwargs = json.loads(env_spec).get("kwargs", {}) if env_spec else {}
-    cells = kwargs.get("maze_map")
-    # A marked cell ("r", "g", "c") is a free one.
-    return tuple(tuple(int(cell == 1) for cell in row) for row in cells) if cells else None
+    try:
+        kwargs = json.loads(env_spec).get("kwargs", {}) if env_spec else {}
+        cells = kwargs.get("maze_map")
+        # A marked cell ("r", "g", "c") is a free one.
+        return tuple(tuple(int(cell == 1) for cell in row) for row in cells) if cells else None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"the dataset's record of its environment is damaged: {error}") from error
 
 
 def check_walls(layout: Layout | None, maze: Maze, name: str) -> None:

@@ -141,7 +141,7 @@ class _Sweep:
         if not finite.all():
             raise UserError(
                 f"The policy of member {int(np.argmin(finite))} gives actions that are not "
-                "finite: its training diverged. Try a smaller learning rate or a larger alpha."
+                "finite: its training diverged. Lower the learning rates."
             )
         flat: NDArray[np.float32] = actions.reshape(self.members * self.slots, -1)
         return flat

@@ -9,7 +9,7 @@ import gymnasium
 import gymnasium_robotics
 
 from ivr.errors import UserError
-from ivr.evaluation.fit import check_maze_scale
+from ivr.evaluation.checks import check_maze_scale
 from ivr.evaluation.wrappers import (
     START_NOISE,
     Env,

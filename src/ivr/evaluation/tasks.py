@@ -10,11 +10,11 @@ from typing import Any
 import gymnasium
 
 from ivr.errors import UserError
-from ivr.evaluation.fit import check_maze_id, check_spaces, reports_success
+from ivr.evaluation.checks import check_maze_id, check_spaces, reports_success
 from ivr.evaluation.recorded import RecordedEnvironment, read_recorded
 from ivr.evaluation.task import Task
 from ivr.evaluation.wrappers import START_NOISE
-from ivr.mazes import Maze
+from ivr.mazes import MAZES, Maze
 
 __all__ = ["Task", "make_task"]
 
@@ -22,7 +22,7 @@ _CHOICES = {
     "view": ("d4rl", "goal_conditioned", "flat"),
     "metric": ("success", "return"),
     "goal": tuple(START_NOISE),
-    "maze": ("umaze", "medium", "large", None),
+    "maze": (*MAZES, None),
 }
 
 

@@ -10,7 +10,7 @@ def divergence_weight(
 ) -> Tensor:
     """w(scale * (Q - V)/alpha), the density ratio pi*/mu at scale 1. Shape of the advantage.
 
-    Xu et al. (ICLR 2023), equations 10 and 15; the released EQL has scale 10.
+    Xu et al. (ICLR 2023), the ratio of equations 13 and 15; the released EQL has scale 10.
     """
     return divergence.weight(scale * advantage / alpha)
 
@@ -18,7 +18,10 @@ def divergence_weight(
 def positive_advantage_weight(
     advantage: Tensor, alpha: float | Tensor, divergence: Divergence, scale: float = 1.0
 ) -> Tensor:
-    """scale * max(Q - V, 0), the released SQL: sparse at any alpha. Shape of the advantage."""
+    """scale * max(Q - V, 0), the released SQL: sparse at any alpha. Shape of the advantage.
+
+    It takes what `divergence_weight` takes, so that either can be chosen, and needs less.
+    """
     return scale * advantage.clamp(min=0)
 
 

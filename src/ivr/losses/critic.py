@@ -4,7 +4,10 @@ from torch import Tensor
 
 
 def td_target(rewards: Tensor, terminated: Tensor, next_v: Tensor, discount: float) -> Tensor:
-    """y = r + gamma (1 - d) V(s'), all (R, B); d is 1 only where the task itself ended."""
+    """y = r + gamma (1 - d) V(s'), all (R, B); d is 1 only where the task itself ended.
+
+    Xu et al. (ICLR 2023), the target of equation 12.
+    """
     return rewards + discount * (1 - terminated) * next_v
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from ivr.algos.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.evaluation.tasks import Task
-from ivr.training.checkpoints import AtomicCheckpointIO, LastCheckpoint
+from ivr.training.checkpoints import AtomicCheckpointIO, LastCheckpoint, load_checkpoint
 from ivr.training.evaluation import EvaluationCallback
 from ivr.training.guard import DivergenceGuard, Interrupted, InterruptGuard
 from ivr.training.loggers import CsvLogger, MemberLogger, TensorBoardLogger
@@ -99,7 +98,7 @@ def fit(
         guard,
     ]
     if plan.resumed_from is not None:
-        update = int(torch.load(plan.resumed_from, weights_only=True)["updates_done"])
+        update = int(load_checkpoint(plan.resumed_from)["updates_done"])
         for logger in loggers:
             logger.resume(update)
     with _quiet_lightning(), _disk_errors(plan.folder):

@@ -75,6 +75,5 @@ class DivergenceGuard(pl.Callback):
         raise UserError(
             f"the {list(losses)[term].removeprefix('loss/')} loss of member "
             f"{self.members[member].label} is not finite at update {module.updates_done}. The "
-            "last good checkpoint is kept in checkpoints/last.ckpt. Raise alpha, lower the "
-            "learning rates, or bound the exponent (algo.exponent_clip=5, or protocol=released)."
+            f"last good checkpoint is kept in checkpoints/last.ckpt. {module.advice}"
         )
