@@ -10,6 +10,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
 from ivr.training import evaluation as evaluation_module
@@ -17,6 +18,21 @@ from ivr.training.checkpoints import load_policy
 from tests.running import evaluate, train
 
 pytestmark = pytest.mark.usefixtures("small_pointmaze")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("algo.order=-1", "order=-1"),
+        ("algo.hidden=[-1]", "cannot be built"),
+        ("algo.value_lr=-1", "learning rate"),
+        ("algo.actor_dropout=1.0", r"actor_dropout=1\.0"),
+    ],
+)
+def test_a_value_that_the_constructor_refuses_is_one_message(tmp_path, word, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, "num_updates=4", word)
+    assert not (tmp_path / "result.json").exists()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +72,7 @@ def test_every_counter_says_the_number_of_updates(finished):
     folder, result = finished
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     steps = {int(row["update"]) for row in rows(folder)}
-    board = EventAccumulator(str(folder / "tensorboard" / "seed1_alpha2")).Reload()
+    board = EventAccumulator(str(folder / "tensorboard" / "seed1_alpha2.0")).Reload()
     assert result["updates_done"] == result["num_updates"] == 33
     assert checkpoint["global_step"] == checkpoint["updates_done"] == 33
     assert steps == {5, 10, 14, 15, 20, 25, 28, 30, 33}
@@ -69,7 +85,7 @@ def test_every_counter_says_the_number_of_updates(finished):
 def test_tensorboard_shows_each_member(finished):
     folder, _ = finished
     names = {path.name for path in (folder / "tensorboard").iterdir()}
-    assert names == {f"seed{s}_alpha{a}" for s in (0, 1) for a in ("0.5", "2")}
+    assert names == {f"seed{s}_alpha{a}" for s in (0, 1) for a in (0.5, 2.0)}
     board = EventAccumulator(str(folder / "tensorboard" / "seed0_alpha0.5")).Reload()
     tags = board.Tags()
     for group in ("loss", "gradient_norm", "learning_rate"):
@@ -90,7 +106,7 @@ def test_metrics_are_means_over_the_updates_since_the_last_row(finished, tmp_pat
     means = {
         int(r["update"]): float(r["value"])
         for r in rows(folder)
-        if r["metric"] == "loss/critic" and r["member"] == "seed1_alpha2"
+        if r["metric"] == "loss/critic" and r["member"] == "seed1_alpha2.0"
     }
     assert means[10] == pytest.approx(np.mean(each[5:10]), rel=1e-3)
     assert means[33] == pytest.approx(np.mean(each[30:33]), rel=1e-3)
@@ -150,7 +166,7 @@ def test_a_checkpoint_is_scored_again_and_drawn(finished, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
-    with pytest.raises(UserError, match=r"loss of member seed7_alpha1 is not finite at update"):
+    with pytest.raises(UserError, match=r"loss of member seed7_alpha1\.0 is not finite at update"):
         train(
             tmp_path,
             "num_updates=400",
@@ -163,8 +179,38 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         )
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["status"] == "failed"
-    policy, content = load_policy(tmp_path / "checkpoints" / "last.ckpt")
+    _, content = load_policy(tmp_path / "checkpoints" / "last.ckpt")
     assert content["updates_done"] < result["updates_done"]
+
+
+def test_the_first_loss_that_is_not_finite_is_the_one_that_is_named(tmp_path, monkeypatch):
+    honest = ImplicitValueRegularization.critic_loss
+
+    def broken(self, batch):
+        loss, metrics = honest(self, batch)
+        poison = torch.tensor([0.0, float("nan") if self.updates_done == 12 else 0.0])
+        return loss + poison, metrics
+
+    monkeypatch.setattr(ImplicitValueRegularization, "critic_loss", broken)
+    with pytest.raises(
+        UserError, match=r"the critic loss of member seed5_.* at update 13"
+    ) as caught:
+        train(tmp_path, "num_updates=40", "seed=[3,5]")
+    assert "checkpoint" not in str(caught.value)  # none was written yet
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["status"] == "failed"
+
+
+def test_the_last_good_checkpoint_has_finite_weights(tmp_path):
+    with pytest.raises(UserError, match=r"The last good checkpoint is kept: .*last\.ckpt"):
+        train(
+            tmp_path,
+            "num_updates=400",
+            "checkpoint_every=1",
+            "eval_every=400",
+            "algo.critic_lr=1e30",
+        )
+    policy, _ = load_policy(tmp_path / "checkpoints" / "last.ckpt")
     assert all(p.isfinite().all() for p in policy.parameters())
 
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ivr.errors import UserError, nearest
 from ivr.files import unique_suffix
-from ivr.training.checkpoints import load_checkpoint
+from ivr.training.checkpoints import load_resumable
 
 # At its first import it prints news about environments that are not used here.
 with redirect_stderr(StringIO()):
@@ -79,7 +79,10 @@ def _parse(words: list[str]) -> list[Override]:
         try:
             parsed.append(parser.parse_override(word))
         except HydraException as error:
-            raise UserError(f"cannot read {word}: {error}") from None
+            raise UserError(
+                f"cannot read {word}: {error}. Quote a value that holds =, commas or spaces, as in "
+                """'dataset.path="a=b"'"""
+            ) from None
     return parsed
 
 
@@ -101,16 +104,17 @@ def _with_resumed(words: list[str]) -> list[str]:
             return words  # the first start of a job that a cluster may restart
     else:
         path = Path(resume)
-    content = load_checkpoint(path)
-    if "optimizer_states" not in content:
-        raise UserError(f"resume={path}: only last.ckpt holds the optimizers; best.ckpt does not")
+    # Plain words only: a checkpoint may come from anywhere, and Hydra's own words run code.
     earlier = [
-        word
-        for word in content["ivr"]["overrides"]
-        if not word.startswith(("resume=", "hydra.run.dir="))
+        override.input_line or ""
+        for override in _parse([str(word) for word in load_resumable(path)["ivr"]["overrides"]])
+        if not override.key_or_group.startswith(("resume", "hydra"))
+        and not override.is_add()
+        and not override.is_delete()
     ]
     if folder is None and path.parent.name == "checkpoints":
-        words = [*words, f"hydra.run.dir='{path.parent.parent}'"]
+        quoted = str(path.parent.parent).replace("'", "\\'")
+        words = [*words, f"hydra.run.dir='{quoted}'"]
     return earlier + words
 
 
@@ -135,8 +139,11 @@ def _check_words(words: list[str], config_name: str) -> None:
             if choice not in options:
                 raise UserError(f"{name}={choice} is unknown{nearest(choice, options)}")
         groups.append(f"{name}={chosen[0]}")
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        composed = compose(config_name, groups)
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            composed = compose(config_name, groups)
+    except HydraException as error:
+        raise UserError(str(error)) from None
     known = _flat(composed)
     for key in keys:
         if key not in known:

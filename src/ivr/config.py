@@ -1,5 +1,6 @@
 """The composed configuration, checked and turned into plain values."""
 
+import inspect
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -7,7 +8,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ivr.constructors import algorithm_options, fits, takes
+from ivr.constructors import algorithm_options, fits, in_words, takes
+from ivr.data.load import load_dataset
 from ivr.errors import UserError, nearest
 
 # The dataset's keys that decide how a policy is evaluated, and nothing else.
@@ -62,6 +64,10 @@ class TrainConfig:
         for key in raw:
             if key not in known:
                 raise UserError(f"unknown key {key}{nearest(str(key), known)}")
+        for key in known:
+            if key not in raw:
+                raise UserError(f"the key {key} was removed: leave ~{key} out")
+        _check_dataset(raw["dataset"])
         checked = {key: _whole(key, raw[key]) for key in _WHOLE}
         algorithm_options(raw["algo"])
         return cls(
@@ -104,11 +110,24 @@ class EvaluateConfig:
         return cls(
             checkpoint=str(raw["checkpoint"]),
             episodes=_whole("episodes", raw["episodes"]),
-            seed=_seeds(raw["seed"])[0],
+            seed=_whole("seed", raw["seed"]),
             video=raw["video"],
             device=_device(str(raw["device"])),
             env=raw["env"],
         )
+
+
+def _check_dataset(dataset: dict[str, Any]) -> None:
+    parameters = inspect.signature(load_dataset).parameters
+    for key, value in dataset.items():
+        if key not in parameters or key in ("cache", "progress"):
+            raise UserError(f"unknown key dataset.{key}{nearest(key, dataset)}")
+        if not fits(value, parameters[key].annotation):
+            wanted = in_words(parameters[key].annotation)
+            raise UserError(f"dataset.{key}={value}: must be {wanted}")
+    steps = dataset["max_episode_steps"]
+    if steps is not None and steps < 1:
+        raise UserError(f"dataset.max_episode_steps={steps}: must be a whole number from 1")
 
 
 def _as_list(value: Any) -> list[Any]:

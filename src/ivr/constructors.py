@@ -5,11 +5,22 @@ import importlib.util
 import inspect
 import math
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from ivr.algos.base import OfflineAlgorithm
 from ivr.errors import UserError, nearest
+
+# Keywords that the top-level words and the data decide.
+_NOT_OPTIONS = {
+    "seeds",
+    "alpha",
+    "discount",
+    "num_updates",
+    "observation_dim",
+    "action_low",
+    "action_high",
+}
 
 
 def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
@@ -20,7 +31,11 @@ def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
             to be trusted with importing anything else.
     """
     module, _, name = str(algo.get("class")).rpartition(".")
-    if module.startswith("ivr.algos.") and importlib.util.find_spec(module):
+    try:
+        known = module.startswith("ivr.algos.") and importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        known = None
+    if known:
         found = getattr(importlib.import_module(module), name, None)
         if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
             return found
@@ -36,13 +51,27 @@ def algorithm_options(algo: dict[str, Any]) -> dict[str, Any]:
     options = {key: value for key, value in algo.items() if key not in ("name", "class")}
     parameters = inspect.signature(algorithm_class(algo)).parameters
     for key, value in options.items():
-        if key not in parameters:
+        if key not in parameters or key in _NOT_OPTIONS:
             known = [name for name in options if name in parameters]
             raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, known)}")
         annotation = parameters[key].annotation
         if not fits(value, annotation):
-            raise UserError(f"algo.{key}={value}: must be {_in_words(annotation)}")
+            raise UserError(f"algo.{key}={value}: must be {in_words(annotation)}")
     return options
+
+
+def build_algorithm(algo: dict[str, Any], arguments: dict[str, Any]) -> OfflineAlgorithm:
+    """The algorithm of an `algo` node with its constructor's arguments.
+
+    Raises:
+        UserError: where the constructor refuses a value.
+    """
+    try:
+        algorithm = algorithm_class(algo)(**arguments)
+        algorithm.configure_optimizers()  # refuses learning rates
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"algo={algo['name']} cannot be built: {error}") from error
+    return algorithm
 
 
 def takes(algo: dict[str, Any], keyword: str) -> bool:
@@ -59,6 +88,8 @@ def fits(value: Any, annotation: Any) -> bool:
     if get_origin(annotation) is Sequence:
         inner = get_args(annotation)[0]
         return isinstance(value, list) and all(fits(item, inner) for item in value)
+    if get_origin(annotation) is Mapping:
+        return isinstance(value, dict)
     if isinstance(value, bool):
         return annotation is bool
     if annotation is float:
@@ -66,10 +97,13 @@ def fits(value: Any, annotation: Any) -> bool:
     return isinstance(value, annotation)
 
 
-def _in_words(annotation: Any) -> str:
+def in_words(annotation: Any) -> str:
+    """What `fits` accepts, for a message."""
     if isinstance(annotation, types.UnionType):
-        return " or ".join(map(_in_words, get_args(annotation)))
+        return " or ".join(map(in_words, get_args(annotation)))
     if get_origin(annotation) is Sequence:
-        return f"a list, each {_in_words(get_args(annotation)[0])}"
+        return f"a list, each {in_words(get_args(annotation)[0])}"
+    if get_origin(annotation) is Mapping:
+        return "a mapping"
     words = {float: "a finite number", int: "a whole number", bool: "true or false"}
     return "null" if annotation in (None, type(None)) else words.get(annotation, "a word")

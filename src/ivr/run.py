@@ -9,22 +9,19 @@ from omegaconf import DictConfig
 
 from ivr.compiling import compiler_wanted
 from ivr.config import TASK_KEYS, TrainConfig
-from ivr.constructors import algorithm_class, algorithm_options, takes
+from ivr.constructors import algorithm_options, build_algorithm, takes
 from ivr.data.datamodule import TransitionDataModule
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
 from ivr.evaluation.tasks import Task, make_task
-from ivr.training.checkpoints import load_checkpoint
 from ivr.training.fit import Plan, fit
 from ivr.training.members import Member, combinations
 from ivr.training.result import git_commit, versions
+from ivr.training.resume import FIXED, check_resumable
 from ivr.training.summary import next_steps, table
 
 log = logging.getLogger(__name__)
-
-# What must be the same in a run that goes on.
-_FIXED = ("algo", "dataset", "protocol", "alpha", "seed", "discount", "batch_size")
 
 EVALUATION_SEED = 1_000_000
 """Episodes are seeded from here on: far from the seeds that people train with."""
@@ -44,6 +41,11 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     config = TrainConfig.parse(composed)
     resumed_from = _checkpoint_to_resume(config, folder)
 
+    if resumed_from is None and (folder / "checkpoints" / "last.ckpt").exists():
+        raise UserError(
+            f"hydra.run.dir={folder} holds a run already: resume=auto goes on with it, another "
+            "folder starts a new one"
+        )
     log.info(f"run folder: {folder}")
     dataset = load_dataset(**config.dataset)
     info = dataset.info
@@ -53,7 +55,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     task = build_task(config.dataset, facts)
     members = combinations(config.seed, config.alpha or [None])
     arguments = _arguments(config, dataset, members)
-    algorithm = algorithm_class(config.algo)(**arguments)
+    algorithm = build_algorithm(config.algo, arguments)
     algorithm.compile_losses = compiler_wanted(config.compile, config.num_updates, config.device)
     datamodule = TransitionDataModule(
         dataset.to(config.device),
@@ -73,7 +75,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         "dataset": facts,
     }
     if resumed_from is not None:
-        _check_same_run(resumed_from, description)
+        check_resumable(resumed_from, description, algorithm, config.num_updates)
     plan = Plan(
         folder=folder,
         members=members,
@@ -164,7 +166,7 @@ def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
 
 
 def _plain(config: TrainConfig) -> dict[str, Any]:
-    return {field: getattr(config, field) for field in _FIXED}
+    return {field: getattr(config, field) for field in FIXED}
 
 
 def _checkpoint_to_resume(config: TrainConfig, folder: Path) -> Path | None:
@@ -177,22 +179,3 @@ def _checkpoint_to_resume(config: TrainConfig, folder: Path) -> Path | None:
         return path
     log.info(f"resume=auto: no {path} yet, so this run starts from the beginning")
     return None
-
-
-def _check_same_run(path: Path, description: dict[str, Any]) -> None:
-    """Refuse to go on with anything but the run that the checkpoint is of."""
-    saved = load_checkpoint(path)["ivr"]
-    for key in _FIXED:
-        before, now = saved["config"][key], description["config"][key]
-        if key == "dataset":  # the same data may lie elsewhere now; the fingerprint decides
-            before, now = ({**value, "path": None} for value in (before, now))
-        if before != now:
-            raise UserError(
-                f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "
-                "Leave the word out to go on with that run, or leave resume out to start another."
-            )
-    before, now = (d["dataset"]["fingerprint"] for d in (saved, description))
-    if before != now:
-        raise UserError(
-            f"resume={path}: the data have changed (fingerprint {now}, the checkpoint's {before})"
-        )

@@ -29,9 +29,9 @@ def test_the_last_observation_is_checked_too(tmp_path):
     ("key", "says"),
     [
         ("observations", "4 observations .observation. for 4 actions.*T . 1"),
-        ("rewards", "3 rewards for 4 actions"),
-        ("terminations", "3 terminations for 4 actions"),
-        ("truncations", "3 truncations for 4 actions"),
+        ("rewards", "rewards have shape \\(3,\\)"),
+        ("terminations", "terminations have shape \\(3,\\)"),
+        ("truncations", "truncations have shape \\(3,\\)"),
     ],
 )
 def test_lengths_that_break_the_format(tmp_path, key, says):

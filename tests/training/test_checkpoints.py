@@ -11,9 +11,17 @@ import torch
 from ivr import files
 from ivr.errors import UserError
 from ivr.files import write_text, write_whole
-from ivr.training.checkpoints import load_checkpoint
+from ivr.training.checkpoints import load_checkpoint, load_policy, load_resumable
 
-GOOD = {"ivr": {"class": "x"}, "state_dict": {"w": torch.arange(1000.0)}}
+DESCRIPTION = {
+    "class": "ivr.algos.bc.BehaviourCloning",
+    "arguments": {"seeds": [0], "hidden": [-1]},
+    "config": {},
+    "overrides": [],
+    "members": [[0, None]],
+    "dataset": {},
+}
+GOOD = {"ivr": DESCRIPTION, "state_dict": {"w": torch.arange(1000.0)}}
 
 
 class Payload:
@@ -61,6 +69,36 @@ def test_a_strange_file_and_a_missing_one(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="not written by ivr"):
         load_checkpoint(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize("key", ["class", "arguments", "members", "dataset"])
+def test_a_checkpoint_that_lacks_something_says_what(tmp_path, key):
+    content = {**GOOD, "ivr": {k: v for k, v in DESCRIPTION.items() if k != key}}
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=f"lacks {key}"):
+        load_checkpoint(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class": "os.system"},
+        {"class": "ivr.run.train"},
+        {"arguments": {"no": "such argument"}},
+        {"arguments": "text"},
+        {},  # weights of another network
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(tmp_path, change):
+    torch.save({**GOOD, "ivr": {**DESCRIPTION, **change}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=r"no algorithm in the package|is damaged"):
+        load_policy(tmp_path / "last.ckpt")
+
+
+def test_only_a_last_checkpoint_can_be_resumed(tmp_path):
+    torch.save(GOOD, tmp_path / "best.ckpt")
+    with pytest.raises(UserError, match=r"only last\.ckpt holds the optimizers"):
+        load_resumable(tmp_path / "best.ckpt")
 
 
 def full(*_: object) -> None:

@@ -55,6 +55,8 @@ class OfflineAlgorithm(pl.LightningModule):
         self.updates_done = 0
         self.last_metrics: Metrics = {}
         """Of the latest update, each of shape (R,); those named histogram/... (R, B)."""
+        self.chunk_losses: list[Metrics] = []
+        """Of every update of the latest chunk."""
         self.sums: dict[str, tuple[Tensor, int]] = {}
         """Sum over updates and their number since a logger last emptied it, each (R,)."""
         self.compile_losses = False
@@ -159,16 +161,22 @@ class OfflineAlgorithm(pl.LightningModule):
         wrapped = self.optimizers()
         listed = wrapped if isinstance(wrapped, list) else [wrapped]
         self._optimizers = dict(zip(self.learning_rates, listed, strict=True))
+        # A checkpoint is read onto the CPU.
+        self.sums = {key: (total.to(self.device), n) for key, (total, n) in self.sums.items()}
 
     def training_step(self, chunk: Batch, batch_index: int) -> None:
         """Several updates, one for each batch of a chunk with axes (C, R, B)."""
         batches = len(chunk.rewards)
+        self.chunk_losses = []
         for i in range(batches):
             # Once a chunk is enough to see a gradient explode, and costs next to nothing.
             self._measure_gradients = i == batches - 1
             self.last_metrics = {}
             self.update(Batch(*(tensor[i] for tensor in chunk)))
             self.updates_done += 1
+            self.chunk_losses.append(
+                {k: v for k, v in self.last_metrics.items() if k.startswith("loss/")}
+            )
             for key, value in self.last_metrics.items():
                 if key.startswith("histogram/"):
                     continue

@@ -33,7 +33,7 @@ class ImplicitValueRegularization(OfflineAlgorithm):
     """The in-sample actor-critic of the paper, for R runs side by side.
 
     Args:
-        alpha: the temperature of each run, in the units of Q.
+        alpha: the temperature, one for all runs or one for each, in the units of Q.
         discount: gamma.
         order: q >= 0 of the divergence; 1 is SQL, 0 is EQL.
         target_tau: Polyak's tau.
@@ -47,7 +47,7 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         exponent_clip, batch_max_floor: see `implicit_value_loss` (released EQL: 5 and -1).
 
     Raises:
-        ValueError: where the order is negative or not finite.
+        ValueError: where an option lies outside its range.
     """
 
     advice = (
@@ -59,7 +59,7 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         self,
         *,
         seeds: Sequence[int],
-        alpha: Sequence[float],
+        alpha: float | Sequence[float],
         observation_dim: int,
         action_low: Sequence[float],
         action_high: Sequence[float],
@@ -80,6 +80,11 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         exponent_clip: float | None = None,
         batch_max_floor: float | None = None,
     ) -> None:
+        if not (0 <= actor_dropout < 1 and 0 < target_tau <= 1):
+            raise ValueError(
+                f"actor_dropout={actor_dropout} must lie in [0, 1), "
+                f"target_tau={target_tau} in (0, 1]"
+            )
         super().__init__(
             seeds=seeds,
             action_low=action_low,
@@ -93,7 +98,8 @@ class ImplicitValueRegularization(OfflineAlgorithm):
         self.actor = GaussianActor(*sizes, self.generators("actor"))
         self.critic = TwinCritic(*sizes, self.generators("critic"))
         self.target_critic = TwinCritic(*sizes, self.generators("critic")).requires_grad_(False)
-        self.register_buffer("alpha", torch.tensor(alpha)[:, None], persistent=False)
+        alphas = torch.as_tensor(alpha, dtype=torch.float32).expand(len(seeds)).clone()
+        self.register_buffer("alpha", alphas[:, None], persistent=False)
         self.alpha: Tensor
         self.discount = discount
         self.divergence = q_logarithm(order)

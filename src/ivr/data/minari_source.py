@@ -36,20 +36,20 @@ class MinariSource:
         self._data = folder / "data"
         try:
             self.metadata: dict[str, Any] = json.loads((self._data / "metadata.json").read_text())
+            self.id: str = self.metadata.get("dataset_id", folder.name)
+            self.env_spec: str | None = self.metadata.get("env_spec")
             self.observation_space = json.loads(self.metadata["observation_space"])
             action_space = json.loads(self.metadata["action_space"])
             self.total_episodes = int(self.metadata["total_episodes"])
             self.total_steps = int(self.metadata["total_steps"])
-        except (OSError, ValueError, KeyError) as error:
+            self.is_dict = self.observation_space["type"] == "Dict"
+            self.boxes = self._boxes()
+            self.action_low, self.action_high = self._action_bounds(action_space)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self._data / 'metadata.json'} is not the metadata of a Minari dataset "
                 f"({error!r}). Fetch the dataset anew, or pass another dataset.path."
             ) from error
-        self.id: str = self.metadata.get("dataset_id", folder.name)
-        self.env_spec: str | None = self.metadata.get("env_spec")
-        self.is_dict = self.observation_space["type"] == "Dict"
-        self.boxes = self._boxes()
-        self.action_low, self.action_high = self._action_bounds(action_space)
 
     def _boxes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each recorded array of an observation, by name."""
@@ -69,7 +69,9 @@ class MinariSource:
                 f"{self.id}: the action space is {space['type']}; only continuous vectors (Box "
                 "of one axis) are supported."
             )
-        low, high = np.array(space["low"], float), np.array(space["high"], float)
+        shape = tuple(space["shape"])
+        low = np.broadcast_to(np.array(space["low"], float), shape)
+        high = np.broadcast_to(np.array(space["high"], float), shape)
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
             raise UserError(
                 f"{self.id}: the action bounds are {low.tolist()} to {high.tolist()}; actions "
@@ -93,7 +95,7 @@ class MinariSource:
             for number, episode in enumerate(self._from_hdf5() if hdf5 else self._from_minari()):
                 self._check(number, episode)
                 yield episode
-        except (OSError, KeyError, RuntimeError, ValueError, ImportError) as error:
+        except (OSError, KeyError, RuntimeError, ValueError, TypeError, ImportError) as error:
             raise UserError(
                 f"{self._data} cannot be read at episode {number + 1}: {error}. Its "
                 f"metadata announce {self.total_episodes} episodes; the file may be cut short or "
@@ -138,16 +140,23 @@ class MinariSource:
                     f"{where}: {len(values)} observations ({key}) for {steps} actions; an episode "
                     "of T actions has T + 1 observations. The dataset breaks Minari's format."
                 )
+        shapes = {("actions", np.shape(episode.actions)): (steps, *self.action_low.shape)}
         for key in ("rewards", "terminations", "truncations"):
-            if len(getattr(episode, key)) != steps:
+            shapes[key, np.shape(getattr(episode, key))] = (steps,)
+        for key, values in episode.observations.items():
+            shapes[f"observations ({key})", np.shape(values)] = (steps + 1, *self.boxes[key])
+        for (key, shape), expected in shapes.items():
+            if shape != expected:
                 raise UserError(
-                    f"{where}: {len(getattr(episode, key))} {key} for {steps} actions. The "
-                    "dataset breaks Minari's format."
+                    f"{where}: {key} have shape {shape}, and with {steps} actions in the recorded "
+                    f"spaces it should be {expected}. The dataset breaks Minari's format."
                 )
         named = {f"observation {key!r}": values for key, values in episode.observations.items()}
         named |= {"action": episode.actions, "reward": episode.rewards}
         for key, values in named.items():
-            finite = np.isfinite(values)
+            # Judged as they are stored: what overflows float32 would be infinite later.
+            with np.errstate(over="ignore"):
+                finite = np.isfinite(np.asarray(values, np.float32))
             if not finite.all():
                 step = int(np.argwhere(~finite)[0, 0])
                 raise UserError(

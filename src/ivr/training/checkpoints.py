@@ -13,6 +13,10 @@ from ivr.constructors import algorithm_class
 from ivr.errors import UserError
 from ivr.files import write_whole
 
+_KEYS = ("ivr", "state_dict")
+_DESCRIPTION_KEYS = ("class", "arguments", "config", "overrides", "members", "dataset")
+_RESUMABLE_KEYS = ("updates_done", "global_step", "optimizer_states", "loops", "callbacks", "sums")
+
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint's contents, on the CPU.
@@ -30,14 +34,35 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} was refused: it is damaged, or holds code or objects, and only tensors and "
             "plain types are loaded. Use a checkpoint that ivr wrote."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged archive fails in a dozen ways
         raise UserError(
             f"{path} is damaged or no checkpoint ({type(error).__name__}: {error}). "
             "Use another one, or train again."
         ) from error
-    if not isinstance(content, dict) or "ivr" not in content:
-        raise UserError(f"{path} was not written by ivr: it lacks the run's configuration")
+    for holder, keys in ((content, _KEYS), (_get(content, "ivr"), _DESCRIPTION_KEYS)):
+        for key in keys:
+            if _get(holder, key) is None:
+                raise UserError(f"{path} was not written by ivr, or is damaged: it lacks {key}")
+    return dict(content)
+
+
+def load_resumable(path: Path) -> dict[str, Any]:
+    """Like `load_checkpoint`, for one that a training can go on from.
+
+    Raises:
+        UserError: as `load_checkpoint` does, and for a best.ckpt.
+    """
+    content = load_checkpoint(path)
+    if any(_get(content, key) is None for key in _RESUMABLE_KEYS):
+        raise UserError(
+            f"resume={path}: only last.ckpt holds the optimizers that a training goes on with; "
+            "best.ckpt does not"
+        )
     return content
+
+
+def _get(holder: Any, key: str) -> Any:
+    return holder.get(key) if isinstance(holder, dict) else None
 
 
 def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
@@ -48,11 +73,13 @@ def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
     """
     content = load_checkpoint(path)
     description = content["ivr"]
-    algorithm = algorithm_class({"class": description["class"]})(**description["arguments"])
+    build = algorithm_class({"class": description["class"]})
     try:
+        algorithm = build(**description["arguments"])
         algorithm.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        raise UserError(f"{path}: {error}") from error
+        assert len(description["members"]) == algorithm.runs, "members and weights differ"
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
     return algorithm.eval().requires_grad_(False), content
 
 

@@ -89,7 +89,7 @@ def fit(
     # In this order: nothing is logged or saved of a diverged run, an evaluation is part of the
     # checkpoint that follows it, and an interruption comes after both.
     callbacks = [
-        DivergenceGuard(plan.members),
+        DivergenceGuard(plan.members, last.path),
         MetricsRecorder(plan.log_every, loggers),
         bar,
         *([evaluation] if evaluation else []),
@@ -97,10 +97,10 @@ def fit(
         last,
         guard,
     ]
-    if plan.resumed_from is not None:
-        update = int(load_checkpoint(plan.resumed_from)["updates_done"])
-        for logger in loggers:
-            logger.resume(update)
+    # From the beginning too: a run that was killed before its first checkpoint left rows.
+    update = load_checkpoint(plan.resumed_from)["updates_done"] if plan.resumed_from else 0
+    for logger in loggers:
+        logger.resume(update)
     with _quiet_lightning(), _disk_errors(plan.folder):
         trainer = pl.Trainer(
             accelerator="cpu" if plan.device == "cpu" else "gpu",
@@ -129,10 +129,13 @@ def fit(
         finally:
             guard.restore()
             bar.close()
-            written = result.write(status, algorithm.updates_done)
+            if status == "finished" or result.started:
+                written = result.write(status, algorithm.updates_done)
             for logger in loggers:
                 if isinstance(logger, TensorBoardLogger) and evaluation and evaluation.last:
-                    logger.log_hyperparameters(plan.hyperparameters, evaluation.last)
+                    logger.log_hyperparameters(
+                        algorithm.updates_done, plan.hyperparameters, evaluation.last
+                    )
                 logger.close()
             if pool is not None:
                 pool.close()

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -57,23 +58,27 @@ class InterruptGuard(pl.Callback):
 class DivergenceGuard(pl.Callback):
     """Stops the run at the first loss that is not finite, before anything is saved over."""
 
-    def __init__(self, members: list[Member]) -> None:
+    def __init__(self, members: list[Member], checkpoint: Path) -> None:
         self.members = members
+        self.checkpoint = checkpoint
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Look at the losses of the chunk's last update: NaN, once there, stays.
+        """Look at every loss of the chunk.
 
         Raises:
-            UserError: naming the member and the term.
+            UserError: naming the first update, term and member.
         """
         assert isinstance(module, OfflineAlgorithm)
-        losses = {k: v for k, v in module.last_metrics.items() if k.startswith("loss/")}
-        finite = torch.stack(list(losses.values())).isfinite()
+        losses = module.chunk_losses
+        # (C, terms, R), and one answer to wait for.
+        finite = torch.stack([torch.stack(list(of.values())) for of in losses]).isfinite()
         if bool(finite.all()):
             return
-        term, member = (~finite).nonzero()[0].tolist()
+        first, term, member = (~finite).nonzero()[0].tolist()
+        kept = f"The last good checkpoint is kept: {self.checkpoint}. "
         raise UserError(
-            f"the {list(losses)[term].removeprefix('loss/')} loss of member "
-            f"{self.members[member].label} is not finite at update {module.updates_done}. The "
-            f"last good checkpoint is kept in checkpoints/last.ckpt. {module.advice}"
+            f"the {list(losses[0])[term].removeprefix('loss/')} loss of member "
+            f"{self.members[member].label} is not finite at update "
+            f"{module.updates_done - len(losses) + first + 1}. "
+            f"{kept if self.checkpoint.exists() else ''}{module.advice}"
         )

@@ -96,7 +96,10 @@ class TensorBoardLogger:
         self.writers[member].add_image(tag, image, update, dataformats="HWC")
 
     def log_hyperparameters(
-        self, settings: dict[str, Any], final: Sequence[Mapping[str, float | int | None]]
+        self,
+        update: int,
+        settings: dict[str, Any],
+        final: Sequence[Mapping[str, float | int | None]],
     ) -> None:
         """Fill the hparams tab: settings, seed and alpha against each member's final scores."""
         for writer, member, score in zip(self.writers, self.members, final, strict=True):
@@ -108,7 +111,7 @@ class TensorBoardLogger:
             for summary in hparams(values, scores):  # type: ignore[no-untyped-call]
                 writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
             for tag, value in scores.items():
-                writer.add_scalar(tag, value)
+                writer.add_scalar(tag, value, update)
 
     def resume(self, update: int) -> None:
         """Tell TensorBoard to drop what lies after an update."""

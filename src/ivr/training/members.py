@@ -15,7 +15,7 @@ class Member:
     @property
     def label(self) -> str:
         """A name without = and commas, which Hydra would have to quote."""
-        alpha = "" if self.alpha is None else f"_alpha{self.alpha:g}"
+        alpha = "" if self.alpha is None else f"_alpha{self.alpha!r}"
         return f"seed{self.seed}{alpha}"
 
 

@@ -102,6 +102,11 @@ class ResultWriter(pl.Callback):
             self._written_at = self.evaluation.evaluated_at
             self.write("running", trainer.global_step)
 
+    @property
+    def started(self) -> bool:
+        """Whether the training began; before that there is nothing to write."""
+        return self._started is not None
+
     def state_dict(self) -> dict[str, Any]:
         return {"wall_seconds": self.file.wall_seconds, "speed": self._speed}
 

@@ -1,5 +1,6 @@
 """What a person reads when a run has ended."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,13 @@ def table(result: dict[str, Any]) -> str:
 def next_steps(folder: Path) -> str:
     """The three commands to go on with."""
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return "\n".join(
-        (
-            "",
-            "look:     tensorboard --logdir " + str(shown / "tensorboard"),
-            f"evaluate: python evaluate.py checkpoint={shown}/checkpoints/best.ckpt video=true",
-            f"resume:   python train.py resume={shown}/checkpoints/last.ckpt",
-        )
-    )
+    best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
+    lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
+    if best.exists():
+        lines.append(f"evaluate: python evaluate.py {shlex.quote(f'checkpoint={best}')} video=true")
+    if last.exists():
+        lines.append(f"resume:   python train.py {shlex.quote(f'resume={last}')}")
+    return "\n".join(lines)
 
 
 def _with_error(score: dict[str, Any]) -> str:

@@ -1,0 +1,50 @@
+"""Which runs may go on from which checkpoints."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from ivr.algos.base import OfflineAlgorithm
+from ivr.errors import UserError
+from ivr.training.checkpoints import load_resumable
+
+log = logging.getLogger(__name__)
+
+# What must be the same in a run that goes on.
+FIXED = ("algo", "dataset", "protocol", "alpha", "seed", "discount", "batch_size")
+
+
+def check_resumable(
+    path: Path, description: dict[str, Any], algorithm: OfflineAlgorithm, num_updates: int
+) -> None:
+    """Refuse to go on with anything but the run that the checkpoint is of."""
+    content = load_resumable(path)
+    saved = content["ivr"]
+    for key in FIXED:
+        before, now = saved["config"][key], description["config"][key]
+        if key == "dataset":  # the same data may lie elsewhere now; the fingerprint decides
+            before, now = ({**value, "path": None} for value in (before, now))
+        if before != now:
+            raise UserError(
+                f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "
+                "Leave the word out to go on with that run, or leave resume out to start another."
+            )
+    before, now = (d["dataset"]["fingerprint"] for d in (saved, description))
+    if before != now:
+        raise UserError(
+            f"resume={path}: the data have changed (fingerprint {now}, the checkpoint's {before})"
+        )
+    done = content["updates_done"]
+    if num_updates < done:
+        raise UserError(
+            f"num_updates={num_updates}: {path} has had {done} updates already. Give at least that"
+        )
+    if num_updates != saved["arguments"]["num_updates"]:
+        log.warning(
+            f"num_updates={num_updates}, but the run was begun with "
+            f"{saved['arguments']['num_updates']}: schedules that end with the run bend here"
+        )
+    try:
+        algorithm.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"resume={path} is damaged: {error}") from error
