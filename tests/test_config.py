@@ -89,6 +89,7 @@ def test_lists_are_all_combinations():
         ("device=gpu", "device=gpu: must be auto, cpu, cuda"),
         ("device=cuda:99", "device=cuda:99"),
         ("compile=maybe", "compile=maybe: must be auto, true or false"),
+        ("precision=fp8", "precision=fp8: must be float32 or bf16"),
         ("algo.target_tau=fast", r"algo\.target_tau=fast: must be a finite number"),
         ("algo.order=one", r"algo\.order=one: must be a finite number"),
         ("algo.hidden=256", r"algo\.hidden=256: must be a list"),

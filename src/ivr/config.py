@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ivr.constructors import algorithm_class, algorithm_options, fits, in_words, takes
 from ivr.data.load import load_dataset
 from ivr.errors import UserError, nearest
+from ivr.precision import PRECISIONS
 from ivr.transforms import KINDS, build
 
 # The dataset's keys that decide how a policy is evaluated, and nothing else.
@@ -69,6 +70,7 @@ class TrainConfig:
     log_every: int
     device: str
     compile: str
+    precision: str
     resume: str | None
 
     @classmethod
@@ -105,7 +107,8 @@ class TrainConfig:
             seed=_seeds(raw["seed"]),
             discount=_discount(raw["discount"]),
             device=_device(str(raw["device"])),
-            compile=_compile(raw["compile"]),
+            compile=_one_of("compile", raw["compile"], ("auto", "true", "false")),
+            precision=_one_of("precision", raw["precision"], tuple(PRECISIONS)),
             resume=raw["resume"],
             **checked,
         )
@@ -241,10 +244,10 @@ def _discount(value: Any) -> float:
     return float(value)
 
 
-def _compile(value: Any) -> str:
+def _one_of(key: str, value: Any, words: tuple[str, ...]) -> str:
     word = str(value).lower()
-    if word not in ("auto", "true", "false"):
-        raise UserError(f"compile={value}: must be auto, true or false")
+    if word not in words:
+        raise UserError(f"{key}={value}: must be {', '.join(words[:-1])} or {words[-1]}")
     return word
 
 

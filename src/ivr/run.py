@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from ivr.compiling import compiler_wanted
@@ -15,6 +16,7 @@ from ivr.data.dataset import DatasetInfo
 from ivr.data.prepare import Prepared, clean_sample, prepare
 from ivr.errors import UserError
 from ivr.evaluation.tasks import Task, make_task
+from ivr.precision import float32_products
 from ivr.training.fit import Plan, fit
 from ivr.training.members import Member, combinations
 from ivr.training.result import git_commit, versions
@@ -83,14 +85,16 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         "overrides": overrides,
         "members": [[member.seed, member.alpha] for member in members],
         "dataset": facts,
+        "float32_products": float32_products(config.device),
     }
     if resumed_from is not None:
         check_resumable(resumed_from, description, algorithm, config.num_updates)
+    torch.set_float32_matmul_precision(description["float32_products"])
     plan = Plan(
         folder=folder,
         members=members,
         description=description,
-        facts=_facts(config, data, task),
+        facts=_facts(config, data, task) | {"float32_products": description["float32_products"]},
         reward_scale=info.reward_scale,
         hyperparameters=_hyperparameters(config),
         num_updates=config.num_updates,
@@ -100,6 +104,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         checkpoint_every=config.checkpoint_every,
         log_every=config.log_every,
         device=config.device,
+        precision=config.precision,
         resumed_from=resumed_from,
     )
     if task is None:
@@ -181,6 +186,7 @@ def _facts(config: TrainConfig, data: Prepared, task: Task | None) -> dict[str, 
         "reward_shift": dataset.info.reward_shift,
         "evaluation": task and {**task.describe(), "seed": EVALUATION_SEED},
         "device": config.device,
+        "precision": config.precision,
         "git_commit": git_commit(),
         "versions": versions(),
     }

@@ -16,6 +16,7 @@ from ivr.algos.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.evaluation.tasks import Task
+from ivr.precision import PRECISIONS
 from ivr.training.checkpoints import AtomicCheckpointIO, LastCheckpoint, load_checkpoint
 from ivr.training.evaluation import EvaluationCallback
 from ivr.training.guard import DivergenceGuard, Interrupted, InterruptGuard
@@ -48,6 +49,8 @@ class Plan:
     checkpoint_every: int
     log_every: int
     device: str
+    precision: str
+    """A key of `PRECISIONS`."""
     resumed_from: Path | None
 
 
@@ -119,6 +122,7 @@ def fit(
         trainer = pl.Trainer(
             accelerator="cpu" if plan.device == "cpu" else "gpu",
             devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
+            precision=PRECISIONS[plan.precision],  # type: ignore[arg-type]
             max_steps=plan.num_updates,
             max_epochs=-1,
             callbacks=callbacks,

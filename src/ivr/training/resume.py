@@ -13,22 +13,28 @@ log = logging.getLogger(__name__)
 # What must be the same in a run that goes on.
 FIXED = (
     "algo", "dataset", "noise", "subset", "normalize", "protocol", "alpha", "seed", "discount",
-    "batch_size",
+    "batch_size", "precision",
 )  # fmt: skip
 
 # The same data may lie elsewhere now; the fingerprint decides.
 _PLACES = {"dataset": "path", "noise": "source"}
 
+# What earlier checkpoints do not name was so.
+_NONE = {"name": "none"}
+_UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "float32"}
+
 
 def check_resumable(
     path: Path, description: dict[str, Any], algorithm: OfflineAlgorithm, num_updates: int
 ) -> None:
-    """Refuse to go on with anything but the run that the checkpoint is of."""
+    """Refuse to go on with anything but the run that the checkpoint is of.
+
+    Products of float32 are made as they were, whatever would be faster now.
+    """
     content = load_resumable(path)
     saved = content["ivr"]
     for key in FIXED:
-        # Earlier checkpoints know no transforms, and had none.
-        before, now = saved["config"].get(key, {"name": "none"}), description["config"][key]
+        before, now = saved["config"].get(key, _UNNAMED.get(key)), description["config"][key]
         if key in _PLACES:
             before, now = ({**value, _PLACES[key]: None} for value in (before, now))
         if before != now:
@@ -36,6 +42,7 @@ def check_resumable(
                 f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "
                 "Leave the word out to go on with that run, or leave resume out to start another."
             )
+    description["float32_products"] = saved.get("float32_products", "highest")
     before, now = (d["dataset"]["fingerprint"] for d in (saved, description))
     if before != now:
         raise UserError(
