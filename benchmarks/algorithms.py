@@ -52,7 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
         found, ratios[algo] = measure(algo, words, given.rounds, updates, given.updates or 100)
         rate = statistics.median(found.rates)
         print(f"{algo:8}{rate:10.1f}{found.compiling:9.0f} s  {spread(ratios[algo])}", flush=True)
-    cost = {algo: statistics.median(ratios["sql"]) / statistics.median(r) for algo, r in ratios.items()}
+    cost = {
+        algo: statistics.median(ratios["sql"]) / statistics.median(r) for algo, r in ratios.items()
+    }
     print("cost of an update: " + " ".join(f"{algo}={value:.2f}" for algo, value in cost.items()))
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 
@@ -165,12 +166,37 @@ def test_scaling(capsys, d4rl_file, tmp_path):
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_algorithms_cost(capsys, d4rl_file, monkeypatch):
+    algorithms = import_module("algorithms")
+    monkeypatch.setattr(algorithms, "WORDS", {"bc": SMALL, "sql": SMALL})
+    monkeypatch.setattr(import_module("rounds"), "WARM_UP", 1)
+    words = ["--data", str(d4rl_file), "--rounds", "2", "--updates", "1", "--no-compile"]
+    algorithms.main([*words, "--algos", "bc"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    found = re.fullmatch(rf"cost of an update over one of sql: sql=1.00 bc=({NUMBER})", last)
+    assert found and float(found[1]) > 0
+
+
 def test_evaluation(capsys):
     words = ["--episodes", "4", "--steps", "3", "--rounds", "2", "--members", "2"]
     import_module("evaluation").main(words)
     found = last_line(capsys)
     assert list(found) == ["evaluation_ratio", "cores"] and found["cores"] == os.cpu_count()
     assert found["evaluation_ratio"] > 0
+
+
+def test_evaluating_beside_training(capsys, monkeypatch):
+    overlap = import_module("overlap")
+    monkeypatch.setattr(overlap, "ROWS", 300)
+    overlap.main(["--episodes", "4", "--steps", "3", "--rounds", "2"])
+    assert last_line(capsys)["overlap_ratio"] > 0
+
+
+def test_jobs_run_at_once():
+    """Each waits for the other: one after the other they would not end."""
+    barrier = threading.Barrier(2)
+    assert import_module("overlap").seconds(lambda: barrier.wait(60), lambda: barrier.wait(60)) > 0
+    assert not barrier.broken
 
 
 def test_a_million_made_up_transitions_are_read(tmp_path):
