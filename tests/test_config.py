@@ -1,7 +1,9 @@
 """The command line: every combination composes, and bad words get one message."""
 
 import inspect
+from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,21 @@ GIVEN = {
 OWN_DATA = {"action_low", "action_high"}
 
 
-@pytest.mark.parametrize(("algo", "dataset"), list(product(choices("algo"), choices("dataset"))))
+ONE_OF_EACH_FAMILY = (
+    "pointmaze-medium", "hopper-medium", "hopper-random", "antmaze-umaze", "kitchen-mixed",
+    "minari", "d4rl_hdf5", "arrays",
+)  # fmt: skip
+
+
+def pairs() -> Iterator[Any]:
+    """All algorithms and datasets; those that share their files with another pair are slow."""
+    for algo, dataset in product(choices("algo"), choices("dataset")):
+        tuned = list((CONFIG_DIR / "tuned").rglob(f"{algo}_{dataset}.yaml"))
+        alone = algo == "sql" or dataset in ONE_OF_EACH_FAMILY or tuned
+        yield pytest.param(algo, dataset, marks=() if alone else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("algo", "dataset"), list(pairs()))
 def test_every_combination_composes_to_what_the_constructors_take(algo, dataset):
     # The protocol changes what is below departures/ and tuned/protocol/, of these three.
     protocols = ("released", "paper") if algo in ("sql", "eql", "ivr") else ("released",)

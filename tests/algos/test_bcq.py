@@ -19,8 +19,8 @@ def test_one_update_written_out():
     train(after, 1)
     losses = {k: v.item() for k, v in after.last_metrics.items() if k.startswith("loss/")}
     one, many = torch.empty(1, 64, 4), torch.empty(1, 640, 4)
-    posterior, latents = (algorithm.normal_noise(name, one) for name in ("vae", "proposals"))
-    next_latents = algorithm.normal_noise("next_proposals", many).clamp(-0.5, 0.5)
+    posterior, latents = (algorithm.noise.normal(name, one) for name in ("vae", "proposals"))
+    next_latents = algorithm.noise.normal("next_proposals", many).clamp(-0.5, 0.5)
 
     def bound(vae):
         mean, log_std = vae.encoder(torch.cat((S, A), -1)).split(4, -1)
@@ -79,7 +79,7 @@ def test_the_policy_is_the_best_corrected_proposal():
     states = torch.linspace(-1, 1, 2 * 7 * 3).view(2, 7, 3)
     proposals = [
         algorithm.actor(states, algorithm.vae.propose(states, noise.expand(2, 7, 4)))
-        for noise in algorithm.noise.unbind(1)
+        for noise in algorithm.fixed_noise.unbind(1)
     ]
     assert len(proposals) == 100
     q = torch.stack([algorithm.critic(states, actions)[:, 0] for actions in proposals])

@@ -317,17 +317,14 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(case, tmp_path):
         assert torch.equal(a, b), name
 
 
-def variants_slow() -> Iterator[Any]:
-    """All cases, of which each class's first is fast enough for every day."""
-    seen = {"sql-exact", "cql-lagrange"}  # they train one network more
-    for case, (cls, _) in CASES.items():
-        yield (
-            case if cls not in seen or case in seen else pytest.param(case, marks=pytest.mark.slow)
-        )
-        seen.add(cls)
+TRACED_EVERY_DAY = ("sql", "td3bc", "cql-lagrange", "bcq", "combo")
+"""One of each kind: tracing takes five seconds a case."""
 
 
-@pytest.mark.parametrize("case", list(variants_slow()))
+@pytest.mark.parametrize(
+    "case",
+    [c if c in TRACED_EVERY_DAY else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+)
 def test_compiled_losses_are_the_same_losses(case, monkeypatch):
     """Traced whole, without a break back into Python; the compiler's own back end is not timed."""
     torch._dynamo.reset()  # it gives a function up that it has compiled too often

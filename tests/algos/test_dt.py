@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ivr.algos.base import clipped, gradient_norm
 from ivr.algos.dt import Context
+from ivr.algos.gradients import clipped, gradient_norm
 from ivr.errors import UserError
 from ivr.evaluation.play import begin
 from tests.algos.test_contract import ACTIONS, STATES, build, toy_batches, toy_windows, train

@@ -32,7 +32,7 @@ def test_one_update_written_out():
     losses = {k: v.item() for k, v in after.last_metrics.items() if k.startswith("loss/")}
 
     def drawn(purpose, *shape):
-        return algorithm.normal_noise(purpose, torch.empty(1, *shape))
+        return algorithm.noise.normal(purpose, torch.empty(1, *shape))
 
     def bound(vae):
         mean, log_std = vae.encoder(torch.cat((S, A), -1)).split(4, -1)

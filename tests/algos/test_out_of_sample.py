@@ -26,7 +26,7 @@ def test_td3_and_imitation():
     target_actor = copy.deepcopy(algorithm.target_actor)
     for old, new in zip(target_actor.parameters(), actor.parameters(), strict=True):
         old.data.lerp_(new.data, 0.005)
-    noise = (0.2 * algorithm.normal_noise("target", A)).clamp(-0.5, 0.5)
+    noise = (0.2 * algorithm.noise.normal("target", A)).clamp(-0.5, 0.5)
     next_actions = (target_actor(S2) + noise).clamp(-1, 1)
     q1, q2 = algorithm.target_critic(S2, next_actions).unbind(1)
     target = (R + 0.99 * (1 - D) * torch.minimum(q1, q2)).detach()
@@ -61,7 +61,7 @@ def test_conservative_q_learning(case):
     """
     algorithm, losses = one_update(case)
     lagrange = case != "cql"
-    noise = algorithm.normal_noise("policy", A)
+    noise = algorithm.noise.normal("policy", A)
     actions, log_prob = algorithm.actor.sample(S, noise)
     q = torch.minimum(*algorithm.critic(S, actions).unbind(1))
     # The temperature begins at 1.

@@ -123,7 +123,7 @@ def test_one_step_with_a_kl_penalty():
     """α E[KL] - E[Q] by torch's own KL, with the noise that the update drew."""
     algorithm, losses = one_update("onestep-reverse-kl")
     behaviour = stepped(algorithm.behaviour, lambda actor: -log_prob(actor, S).mean())
-    noise = algorithm.normal_noise("policy", A)
+    noise = algorithm.noise.normal("policy", A)
     assert noise.std().item() == pytest.approx(1, abs=0.15) and abs(noise.mean()) < 0.2
 
     def normal(actor):
@@ -151,7 +151,7 @@ def test_easy_bcq_acts_on_the_best_proposal():
     states = torch.linspace(-1, 1, 2 * 7 * 3).view(2, 7, 3)
     chosen = algorithm.mode(states)
     std = algorithm.behaviour.clamped_log_std.exp()
-    proposals = algorithm.behaviour(states)[:, None] + std[:, None] * algorithm.noise
+    proposals = algorithm.behaviour(states)[:, None] + std[:, None] * algorithm.fixed_noise
     proposals = proposals.clamp(-1, 1)
     assert proposals.shape[1] == 10
     q = torch.stack([algorithm.critic(states, proposals[:, m]).amin(1) for m in range(10)], 1)

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ivr import random
+from ivr.algos.gradients import clipped, gradient_norm
 from ivr.algos.graph import UpdateGraph
+from ivr.algos.noise import Noise
 from ivr.algos.records import Record, Sums
 from ivr.losses.critic import bellman_error, td_target
 from ivr.nets.standardiser import Standardiser
@@ -88,9 +90,8 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         self._optimizers: dict[str, LightningOptimizer] = {}
         self._measure_gradients = False
         self._due: tuple[str, ...] = ()
-        self.register_buffer("clock", torch.zeros(1, dtype=torch.int64), persistent=False)
-        self.clock: Tensor
-        """The number of the coming update, which all that is drawn depends on."""
+        self.noise = Noise(self.seeds)
+        """All that an update draws."""
         for name, bound in (("action_low", action_low), ("action_high", action_high)):
             self.register_buffer(name, torch.tensor(bound), persistent=False)
         self.action_low: Tensor
@@ -144,42 +145,6 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         """One generator for each run, for what is drawn once."""
         return [random.generator(seed, purpose) for seed in self.seeds]
 
-    def dropout_masks(self, rate: float, like: Tensor, sizes: Sequence[int]) -> list[Tensor] | None:
-        """Masks (R, B, size) that keep a unit with probability 1 - rate and divide by it.
-
-        A function of (seed, update) alone. None at rate 0.
-        """
-        if rate == 0:
-            return None
-        runs, n = like.shape[:2]
-        drawn = self._uniform("dropout", n * sum(sizes)).view(runs, n, sum(sizes))
-        parts = torch.split(drawn, list(sizes), -1)
-        return [(part >= rate) / (1 - rate) for part in parts]
-
-    def normal_noise(self, purpose: str, like: Tensor) -> Tensor:
-        """Standard normal draws of the shape of `like`, (R, ...).
-
-        A function of (seed, purpose, update) alone.
-        """
-        drawn = self._uniform(purpose, like[0].numel()).view(like.shape)
-        # Half a step off 0, whose quantile is infinite.
-        noise: Tensor = torch.special.ndtri(drawn.clamp(min=2**-25))
-        return noise
-
-    def uniform_noise(self, purpose: str, like: Tensor) -> Tensor:
-        """Uniform draws in [-1, 1) of the shape of `like`, (R, ...).
-
-        A function of (seed, purpose, update) alone.
-        """
-        return 2 * self.unit_noise(purpose, like) - 1
-
-    def unit_noise(self, purpose: str, like: Tensor) -> Tensor:
-        """Uniform draws in [0, 1) of the shape of `like`, (R, ...).
-
-        A function of (seed, purpose, update) alone.
-        """
-        return self._uniform(purpose, like[0].numel()).view(like.shape)
-
     def due(self, name: str) -> bool:
         """Whether network `name`, which may be one of `delays`, steps at the coming update."""
         return name in self._due
@@ -193,10 +158,6 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         network = self.get_submodule(name)
         parameters = {key: p.detach() for key, p in network.named_parameters()}
         return lambda *inputs: functional_call(network, parameters, inputs)
-
-    def _uniform(self, purpose: str, count: int) -> Tensor:
-        keys = torch.tensor([random.key(seed, purpose) for seed in self.seeds], device=self.device)
-        return random.uniform(keys, self.clock, count)[0]
 
     def minimise(self, name: str, loss_fn: Loss, *inputs: Any) -> None:
         """One step of the optimizer of network `name` on a loss (R,); keeps the loss's metrics.
@@ -314,7 +275,7 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
             self._graph.adam.begin(updates, self.networks_due, self.learning_rate)
         for i in range(count):
             self._due = self.networks_due(self.updates_done)
-            self.clock.fill_(self.updates_done)
+            self.noise.clock.fill_(self.updates_done)
             # Once a chunk is enough to see a gradient explode; in a graph it costs nothing.
             self._measure_gradients = i == count - 1 or self._graph is not None
             record = self._graph_update(chunk.at(i), i) if self._graph is not None else None
@@ -352,19 +313,6 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         """Restore what `on_save_checkpoint` kept."""
         self.updates_done = checkpoint["updates_done"]
         self.sums = Sums(checkpoint["sums"])
-
-
-@torch.no_grad()
-def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """Euclidean norm of each run's gradient, (R,)."""
-    return torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
-
-
-@torch.no_grad()
-def clipped(gradients: Sequence[Tensor], bound: float) -> tuple[Tensor, ...]:
-    """The gradients (R, ...), each run's shortened to a Euclidean norm of at most `bound`."""
-    factor = (bound / (gradient_norm(gradients) + 1e-6)).clamp(max=1)
-    return tuple(g * factor.view(-1, *[1] * (g.dim() - 1)) for g in gradients)
 
 
 def check_range(name: str, value: float, inside: bool, allowed: str) -> None:

@@ -60,7 +60,7 @@ class BehaviourCloning(OfflineAlgorithm):
 
     def update(self, batch: Batch) -> None:
         """One step of the actor."""
-        keep = self.dropout_masks(self.actor_dropout, batch.rewards, self.hidden)
+        keep = self.noise.dropout(self.actor_dropout, batch.rewards, self.hidden)
         self.minimise("actor", self.actor_loss, batch, keep)
 
     def actor_loss(self, batch: Batch, keep: list[Tensor] | None) -> tuple[Tensor, Metrics]:

@@ -85,8 +85,8 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
         self.target_critic.requires_grad_(False)
         self.target_actor.requires_grad_(False)
         noise = fixed_noise(self.seeds, test_candidates, self.vae.latent_dim)
-        self.register_buffer("noise", noise, persistent=False)
-        self.noise: Tensor
+        self.register_buffer("fixed_noise", noise, persistent=False)
+        self.fixed_noise: Tensor
         self.discount = discount
         self.min_weight = min_weight
         self.candidates = candidates
@@ -98,9 +98,9 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
         runs, size = batch.rewards.shape
         one = batch.rewards.new_empty(runs, size, self.vae.latent_dim)
         many = batch.rewards.new_empty(runs, self.candidates * size, self.vae.latent_dim)
-        self.minimise("vae", self.vae_loss, batch, self.normal_noise("vae", one))
-        self.minimise("critic", self.critic_loss, batch, self.normal_noise("next_proposals", many))
-        self.minimise("actor", self.actor_loss, batch, self.normal_noise("proposals", one))
+        self.minimise("vae", self.vae_loss, batch, self.noise.normal("vae", one))
+        self.minimise("critic", self.critic_loss, batch, self.noise.normal("next_proposals", many))
+        self.minimise("actor", self.actor_loss, batch, self.noise.normal("proposals", one))
         self.polyak(self.critic, self.target_critic, self.target_tau)
         self.polyak(self.actor, self.target_actor, self.target_tau)
 
@@ -130,9 +130,9 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
 
     def mode(self, observations: Tensor) -> Tensor:
         """Of corrected proposals the one with the highest Q."""
-        candidates, latents = self.noise.shape[1], self.noise.shape[-1]
+        candidates, latents = self.fixed_noise.shape[1], self.fixed_noise.shape[-1]
         states = repeated(observations, candidates)
-        noise = self.noise.expand(-1, -1, observations.shape[1], latents).flatten(1, 2)
+        noise = self.fixed_noise.expand(-1, -1, observations.shape[1], latents).flatten(1, 2)
         proposed = self.actor(states, self.vae.propose(states, noise))
         q = self.critic(states, proposed)[:, 0]
         shape = (candidates, -1)

@@ -171,15 +171,15 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         here = batch.observations
         steps = []
         for i in range(self.rollout_length):
-            noise = self.normal_noise(f"rollout/{i}/policy", batch.actions)
+            noise = self.noise.normal(f"rollout/{i}/policy", batch.actions)
             actions, _ = self.actor.sample(here, noise)
-            drawn = self.unit_noise(f"rollout/{i}/elite", batch.rewards)
+            drawn = self.noise.unit(f"rollout/{i}/elite", batch.rewards)
             network = elites.gather(1, (drawn * self.elites).long())  # (R, B)
             mean, log_var = (
                 of_all.take_along_dim(network[:, None, :, None], 1).squeeze(1)
                 for of_all in self.predict(here, actions)
             )
-            noise = self.normal_noise(f"rollout/{i}/model", mean)
+            noise = self.noise.normal(f"rollout/{i}/model", mean)
             change = mean + (0.5 * log_var).exp() * noise
             there, rewards = here + change[..., :-1], change[..., -1]
             ended = self.termination(there)
@@ -191,7 +191,7 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     def mixture(self, batch: Batch) -> Batch:
         """The data's first, then rollouts, in a batch of the same size."""
         real = self.real_count(batch)
-        imagined = self.rollouts.draw(self.unit_noise("rollouts", batch.rewards[:, real:]))
+        imagined = self.rollouts.draw(self.noise.unit("rollouts", batch.rewards[:, real:]))
         parts = zip(batch[:5], imagined[:5], strict=True)
         return Batch(*(torch.cat((data[:, :real], model), 1) for data, model in parts))
 

@@ -89,10 +89,10 @@ class ConservativeQLearning(SoftActorCritic):
         one = batch.actions[:, None]
         many = one.expand(-1, self.proposals, -1, -1)
         return Draws(
-            even=self.uniform_noise("proposals/even", many),
-            here=self.normal_noise("proposals/here", many),
-            there=self.normal_noise("proposals/there", many),
-            target=self.normal_noise("target", many if self.max_target else one),
+            even=self.noise.uniform("proposals/even", many),
+            here=self.noise.normal("proposals/here", many),
+            there=self.noise.normal("proposals/there", many),
+            target=self.noise.normal("target", many if self.max_target else one),
         )
 
     def critic_loss(self, batch: Batch, draws: Draws) -> tuple[Tensor, Metrics]:

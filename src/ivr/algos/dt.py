@@ -109,7 +109,7 @@ class DecisionTransformer(OfflineAlgorithm):
 
     def update(self, batch: Batch) -> None:
         """One step of the actor."""
-        keep = self.dropout_masks(self.dropout, batch.rewards, self.mask_sizes)
+        keep = self.noise.dropout(self.dropout, batch.rewards, self.mask_sizes)
         self.minimise("actor", self.actor_loss, batch, keep)
 
     def actor_loss(self, batch: Batch, keep: list[Tensor] | None) -> tuple[Tensor, Metrics]:

@@ -92,7 +92,7 @@ class InSampleActorCritic(OfflineAlgorithm):
 
     def update(self, batch: Batch) -> None:
         """V, the actor with the new V, Q with the new V, the target: the reference's order."""
-        keep = self.dropout_masks(self.actor_dropout, batch.rewards, self.hidden)
+        keep = self.noise.dropout(self.actor_dropout, batch.rewards, self.hidden)
         q = self.data_q(batch)
         self.update_value(batch, q)
         self.minimise("actor", self.actor_loss, batch, q, keep)

@@ -70,7 +70,7 @@ class MildlyConservativeQLearning(SoftActorCritic):
     def update(self, batch: Batch) -> None:
         """The model of the data, then what every soft actor-critic does."""
         runs, size = batch.rewards.shape
-        noise = self.normal_noise("vae", batch.rewards.new_empty(runs, size, self.vae.latent_dim))
+        noise = self.noise.normal("vae", batch.rewards.new_empty(runs, size, self.vae.latent_dim))
         self.minimise("vae", self.vae_loss, batch, noise)
         super().update(batch)
 
@@ -83,9 +83,9 @@ class MildlyConservativeQLearning(SoftActorCritic):
             "critic",
             self.critic_loss,
             batch,
-            self.normal_noise("next_policy", batch.actions),
-            self.normal_noise("unseen", here_and_next),
-            self.normal_noise("proposals", batch.actions.new_empty(proposals)),
+            self.noise.normal("next_policy", batch.actions),
+            self.noise.normal("unseen", here_and_next),
+            self.noise.normal("proposals", batch.actions.new_empty(proposals)),
         )
 
     def vae_loss(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Metrics]:

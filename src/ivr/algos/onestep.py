@@ -205,7 +205,7 @@ class OneStepReverseKL(SarsaCritic):
     def improve(self, batch: Batch) -> None:
         """The data's policy, then the actor; the gradient of E_pi[Q] by one sample a state."""
         self.minimise("behaviour", self.behaviour_loss, batch)
-        noise = self.normal_noise("policy", batch.actions)
+        noise = self.noise.normal("policy", batch.actions)
         self.minimise("actor", self.actor_loss, batch, noise)
 
     def actor_loss(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Metrics]:
@@ -241,8 +241,8 @@ class OneStepEasyBCQ(SarsaCritic):
         self.behaviour = GaussianActor(*self.sizes, self.generators("behaviour"))
         # In units of the standard deviation.
         noise = fixed_noise(self.seeds, candidates, self.sizes[1])
-        self.register_buffer("noise", noise, persistent=False)
-        self.noise: Tensor
+        self.register_buffer("fixed_noise", noise, persistent=False)
+        self.fixed_noise: Tensor
 
     def improve(self, batch: Batch) -> None:
         """The data's policy."""
@@ -251,7 +251,8 @@ class OneStepEasyBCQ(SarsaCritic):
     def mode(self, observations: Tensor) -> Tensor:
         """Of M actions of the data's policy the one with the highest Q."""
         mean, log_std = self.behaviour(observations), self.behaviour.clamped_log_std
-        proposed = (mean[:, None] + log_std.exp()[:, None] * self.noise).clamp(-1, 1)  # R M N A
+        spread = log_std.exp()[:, None] * self.fixed_noise  # R M N A
+        proposed = (mean[:, None] + spread).clamp(-1, 1)
         candidates = proposed.shape[1]
         q = self.critic(repeated(observations, candidates), proposed.flatten(1, 2)).amin(1)
         return best(proposed, q.unflatten(-1, (candidates, -1)))

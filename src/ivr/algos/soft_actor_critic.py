@@ -75,7 +75,7 @@ class SoftActorCritic(OfflineAlgorithm):
 
     def update(self, batch: Batch) -> None:
         """The actor, its temperature by the entropy that it had, the critics, their target."""
-        noise = self.normal_noise("policy", batch.actions)
+        noise = self.noise.normal("policy", batch.actions)
         self.minimise("actor", self.actor_loss, batch, noise)
         entropy = self.last_metrics["actor/entropy"]
         self.minimise("temperature", self.temperature_loss, entropy)

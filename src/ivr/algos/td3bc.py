@@ -91,7 +91,7 @@ class TD3BehaviourCloning(OfflineAlgorithm):
             self.minimise("actor", self.actor_loss, batch)
             self.polyak(self.actor, self.target_actor, self.target_tau)
             self.polyak(self.critic, self.target_critic, self.target_tau)
-        noise = self.normal_noise("target", batch.actions)
+        noise = self.noise.normal("target", batch.actions)
         self.minimise("critic", self.critic_loss, batch, noise)
 
     def actor_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
