@@ -18,6 +18,7 @@ TOP = {
     "run_evaluation",
     "run_generation",
     "run_listing",
+    "run_algorithms",
     "run_inspection",
     "run_report",
 }  # only these know hydra, and no room knows them

@@ -4,11 +4,11 @@ import inspect
 from dataclasses import dataclass, fields
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ivr.constructors import algorithm_class, algorithm_options, fits, in_words, takes
+from ivr import words
+from ivr.constructors import algorithm_options, fits, in_words
 from ivr.data.load import load_dataset
 from ivr.errors import UserError, nearest
 from ivr.precision import PRECISIONS
@@ -92,7 +92,7 @@ class TrainConfig:
             if key not in raw:
                 raise UserError(f"the key {key} was removed: leave ~{key} out")
         check_dataset(raw["dataset"])
-        checked = {key: _whole(key, raw[key]) for key in _WHOLE}
+        checked = {key: words.whole(key, raw[key]) for key in _WHOLE}
         algorithm_options(raw["algo"])
         for group in KINDS:
             build(group, raw[group])
@@ -103,12 +103,12 @@ class TrainConfig:
             subset=raw["subset"],
             normalize=raw["normalize"],
             protocol=raw["protocol"]["name"],
-            alpha=_alphas(raw["alpha"], raw["algo"]),
-            seed=_seeds(raw["seed"]),
-            discount=_discount(raw["discount"]),
-            device=_device(str(raw["device"])),
-            compile=_one_of("compile", raw["compile"], ("auto", "true", "false")),
-            precision=_one_of("precision", raw["precision"], tuple(PRECISIONS)),
+            alpha=words.alphas(raw["alpha"], raw["algo"]),
+            seed=words.seeds(raw["seed"]),
+            discount=words.discount(raw["discount"]),
+            device=words.device(str(raw["device"])),
+            compile=words.one_of("compile", raw["compile"], ("auto", "true", "false")),
+            precision=words.one_of("precision", raw["precision"], tuple(PRECISIONS)),
             resume=raw["resume"],
             **checked,
         )
@@ -139,10 +139,10 @@ class EvaluateConfig:
             raise UserError(f"video={raw['video']}: must be true or false")
         return cls(
             checkpoint=str(raw["checkpoint"]),
-            episodes=_whole("episodes", raw["episodes"]),
-            seed=_whole("seed", raw["seed"]),
+            episodes=words.whole("episodes", raw["episodes"]),
+            seed=words.whole("seed", raw["seed"]),
             video=raw["video"],
-            device=_device(str(raw["device"])),
+            device=words.device(str(raw["device"])),
             env=raw["env"],
         )
 
@@ -163,7 +163,7 @@ class InspectConfig:
         """
         raw: Any = OmegaConf.to_container(config, resolve=True)
         check_dataset(raw["dataset"])
-        return cls(dataset=raw["dataset"], show=_whole("show", raw["show"]))
+        return cls(dataset=raw["dataset"], show=words.whole("show", raw["show"]))
 
 
 def check_dataset(dataset: dict[str, Any]) -> None:
@@ -190,76 +190,3 @@ def _of_resolver(error: BaseException | None) -> UserError | None:
     while error is not None and not isinstance(error, UserError):
         error = error.__context__
     return error
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _alphas(value: Any, algo: dict[str, Any]) -> list[float] | None:
-    name = algo["name"]
-    if not takes(algo, "alpha"):
-        if value is None:
-            return None
-        words = " and ".join(f"algo.{key}" for key in algorithm_class(algo).words_for_alpha)
-        instead = f"what it has instead is {words}" if words else "nor anything like it"
-        raise UserError(f"alpha={value}: {name} has no alpha, {instead}. Leave alpha out")
-    alphas = _as_list(value)
-    for alpha in alphas:
-        if not fits(alpha, float) or alpha <= 0:
-            raise UserError(
-                f"alpha={alpha}: the temperature of {name} must be a finite number above 0, "
-                "or a list of such, as in alpha=0.5 or 'alpha=[0.1,0.5]'"
-            )
-    _no_repeats("alpha", alphas)
-    return [float(alpha) for alpha in alphas]
-
-
-def _seeds(value: Any) -> list[int]:
-    seeds = _as_list(value)
-    for seed in seeds:
-        if not fits(seed, int) or not 0 <= seed < 2**63:
-            raise UserError(
-                f"seed={seed}: must be a whole number from 0, or a list of such, as in "
-                "seed=3 or 'seed=[0,1,2]'"
-            )
-    _no_repeats("seed", seeds)
-    return seeds
-
-
-def _no_repeats(key: str, values: list[Any]) -> None:
-    if not values or len(set(values)) < len(values):
-        raise UserError(f"{key}={values}: give at least one value, and each only once")
-
-
-def _whole(key: str, value: Any) -> int:
-    if not fits(value, int) or value < 1:
-        raise UserError(f"{key}={value}: must be a whole number from 1, as in {key}=1000")
-    return int(value)
-
-
-def _discount(value: Any) -> float:
-    if not fits(value, float) or not 0 <= value <= 1:
-        raise UserError(f"discount={value}: must lie between 0 and 1, as in discount=0.99")
-    return float(value)
-
-
-def _one_of(key: str, value: Any, words: tuple[str, ...]) -> str:
-    word = str(value).lower()
-    if word not in words:
-        raise UserError(f"{key}={value}: must be {', '.join(words[:-1])} or {words[-1]}")
-    return word
-
-
-def _device(word: str) -> str:
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = word.partition(":")
-    if kind == "cpu" and not number:
-        return word
-    if kind == "cuda" and (not number or number.isdigit()):
-        found = torch.cuda.device_count()
-        if int(number or 0) < found:
-            return word
-        raise UserError(f"device={word}: torch sees {found} CUDA devices; use device=cpu or auto")
-    raise UserError(f"device={word}: must be auto, cpu, cuda, or cuda: and a number")
