@@ -8,7 +8,7 @@ from typing import Any
 def table(result: dict[str, Any]) -> str:
     """The members' last and best scores, one line each."""
     speed = result["updates_per_second"]
-    rate = "" if speed is None else f", {speed:.0f} updates/s x {len(result['members'])}"
+    rate = "" if speed is None else f", {_rate(speed)} updates/s x {len(result['members'])}"
     lines = [
         "",
         f"{result['algo']} on {result['dataset']} ({result['protocol']}): {result['status']} at "
@@ -45,6 +45,10 @@ def next_steps(folder: Path) -> str:
     if last.exists():
         lines.append(f"resume:   python train.py {shlex.quote(f'resume={last}')}")
     return "\n".join(lines)
+
+
+def _rate(speed: float) -> str:
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
 
 
 def _with_error(score: dict[str, Any]) -> str:
