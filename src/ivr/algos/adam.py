@@ -5,6 +5,7 @@ the steps where nothing is compiled.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -72,7 +73,7 @@ class GraphAdam:
 
     def end(self, updates: int) -> None:
         """Tell the optimizers that the first `updates` of those begun were done."""
-        for names in self._due[:updates]:
-            for name in names:
-                for state in self.optimizers[name].state.values():
-                    state["step"] += 1
+        taken = Counter(name for names in self._due[:updates] for name in names)
+        for name, steps in taken.items():
+            for state in self.optimizers[name].state.values():
+                state["step"] += steps
