@@ -156,6 +156,7 @@ def test_columns_for_the_peer_end_where_episodes_end(d4rl_file, tmp_path):
         assert found["observations"].shape == (300, 5)
 
 
+@pytest.mark.slow
 def test_scaling(capsys, d4rl_file, tmp_path):
     words = ["--data", str(d4rl_file), "--members", "1", "256", "--hidden", "8", "--rounds", "2"]
     plot = tmp_path / "plot.png"

@@ -1,15 +1,13 @@
 """The table of all algorithms, printed and documented."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from ivr.cli import choices
-from ivr.run_algorithms import in_words, row
+from ivr.run_algorithms import in_words, row, run_algorithms
 from ivr.types import Needs
 from tests.running import composed
 
@@ -39,22 +37,16 @@ def test_needs_in_words(needs, words):
     assert in_words(needs) == words
 
 
-def test_the_command_lists_every_name():
-    shown = subprocess.run(
-        [sys.executable, "list_algorithms.py"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert shown.returncode == 0, shown.stderr
-    lines = shown.stdout.splitlines()[1:]
+def test_every_name_is_listed_and_has_its_line_on_the_page(capsys):
+    run_algorithms([])
+    lines = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[0] for line in lines] == choices("algo")
-    refused = subprocess.run(
-        [sys.executable, "list_algorithms.py", "sql"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert refused.returncode == 1 and "knows no words" in refused.stderr
+    page = (ROOT / "docs" / "algorithms.md").read_text()
+    for line in lines:
+        (file,) = re.findall(r"src/ivr/algos/\w+\.py", line)
+        assert re.search(rf"\| [^|]*`{line.split()[0]}`[^|]* \|", page) and f"(../{file})" in page
 
 
-def test_the_page_has_every_name_and_its_file():
-    text = (ROOT / "docs" / "algorithms.md").read_text()
-    for name in choices("algo"):
-        module = composed((f"algo={name}",)).algo["class"].split(".")[-2]
-        assert re.search(rf"\| [^|]*`{name}`[^|]* \|", text), name
-        assert f"(../src/ivr/algos/{module}.py)" in text
+def test_a_word_is_refused():
+    with pytest.raises(SystemExit, match="knows no words"):
+        run_algorithms(["sql"])
