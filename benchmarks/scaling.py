@@ -53,7 +53,7 @@ def plot(found: dict[tuple[int, int], Rounds], path: Path) -> None:
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_ylim(bottom=0)
     axes.set_xlabel("members trained side by side")
-    axes.set_ylabel("member-updates/s over a textbook loop's updates/s")
+    axes.set_ylabel("member-updates/s over the textbook loop")
     axes.legend()
     figure.savefig(path, dpi=120)
 
