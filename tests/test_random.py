@@ -1,6 +1,7 @@
 """Stateless random numbers: a published vector, independence of position, and uniformity."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,3 +48,16 @@ def test_uniform_floats_lie_in_the_unit_interval_with_the_right_moments():
 def test_purposes_and_seeds_give_different_keys():
     keys = {random.key(seed, purpose) for seed in range(100) for purpose in ("a", "b", "a:1")}
     assert len(keys) == 300
+
+
+@pytest.mark.slow
+def test_draws_compile_in_any_shape():
+    """Over two axes of indices, the compiler once multiplied constants out of their 64 bits."""
+
+    def joined(x):
+        drawn = random.uniform(keys, torch.zeros(1, dtype=torch.int64), 6 * 4)[0]
+        return torch.cat((x, drawn.view(2, 6, 4)), -1)
+
+    keys = torch.tensor([random.key(seed, "proposals") for seed in range(2)])
+    x = torch.zeros(2, 6, 4)
+    torch.testing.assert_close(torch.compile(joined)(x), joined(x))

@@ -41,7 +41,9 @@ def _mix(x: Tensor) -> Tensor:
 def bits(keys: Tensor, updates: Tensor, count: int) -> Tensor:
     """Random int64 of shape (C, R, count) for stream keys (R,) at update numbers (C,)."""
     streams = _mix(keys + (updates[:, None] + 1) * _GAMMA)
-    positions = torch.arange(1, count + 1, device=keys.device)
+    # "| 0" for the compiler, which writes what follows an arange as one formula of its indices, and
+    # gives up where a factor leaves 64 bits.
+    positions = torch.arange(1, count + 1, device=keys.device) | 0
     return _mix(streams[..., None] + positions * _GAMMA)
 
 

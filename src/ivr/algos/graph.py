@@ -1,7 +1,9 @@
 """A whole update as one compiled graph: losses, gradients, Adam's steps and target networks."""
 
+import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,13 +60,26 @@ class UpdateGraph:
             with torch.compiler.set_stance("default", skip_guard_eval_unsafe=True):
                 return self._compiled(batch, self.adam.factors[i])
         try:
-            record = self._compiled(batch, self.adam.factors[i])
+            with _without_logs():
+                record = self._compiled(batch, self.adam.factors[i])
         except Exception as error:  # whatever a compiler's many parts raise
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             warnings.warn(
-                f"compile: the compiler failed ({type(error).__name__}), so the updates run "
-                "uncompiled; compile=false says so from the start",
+                f"compile: the compiler failed ({reason}), so the updates run uncompiled; "
+                "compile=false says so from the start",
                 stacklevel=2,
             )
             return None
         self._known.add(due)
         return record
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Without the thousands of lines in which a failing compiler logs its code."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
