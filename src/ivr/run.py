@@ -20,7 +20,7 @@ from ivr.precision import float32_products
 from ivr.training.fit import Plan, fit
 from ivr.training.members import Member, combinations
 from ivr.training.result import git_commit, versions
-from ivr.training.resume import FIXED, check_resumable
+from ivr.training.resume import FIXED, go_on_from
 from ivr.training.summary import next_steps, table
 from ivr.transforms import build
 
@@ -88,7 +88,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         "float32_products": float32_products(config.device),
     }
     if resumed_from is not None:
-        check_resumable(resumed_from, description, algorithm, config.num_updates)
+        description |= go_on_from(resumed_from, description, algorithm, config.num_updates)
     torch.set_float32_matmul_precision(description["float32_products"])
     plan = Plan(
         folder=folder,

@@ -24,12 +24,15 @@ _NONE = {"name": "none"}
 _UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "float32"}
 
 
-def check_resumable(
+def go_on_from(
     path: Path, description: dict[str, Any], algorithm: OfflineAlgorithm, num_updates: int
-) -> None:
-    """Refuse to go on with anything but the run that the checkpoint is of.
+) -> dict[str, Any]:
+    """Load the weights of a checkpoint; returns what the run repeats of the one that was stopped.
 
     Products of float32 are made as they were, whatever would be faster now.
+
+    Raises:
+        UserError: for anything but a checkpoint of the run that `description` is of.
     """
     content = load_resumable(path)
     saved = content["ivr"]
@@ -42,7 +45,6 @@ def check_resumable(
                 f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "
                 "Leave the word out to go on with that run, or leave resume out to start another."
             )
-    description["float32_products"] = saved.get("float32_products", "highest")
     before, now = (d["dataset"]["fingerprint"] for d in (saved, description))
     if before != now:
         raise UserError(
@@ -62,3 +64,4 @@ def check_resumable(
         algorithm.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         raise UserError(f"resume={path} is damaged: {error}") from error
+    return {"float32_products": saved.get("float32_products", "highest")}
