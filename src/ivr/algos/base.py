@@ -1,34 +1,32 @@
-"""What every algorithm shares: the update, its optimizers, target networks and counters.
+"""How every algorithm learns: the update, its optimizers, target networks and counters.
 
 This is the only place that steps an optimizer. An algorithm subclasses `OfflineAlgorithm`, builds
 its networks, names their learning rates, and writes one `update` that reads like its paper.
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ivr import random
+from ivr.algos.agent import Agent
 from ivr.algos.gradients import clipped, gradient_norm
 from ivr.algos.graph import UpdateGraph
 from ivr.algos.noise import Noise
 from ivr.algos.records import Record, Sums
-from ivr.losses.critic import bellman_error, td_target
-from ivr.nets.standardiser import Standardiser
 from ivr.types import Batch, Needs
 
 Metrics = dict[str, Tensor]
 Loss = Callable[..., tuple[Tensor, Metrics]]
 
 
-class OfflineAlgorithm(pl.LightningModule, ABC):
+class OfflineAlgorithm(Agent):
     """R runs trained side by side: every parameter, batch, loss and metric leads with R.
 
     Args:
@@ -39,15 +37,11 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         cosine_decay: names of the networks whose learning rate falls to 0 over `num_updates`.
         num_updates: length of the training.
         input_mean, input_scale: what observations are normalised by, of length O each;
-            None leaves them raw. `act`, `state_value` and `bellman_error` take raw observations,
-            the networks, `update`, `mode` and `value_of` see normalised ones.
+            None leaves them raw. The networks and `update` see normalised ones.
     """
 
     advice = "Lower the learning rates."
     """What to do where a loss diverges."""
-
-    discount: float
-    """gamma, of an algorithm with a critic."""
 
     words_for_alpha: tuple[str, ...] = ()
     """Keywords that do what others call alpha, in an algorithm that has none."""
@@ -67,7 +61,7 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         input_mean: Sequence[float] | None = None,
         input_scale: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(action_low, action_high, input_mean, input_scale)
         self.automatic_optimization = False
         self.seeds = tuple(seeds)
         self.learning_rates = dict(learning_rates)
@@ -92,52 +86,17 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
         self._due: tuple[str, ...] = ()
         self.noise = Noise(self.seeds)
         """All that an update draws."""
-        for name, bound in (("action_low", action_low), ("action_high", action_high)):
-            self.register_buffer(name, torch.tensor(bound), persistent=False)
-        self.action_low: Tensor
-        self.action_high: Tensor
-        self.standardise: nn.Module = nn.Identity()
-        if input_mean is not None or input_scale is not None:
-            if input_mean is None or input_scale is None:
-                raise ValueError("input_mean and input_scale belong together")
-            self.standardise = Standardiser(input_mean, input_scale)
 
-    # What an algorithm writes.
+    # What an algorithm writes, besides `mode` and `value_of`, where the defaults do not serve.
 
     @abstractmethod
     def update(self, batch: Batch) -> None:
         """One update on a batch with axes (R, B): `minimise` each network's loss, in order."""
 
-    def mode(self, observations: Tensor) -> Tensor:
-        """The deterministic policy in scaled actions: (R, N, O) to (R, N, A) in [-1, 1].
-
-        Of normalised observations, as all that an algorithm writes; `act` takes raw ones.
-        """
-        mean: Tensor = self.get_submodule("actor")(observations)
-        return mean
-
     @classmethod
     def needs(cls, options: Mapping[str, Any]) -> Needs:
         """What it asks of the data beyond transitions, given its constructor's keywords."""
         return Needs()
-
-    def value_of(self, observations: Tensor) -> Tensor | None:
-        """V(s) of normalised observations, (R, N, O) to (R, N); None where no V is learned."""
-        return None
-
-    def critic_and_target(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Q at the data's actions (R, K, B), and what it should be, (R, B), on a batch (R, B).
-
-        Here of a critic that follows the policy, r + gamma (1 - d) min_k Q_k(s', pi(s')) with the
-        target critics; None for an algorithm without a critic.
-        """
-        if "critic" not in self.learning_rates:
-            return None
-        critic, target_critic = map(self.get_submodule, ("critic", "target_critic"))
-        following = batch.next_observations
-        next_q = target_critic(following, self.mode(following)).amin(1)
-        target = td_target(batch.rewards, batch.terminated, next_q, self.discount)
-        return critic(batch.observations, batch.actions), target
 
     # What an algorithm uses.
 
@@ -205,36 +164,6 @@ class OfflineAlgorithm(pl.LightningModule, ABC):
     def runs(self) -> int:
         """R, the number of runs trained side by side."""
         return len(self.seeds)
-
-    @final
-    def act(self, observations: Tensor) -> Tensor:
-        """The deterministic policy in the environment's units: raw (R, N, O) to (R, N, A)."""
-        return self.to_bounds(self.mode(self.standardise(observations)))
-
-    def to_bounds(self, actions: Tensor) -> Tensor:
-        """Actions scaled to [-1, 1] in the environment's units, (..., A)."""
-        return self.action_low + (actions + 1) / 2 * (self.action_high - self.action_low)
-
-    @final
-    def state_value(self, observations: Tensor) -> Tensor | None:
-        """V(s) of raw observations, (R, N, O) to (R, N); None where no V is learned."""
-        return self.value_of(self.standardise(observations))
-
-    @final
-    @torch.no_grad()
-    def bellman_error(self, batch: Batch) -> Tensor | None:
-        """Mean squared TD error of the critic on raw transitions (R, B): (R,).
-
-        None where there is no critic.
-        """
-        fitted = self.critic_and_target(self._standardised(batch))
-        return None if fitted is None else bellman_error(*fitted)
-
-    def _standardised(self, batch: Batch) -> Batch:
-        return batch._replace(
-            observations=self.standardise(batch.observations),
-            next_observations=self.standardise(batch.next_observations),
-        )
 
     def networks_due(self, update: int) -> tuple[str, ...]:
         """Those that step at an update."""

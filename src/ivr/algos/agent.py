@@ -1,0 +1,107 @@
+"""What every algorithm answers: actions, values and the error of its critic."""
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import final
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from ivr.losses.critic import bellman_error, td_target
+from ivr.nets.standardiser import Standardiser
+from ivr.types import Batch
+
+
+class Agent(pl.LightningModule, ABC):
+    """R policies side by side, and where they are learned, their V and Q.
+
+    Args:
+        action_low, action_high: the environment's bounds, of length A.
+        input_mean, input_scale: what observations are normalised by, of length O each;
+            None leaves them raw.
+    """
+
+    learning_rates: dict[str, float]
+    """Of each network that is trained, by attribute name."""
+
+    discount: float
+    """gamma, of an algorithm with a critic."""
+
+    def __init__(
+        self,
+        action_low: Sequence[float],
+        action_high: Sequence[float],
+        input_mean: Sequence[float] | None,
+        input_scale: Sequence[float] | None,
+    ) -> None:
+        super().__init__()
+        for name, bound in (("action_low", action_low), ("action_high", action_high)):
+            self.register_buffer(name, torch.tensor(bound), persistent=False)
+        self.action_low: Tensor
+        self.action_high: Tensor
+        self.standardise: nn.Module = nn.Identity()
+        if input_mean is not None or input_scale is not None:
+            if input_mean is None or input_scale is None:
+                raise ValueError("input_mean and input_scale belong together")
+            self.standardise = Standardiser(input_mean, input_scale)
+
+    # What an algorithm writes, of normalised observations.
+
+    def mode(self, observations: Tensor) -> Tensor:
+        """The deterministic policy in scaled actions: (R, N, O) to (R, N, A) in [-1, 1].
+
+        Of normalised observations, as all that an algorithm writes; `act` takes raw ones.
+        """
+        mean: Tensor = self.get_submodule("actor")(observations)
+        return mean
+
+    def value_of(self, observations: Tensor) -> Tensor | None:
+        """V(s) of normalised observations, (R, N, O) to (R, N); None where no V is learned."""
+        return None
+
+    def critic_and_target(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """Q at the data's actions (R, K, B), and what it should be, (R, B), on a batch (R, B).
+
+        Here of a critic that follows the policy, r + gamma (1 - d) min_k Q_k(s', pi(s')) with the
+        target critics; None for an algorithm without a critic.
+        """
+        if "critic" not in self.learning_rates:
+            return None
+        critic, target_critic = map(self.get_submodule, ("critic", "target_critic"))
+        following = batch.next_observations
+        next_q = target_critic(following, self.mode(following)).amin(1)
+        target = td_target(batch.rewards, batch.terminated, next_q, self.discount)
+        return critic(batch.observations, batch.actions), target
+
+    # What evaluation asks, of raw observations and in the environment's units.
+
+    @final
+    def act(self, observations: Tensor) -> Tensor:
+        """The deterministic policy in the environment's units: raw (R, N, O) to (R, N, A)."""
+        return self.to_bounds(self.mode(self.standardise(observations)))
+
+    def to_bounds(self, actions: Tensor) -> Tensor:
+        """Actions scaled to [-1, 1] in the environment's units, (..., A)."""
+        return self.action_low + (actions + 1) / 2 * (self.action_high - self.action_low)
+
+    @final
+    def state_value(self, observations: Tensor) -> Tensor | None:
+        """V(s) of raw observations, (R, N, O) to (R, N); None where no V is learned."""
+        return self.value_of(self.standardise(observations))
+
+    @final
+    @torch.no_grad()
+    def bellman_error(self, batch: Batch) -> Tensor | None:
+        """Mean squared TD error of the critic on raw transitions (R, B): (R,).
+
+        None where there is no critic.
+        """
+        fitted = self.critic_and_target(self._standardised(batch))
+        return None if fitted is None else bellman_error(*fitted)
+
+    def _standardised(self, batch: Batch) -> Batch:
+        return batch._replace(
+            observations=self.standardise(batch.observations),
+            next_observations=self.standardise(batch.next_observations),
+        )
