@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from ivr.allocator import keep_freed_memory
 from ivr.compiling import compiler_wanted
 from ivr.config import TASK_KEYS, TrainConfig
 from ivr.constructors import algorithm_class, algorithm_options, build_algorithm, takes
@@ -110,6 +111,8 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     if task is None:
         log.info("no evaluation: neither the data nor dataset.env name an environment")
     clean = clean_sample(data.clean, datamodule.needs, config.device)
+    if config.device == "cpu":
+        keep_freed_memory()
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean)
     log.info(table(result))
     log.info(next_steps(folder))
