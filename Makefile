@@ -23,7 +23,7 @@ endif
 STAMP := .venv/.ready-$(shell { pwd; $(PYTHON) -V || true; } 2>&1 | cksum | cut -d' ' -f1)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help train compare test slow lint format tensorboard benchmark peers lock clean
+.PHONY: help train compare test slow lint format tensorboard benchmark peers authors lock clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -65,6 +65,13 @@ peers: ## Another library to measure against, in an environment of its own
 	@$(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python $(PIP) install -q "d3rlpy==2.8.1" "torch>=2.9,<2.14"
 
+AUTHORS ?= https://github.com/ryanxhr/IVR
+authors: ## The authors' JAX code to measure against, likewise; AUTHORS=a repository of it
+	@$(PYTHON) -m venv --clear .venv-authors
+	@.venv-authors/bin/python $(PIP) install -q "jax==0.4.30" "jaxlib==0.4.30" "flax==0.8.5" \
+		"optax==0.2.2" "tensorflow-probability==0.24.0" "numpy<2"
+	@git clone -q --depth 1 "$(AUTHORS)" .venv-authors/IVR
+
 lock: ## Write constraints.txt anew from pyproject.toml
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder" constraints.txt.new' EXIT; \
 	echo 'Resolving the newest releases that pyproject.toml takes (a few minutes) ...'; \
@@ -76,8 +83,8 @@ lock: ## Write constraints.txt anew from pyproject.toml
 	mv constraints.txt.new constraints.txt; \
 	rm -f .venv/.ready-*; git diff --stat -- constraints.txt 2>/dev/null || true
 
-clean: ## Remove .venv, .venv-peers and the tools' caches; outputs/ stays
-	@rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist src/*.egg-info
+clean: ## Remove .venv, .venv-peers, .venv-authors and the tools' caches; outputs/ stays
+	@rm -rf .venv .venv-peers .venv-authors .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist src/*.egg-info
 	@find . -name __pycache__ -type d -not -path './outputs/*' -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

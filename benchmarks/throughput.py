@@ -1,13 +1,13 @@
-"""How many updates a second, against a textbook loop and another library? Ratios from one run.
+"""How many updates a second, against a textbook loop and others' code? Ratios from one run.
 
-    python benchmarks/throughput.py                    # compiles twice; two or three minutes
+    python benchmarks/throughput.py                    # compiles twice; three minutes
     python benchmarks/throughput.py --data FILE.hdf5   # any file in D4RL's format
 
 Ours is measured end to end in real trainings: Trainer, logs, progress bar and checkpoints are on,
 and only the evaluation is left out. Rounds take turns, so that whatever else the machine does
 slows all alike; a ratio is the median over the rounds of ours over the other's beside it. Without
 --data the file is hopper-medium.hdf5 in IVR_SHARED_DATA, or else our own pointmaze-medium.
-`make peers` installs d3rlpy, for the last row.
+`make peers` installs d3rlpy and `make authors` the authors' JAX code, for a row each.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from peers import Worker
+from peers import ENVIRONMENTS, Worker
 from rounds import Rounds, machine, spread, timed
 from textbook import Textbook
 
@@ -31,6 +31,8 @@ from ivr.data.load import load_dataset
 
 MEMBERS = 8
 CHUNK = 50
+CHUNKS, STACKED_CHUNKS = 8, 4
+"""Of a round, after which a log and a checkpoint are written."""
 
 
 def data_words(path: Path | None) -> list[str]:
@@ -55,13 +57,14 @@ def textbook(data: OfflineDataset, hidden: int = 256) -> Textbook:
 
 
 def write_columns(data: OfflineDataset, path: Path) -> None:
-    """As d3rlpy takes them."""
+    """As others take them."""
     ended = data.terminated.numpy().astype(np.float32)
     cut = (data.truncated.numpy() & ~data.terminated.numpy()).astype(np.float32)
     cut[-1] = 1 - ended[-1]
+    s = data.observations
     np.savez(
-        path, observations=data.observations[data.rows].numpy(), actions=data.actions.numpy(),
-        rewards=data.rewards.numpy(), terminals=ended, timeouts=cut,
+        path, observations=s[data.rows].numpy(), next_observations=s[data.rows + 1].numpy(),
+        actions=data.actions.numpy(), rewards=data.rewards.numpy(), terminals=ended, timeouts=cut,
     )  # fmt: skip
 
 
@@ -81,19 +84,20 @@ def main(arguments: list[str] | None = None) -> None:
     data = load(words)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         peers = {"textbook": timed(textbook(data).update, given.updates)}
-        absent = ""
-        try:
-            columns = Path(folder) / "columns.npz"
-            write_columns(data, columns)
-            worker = Worker(columns, given.threads)
+        workers, absent = {}, []
+        columns = Path(folder) / "columns.npz"
+        write_columns(data, columns)
+        fewer = max(1, given.updates // 2)
+        for name in ENVIRONMENTS:
+            try:
+                worker = workers[name] = Worker(name, columns, given.threads)
+            except FileNotFoundError as error:
+                absent.append(str(error))
+                continue
             stack.callback(worker.close)
-            fewer = max(1, given.updates // 2)
-            peers[worker.name] = lambda: fewer / worker.run(fewer)
-        except FileNotFoundError as error:
-            absent = f"d3rlpy: {error} is missing; `make peers` installs it"
-        # A round of about a second either way.
-        alone = Rounds(4, given.rounds, peers).train([*words, "seed=0"], CHUNK)
-        stacked = Rounds(1, given.rounds, {"textbook": peers["textbook"]})
+            peers[worker.name] = lambda worker=worker: fewer / worker.run(fewer)
+        alone = Rounds(CHUNKS, given.rounds, peers).train([*words, "seed=0"], CHUNK)
+        stacked = Rounds(STACKED_CHUNKS, given.rounds, {"textbook": peers["textbook"]})
         stacked.train([*words, f"seed={list(range(MEMBERS))}"], CHUNK)
     print(machine())
     print(
@@ -108,16 +112,17 @@ def main(arguments: list[str] | None = None) -> None:
         "textbook_ratio": alone.ratios("textbook"),
         "stack8_ratio": stacked.ratios("textbook", MEMBERS),
     }
-    if not absent:
-        ratios["d3rlpy_ratio"] = alone.ratios(worker.name)
+    ratios |= {f"{name}_ratio": alone.ratios(worker.name) for name, worker in workers.items()}
     print(f"\n{'':32}  ratio (lowest to highest)")
     for name, values in ratios.items():
         print(f"{name:32}{spread(values)}")
-    print(absent or "d3rlpy's is its IQL, which has the same networks, by its own update()")
+    for line in absent:
+        print(line)
     print(f"first chunk, compiling: {alone.compiling:.0f} s and {stacked.compiling:.0f} s")
     print(
         f"time outside of training_step: {alone.overhead:.1%}, and {stacked.overhead:.1%} with "
-        f"{MEMBERS} members; a log and a checkpoint a round\n"
+        f"{MEMBERS} members; a log and a checkpoint every {CHUNKS * CHUNK} and "
+        f"{STACKED_CHUNKS * CHUNK} updates\n"
     )
     textbook_ratio, stack8_ratio = (
         statistics.median(ratios[name]) for name in ("textbook_ratio", "stack8_ratio")

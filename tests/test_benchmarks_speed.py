@@ -52,7 +52,8 @@ def last_line(capsys) -> dict[str, float]:
 
 def test_throughput(capsys, d4rl_file, monkeypatch, tmp_path):
     throughput = import_module("throughput")
-    monkeypatch.setenv("IVR_PEERS_PYTHON", str(tmp_path / "none"))
+    for peer in ("d3rlpy", "authors"):
+        monkeypatch.setitem(import_module("peers").ENVIRONMENTS, peer, tmp_path)
     monkeypatch.setattr(throughput, "MEMBERS", 2)
     words_of = throughput.data_words
     monkeypatch.setattr(throughput, "data_words", lambda path: [*words_of(path), *SMALL])
@@ -60,7 +61,8 @@ def test_throughput(capsys, d4rl_file, monkeypatch, tmp_path):
     words = ["--data", str(d4rl_file), "--rounds", "2", "--updates", "1", "--no-compile"]
     throughput.main([*words, "--threads", str(torch.get_num_threads())])
     shown = capsys.readouterr().out
-    assert "`make peers` installs it" in shown
+    assert "`make peers` installs it" in shown and "`make authors` installs it" in shown
+    assert "d3rlpy_ratio" not in shown
     keys = ["textbook_ratio", "stack8_ratio", "trainer_overhead"]
     pattern = " ".join(rf"{key}=({NUMBER})" for key in keys)
     found = re.fullmatch(pattern, shown.splitlines()[-1])
@@ -242,14 +244,15 @@ def test_memory(capsys):
 
 
 @pytest.mark.slow
-def test_the_peer_takes_turns(d4rl_file, tmp_path):
+@pytest.mark.parametrize("peer", ["d3rlpy", "authors"])
+def test_the_peer_takes_turns(peer, d4rl_file, tmp_path):
     peers, throughput = import_module("peers"), import_module("throughput")
-    if not Path(os.environ.get(peers.VARIABLE, peers.PYTHON)).exists():
-        pytest.skip("`make peers` installs d3rlpy")
+    if not peers.ENVIRONMENTS[peer].exists():
+        pytest.skip(f"`make {peers.TARGETS[peer]}` installs {peer}")
     throughput.write_columns(throughput.load(throughput.data_words(d4rl_file)), tmp_path / "c.npz")
-    worker = peers.Worker(tmp_path / "c.npz", 1)
+    worker = peers.Worker(peer, tmp_path / "c.npz", 1)
     try:
-        assert worker.name.startswith("d3rlpy 2.") and worker.run(1) > 0 and worker.run(2) > 0
+        assert worker.name.startswith(peer) and worker.run(1) > 0 and worker.run(2) > 0
     finally:
         worker.close()
     assert worker.process.returncode == 0
@@ -257,9 +260,13 @@ def test_the_peer_takes_turns(d4rl_file, tmp_path):
 
 def test_a_peer_that_is_missing_is_said(monkeypatch, tmp_path):
     peers = import_module("peers")
-    monkeypatch.setenv(peers.VARIABLE, str(tmp_path / "none"))
-    with pytest.raises(FileNotFoundError, match="none"):
-        peers.Worker(tmp_path / "c.npz", 1)
-    monkeypatch.setenv(peers.VARIABLE, sys.executable)  # it lacks d3rlpy
+    monkeypatch.setitem(peers.ENVIRONMENTS, "d3rlpy", tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match="make peers"):
+        peers.Worker("d3rlpy", tmp_path / "c.npz", 1)
+    python = tmp_path / "bin" / "python"  # one that lacks d3rlpy
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setitem(peers.ENVIRONMENTS, "d3rlpy", tmp_path)
     with pytest.raises(RuntimeError, match="status"):
-        peers.Worker(tmp_path / "c.npz", 1)
+        peers.Worker("d3rlpy", tmp_path / "c.npz", 1)
