@@ -19,7 +19,7 @@ from ivr.types import Policy
 __all__ = ["EnvironmentPool", "Evaluation", "episode_seed", "evaluate"]
 
 # Enough that the policy's turn hardly shows; an environment takes up to 12 MB and 0.1 s to make.
-MAX_ENVIRONMENTS = 16
+MAX_ENVIRONMENTS = 32
 # While one half of them steps, the other half's policy acts. A constant: a policy's actions depend,
 # in their last bits, on how many observations it sees at once.
 LANES = 2
