@@ -74,11 +74,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--updates", type=int, default=100, help="of a round of the others")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", default="float32", help="of ours: float32 or bf16")
     parser.add_argument("--no-compile", action="store_true")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     words = [
-        *data_words(given.data), "algo=sql", "device=cpu",
+        *data_words(given.data), "algo=sql", "device=cpu", f"precision={given.precision}",
         f"compile={str(not given.no_compile).lower()}",
     ]  # fmt: skip
     data = load(words)
