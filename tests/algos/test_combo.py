@@ -205,6 +205,12 @@ def test_a_run_is_trained_and_scored_again(tmp_path):
     assert len(again["members"]) == 2
 
 
+@pytest.mark.parametrize(("num_updates", "model_updates"), [(1_100_000, 100_000), (2, 1)])
+def test_the_model_has_an_eleventh_of_the_updates_unless_told(num_updates, model_updates):
+    algorithm = build("combo", [4], num_updates, model_updates=None)
+    assert algorithm.model_updates == model_updates
+
+
 @pytest.mark.usefixtures("small_pointmaze")
 @pytest.mark.parametrize(
     ("word", "message"),

@@ -105,8 +105,7 @@ def build(
         action_low=[-2.0, 0.0],
         action_high=[2.0, 1.0],
         num_updates=num_updates,
-        **options,
-        **more,
+        **{**options, **more},
     )
 
 

@@ -38,7 +38,8 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     Args:
         observation_mean, observation_std: of the data, O numbers each; the model sees them
             normalised.
-        model_updates: how many of the updates train the model, before the first of the policy.
+        model_updates: how many of the updates train the model, before the first of the policy;
+            None is an eleventh of them.
         model_lr: learning rate of the model.
         model_hidden: sizes of its hidden layers.
         networks: K, of which the `elites` with the least error on held-out data are used.
@@ -65,7 +66,7 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         action_low: Sequence[float],
         observation_mean: Sequence[float],
         observation_std: Sequence[float],
-        model_updates: int = 100_000,
+        model_updates: int | None = None,
         model_lr: float = 1e-3,
         model_hidden: Sequence[int] = (200, 200, 200, 200),
         networks: int = 7,
@@ -79,6 +80,8 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         **shared: Any,
     ) -> None:
         super().__init__(observation_dim=observation_dim, action_low=action_low, **shared)
+        if model_updates is None:
+            model_updates = max(1, self.num_updates // 11)
         shorter = 0 < model_updates < self.num_updates
         allowed = f"between 1 and num_updates={self.num_updates}, without it"
         check_range("model_updates", model_updates, shorter, allowed)
