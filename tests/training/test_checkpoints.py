@@ -101,6 +101,15 @@ def test_only_a_last_checkpoint_can_be_resumed(tmp_path):
         load_resumable(tmp_path / "best.ckpt")
 
 
+def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(tmp_path):
+    of_training = dict.fromkeys(("updates_done", "global_step"), 3) | dict.fromkeys(
+        ("optimizer_states", "loops", "callbacks"), {}
+    )
+    torch.save({**GOOD, **of_training, "sums": {"loss": 1.0}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="earlier version"):
+        load_resumable(tmp_path / "last.ckpt")
+
+
 def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

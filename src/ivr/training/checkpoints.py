@@ -50,13 +50,18 @@ def load_resumable(path: Path) -> dict[str, Any]:
     """Like `load_checkpoint`, for one that a training can go on from.
 
     Raises:
-        UserError: as `load_checkpoint` does, and for a best.ckpt.
+        UserError: as `load_checkpoint` does, and for a best.ckpt or another version's.
     """
     content = load_checkpoint(path)
     if any(_get(content, key) is None for key in _RESUMABLE_KEYS):
         raise UserError(
             f"resume={path}: only last.ckpt holds the optimizers that a training goes on with; "
             "best.ckpt does not"
+        )
+    if not isinstance(content["sums"], list):
+        raise UserError(
+            f"resume={path}: an earlier version of ivr wrote it, whose runs cannot go on in this one. "
+            "evaluate.py still reads it"
         )
     return content
 
