@@ -154,6 +154,29 @@ def test_resuming_another_run_is_refused(tmp_path):
             train(tmp_path / "second", *words, change, f"resume={checkpoint}")
 
 
+def test_a_damaged_training_is_refused_before_it_goes_on(tmp_path):
+    words = ("num_updates=4", "eval_every=4")
+    train(tmp_path / "first", *words)
+    path = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    sound = torch.load(path, weights_only=True)
+    first, *others = sound["optimizer_states"]
+    moments = {i: state | {"exp_avg": torch.zeros(3)} for i, state in first["state"].items()}
+    groups = [group | {"params": [0]} for group in first["param_groups"]]
+    for change in (
+        {"optimizer_states": others},
+        {"optimizer_states": [first | {"state": moments}, *others]},
+        {"optimizer_states": [first | {"param_groups": groups}, *others]},
+        {"loops": {"other": 1}},
+        {"sums": [[1]]},
+        {"updates_done": "four"},
+    ):
+        torch.save(sound | change, path)
+        with pytest.raises(UserError, match=f"resume={path} is damaged"):
+            train(tmp_path / "second", *words, f"resume={path}")
+    torch.save(sound, path)
+    assert train(tmp_path / "first", *words, f"resume={path}")["status"] == "finished"
+
+
 def test_a_checkpoint_is_all_that_the_command_line_needs(tmp_path):
     train(tmp_path, "num_updates=4", "eval_every=4", "alpha=0.7")
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"

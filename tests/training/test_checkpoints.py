@@ -102,10 +102,9 @@ def test_only_a_last_checkpoint_can_be_resumed(tmp_path):
 
 
 def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(tmp_path):
-    of_training = dict.fromkeys(("updates_done", "global_step"), 3) | dict.fromkeys(
-        ("optimizer_states", "loops", "callbacks"), {}
-    )
-    torch.save({**GOOD, **of_training, "sums": {"loss": 1.0}}, tmp_path / "last.ckpt")
+    kept = ("updates_done", "global_step", "optimizer_states", "loops", "callbacks")
+    training = dict.fromkeys(kept, 3) | {"sums": {"loss": 1.0}}
+    torch.save({**GOOD, **training}, tmp_path / "last.ckpt")
     with pytest.raises(UserError, match="earlier version"):
         load_resumable(tmp_path / "last.ckpt")
 

@@ -60,7 +60,7 @@ def load_resumable(path: Path) -> dict[str, Any]:
         )
     if not isinstance(content["sums"], list):
         raise UserError(
-            f"resume={path}: an earlier version of ivr wrote it, whose runs cannot go on in this one. "
+            f"resume={path}: it is of an earlier version of ivr, and this one cannot go on with it. "
             "evaluate.py still reads it"
         )
     return content

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.algos.base import OfflineAlgorithm
+from ivr.algos.records import Sums
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_resumable
 
@@ -51,6 +52,8 @@ def go_on_from(
             f"resume={path}: the data have changed (fingerprint {now}, the checkpoint's {before})"
         )
     done = content["updates_done"]
+    if type(done) is not int:
+        raise UserError(f"resume={path} is damaged: updates_done={done!r}")
     if num_updates < done:
         raise UserError(
             f"num_updates={num_updates}: {path} has had {done} updates already. Give at least that"
@@ -62,6 +65,24 @@ def go_on_from(
         )
     try:
         algorithm.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
+        Sums(content["sums"])
+        _check_optimizers(content["optimizer_states"], algorithm)
+        if "fit_loop" not in content["loops"]:
+            raise ValueError("loops lacks fit_loop")
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"resume={path} is damaged: {error}") from error
     return {"float32_products": saved.get("float32_products", "highest")}
+
+
+def _check_optimizers(states: list[dict[str, Any]], algorithm: OfflineAlgorithm) -> None:
+    """Raise a ValueError unless each network has Adam's moments, or none yet, of its parameters."""
+    if len(states) != len(algorithm.learning_rates):
+        raise ValueError(f"{len(states)} optimizers for {len(algorithm.learning_rates)} networks")
+    for name, state in zip(algorithm.learning_rates, states, strict=True):
+        shapes = [p.shape for p in algorithm.get_submodule(name).parameters()]
+        for moment in ("exp_avg", "exp_avg_sq"):
+            held = [state["state"][i][moment].shape for i in sorted(state["state"])]
+            if held and held != shapes:
+                raise ValueError(f"{moment} of {name} is of other parameters")
+        if sum(len(group["params"]) for group in state["param_groups"]) != len(shapes):
+            raise ValueError(f"the optimizer of {name} has other parameters")
