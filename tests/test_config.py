@@ -182,6 +182,15 @@ def test_a_misspelt_word_ends_the_program_before_anything_is_made(word, message)
         prepare([word])
 
 
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_folder_that_cannot_be_made_is_told(key, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=f"{key}=.*nothing can be written into .*file"):
+        prepare([f"{key}={tmp_path / 'file' / 'run'}"])
+    words = [f"{key}={tmp_path / 'new' / 'run'}"]
+    assert prepare(words) == words and not (tmp_path / "new").exists()
+
+
 def test_good_words_pass_through():
     words = ["algo=eql", "dataset=antmaze-umaze", "seed=[0,1]", "--cfg", "job"]
     assert sorted(prepare(words)) == sorted(words)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("small_pointmaze")
     ("word", "message"),
     [
         ("algo.order=-1", "order=-1"),
-        ("algo.hidden=[-1]", "cannot be built"),
+        ("algo.hidden=[-1]", r"layers of \[-1\] units"),
         ("algo.value_lr=-1", "learning rate"),
         ("algo.actor_dropout=1.0", r"actor_dropout=1\.0"),
     ],

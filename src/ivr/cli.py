@@ -3,6 +3,7 @@
 What takes seconds to import (torch, simulators) is imported when the words are known to be good.
 """
 
+import os
 import textwrap
 import warnings
 from collections.abc import Callable
@@ -94,6 +95,7 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
             arguments = _with_resumed(words) + [w for w in arguments if w not in words]
             words = [word for word in arguments if "=" in word and not word.startswith("-")]
         _check_words(words, config_name)
+        _check_folders(words)
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
     return arguments
@@ -179,6 +181,20 @@ def _check_words(words: list[str], config_name: str) -> None:
     for key in keys:
         if key not in known:
             raise UserError(f"unknown key {key}{nearest(key, known)}")
+
+
+def _check_folders(words: list[str]) -> None:
+    """Raise a UserError where Hydra could not make the folder of a run, or of a sweep."""
+    for override in _parse(words):
+        if override.key_or_group not in ("hydra.run.dir", "hydra.sweep.dir"):
+            continue
+        folder = Path(_text(override).partition("${")[0]).absolute()
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{override.key_or_group}={_text(override)}: nothing can be written into {there}. "
+                f"Give a folder that can be made, as in {override.key_or_group}=outputs/mine"
+            )
 
 
 def _text(override: Override) -> str:

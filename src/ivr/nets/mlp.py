@@ -62,6 +62,9 @@ class MLP(nn.Module):
         lead: leading axes of every parameter; the first is the run axis R.
         generators: R generators, so that a run's initial weights are its own.
         layer_norm: normalise before each ReLU.
+
+    Raises:
+        ValueError: a layer has no units.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class MLP(nn.Module):
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
+        if min(sizes) < 1:
+            raise ValueError(f"layers of {list(sizes[1:-1])} units: each needs 1 at least")
         self.lead = lead
         self.layers = nn.ModuleList(LinearStack(a, b, lead, generators) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(

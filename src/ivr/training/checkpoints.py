@@ -60,7 +60,7 @@ def load_resumable(path: Path) -> dict[str, Any]:
         )
     if not isinstance(content["sums"], list):
         raise UserError(
-            f"resume={path}: it is of an earlier version of ivr, and this one cannot go on with it. "
+            f"resume={path}: an earlier version of ivr wrote it, which this one cannot go on with. "
             "evaluate.py still reads it"
         )
     return content
