@@ -90,6 +90,20 @@ def test_rounds_leave_the_peers_time_out(monkeypatch):
     assert measured.ratios("peer", 2) == [2 * 10 / 8 / 7] * 3
 
 
+def test_a_peer_multiplies_as_pytorch_does_by_default():
+    seen = []
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        rate = import_module("rounds").timed(
+            lambda: seen.append(torch.get_float32_matmul_precision()), 2
+        )()
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == ["highest"] * 2 and rate > 0
+
+
 def test_the_textbook_takes_the_steps_of_ours(monkeypatch):
     """The same networks and batch: after an update the same parameters as `algo=sql` has."""
     from ivr.algos.ivr import ImplicitValueRegularization
