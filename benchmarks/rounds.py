@@ -118,16 +118,18 @@ class Rounds:
 def timed(update: Callable[[], None], updates: int) -> Callable[[], float]:
     """A peer of this process, whose products are made as PyTorch makes them by default.
 
-    Which library multiplies is a setting of the whole process, and ours chooses one.
+    Which library multiplies, and in which precision, are settings of the whole process that ours
+    chooses.
     """
 
     def run() -> float:
         chosen = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
-        started = time.perf_counter()
-        for _ in range(updates):
-            update()
-        seconds = time.perf_counter() - started
+        with torch.autocast("cpu", enabled=False):
+            started = time.perf_counter()
+            for _ in range(updates):
+                update()
+            seconds = time.perf_counter() - started
         torch.set_float32_matmul_precision(chosen)
         return updates / seconds
 

@@ -93,16 +93,19 @@ def test_rounds_leave_the_peers_time_out(monkeypatch):
 
 def test_a_peer_multiplies_as_pytorch_does_by_default():
     seen = []
+
+    def update() -> None:
+        seen.append((torch.get_float32_matmul_precision(), torch.is_autocast_enabled("cpu")))
+
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        rate = import_module("rounds").timed(
-            lambda: seen.append(torch.get_float32_matmul_precision()), 2
-        )()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert import_module("rounds").timed(update, 2)() > 0
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
-    assert seen == ["highest"] * 2 and rate > 0
+    assert seen == [("highest", False)] * 2
 
 
 def test_the_textbook_takes_the_steps_of_ours(monkeypatch):
