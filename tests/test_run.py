@@ -235,3 +235,10 @@ def test_data_without_an_environment_train_without_an_evaluation(tmp_path, small
     assert result["status"] == "finished" and result["evaluation"] is None
     assert result["members"][0]["last"] is None
     assert math.isfinite(result["updates_per_second"])
+
+
+def test_a_training_keeps_the_memory_that_its_updates_free(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("ivr.run.keep_freed_memory", lambda: asked.append(True))
+    train(tmp_path, "num_updates=2", "eval_every=2")
+    assert asked == [True]
