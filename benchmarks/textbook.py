@@ -46,7 +46,10 @@ class Textbook:
 
     def update(self) -> None:
         index = torch.randint(len(self.columns[0]), (BATCH,))
-        s, a, r, d, s2 = (column[index] for column in self.columns)
+        self.step(*(column[index] for column in self.columns))
+
+    def step(self, s: Tensor, a: Tensor, r: Tensor, d: Tensor, s2: Tensor) -> None:
+        """One update on a batch."""
         sa = torch.cat((s, a), -1)
 
         with torch.no_grad():

@@ -91,12 +91,12 @@ def main(arguments: list[str] | None = None) -> None:
         fewer = max(1, given.updates // 2)
         for name in ENVIRONMENTS:
             try:
-                worker = workers[name] = Worker(name, columns, given.threads)
+                worker = workers[name] = Worker(name, "peer_speed.py", name, columns, given.threads)
             except FileNotFoundError as error:
                 absent.append(str(error))
                 continue
             stack.callback(worker.close)
-            peers[worker.name] = lambda worker=worker: fewer / worker.run(fewer)
+            peers[worker.name] = lambda worker=worker: fewer / float(worker.ask(fewer))
         alone = Rounds(CHUNKS, given.rounds, peers).train([*words, "seed=0"], CHUNK)
         stacked = Rounds(STACKED_CHUNKS, given.rounds, {"textbook": peers["textbook"]})
         stacked.train([*words, f"seed={list(range(MEMBERS))}"], CHUNK)

@@ -19,6 +19,7 @@ def kernels(monkeypatch):
     def pretend(seconds: float, error: float) -> None:
         def product(a, b):
             exact = torch.bmm(a.double(), b.double())
+            assert torch.get_num_threads() == 1, "threads wait for what else the machine does"
             if torch.get_float32_matmul_precision() == "highest":
                 return 1.0, exact
             return seconds, exact + error * exact.abs().max()
@@ -38,8 +39,13 @@ def kernels(monkeypatch):
 )
 def test_faster_kernels_are_taken_if_they_are_as_accurate(kernels, seconds, error, chosen):
     kernels(seconds, error)
-    before = torch.get_float32_matmul_precision()
-    assert float32_products("cpu") == chosen
+    before, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert float32_products("cpu") == chosen
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
     assert torch.get_float32_matmul_precision() == before
 
 

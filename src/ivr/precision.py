@@ -20,29 +20,34 @@ def float32_products(device: str) -> str:
     On a CPU "medium" only allows oneDNN's kernels: on some they are twice as fast as MKL's and as
     accurate, on others they round to bfloat16, or are not used at all. So it is measured, on the
     product of a layer of 256; a tenth of a second. On a GPU it would round: always "highest".
+
+    One thread measures: several wait for one another, and so for whatever else the machine does;
+    the same command would choose by chance, and with it the last bits of a training.
     """
     if device != "cpu":
         return "highest"
-    before = torch.get_float32_matmul_precision()
+    before, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_num_threads(1)
     a, b = torch.randn(2, 2, 256, 256, generator=torch.Generator().manual_seed(0))
     seconds = {"highest": float("inf"), "medium": float("inf")}
     errors = {}
-    for _ in range(5):
+    for _ in range(10):
         for word in seconds:
             torch.set_float32_matmul_precision(word)
             taken, product = timed_product(a, b)
             seconds[word] = min(seconds[word], taken)
             errors[word] = relative_error(product, a, b)
     torch.set_float32_matmul_precision(before)
+    torch.set_num_threads(threads)
     faster = seconds["medium"] * WORTHWHILE < seconds["highest"]
     return "medium" if faster and errors["medium"] <= LARGEST_ERROR else "highest"
 
 
 def timed_product(a: Tensor, b: Tensor) -> tuple[float, Tensor]:
-    """Seconds of ten products, and one of them."""
+    """Seconds of five products, and one of them."""
     product = torch.bmm(a, b)
     started = time.perf_counter()
-    for _ in range(10):
+    for _ in range(5):
         torch.bmm(a, b, out=product)
     return time.perf_counter() - started, product
 

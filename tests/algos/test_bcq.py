@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from ivr.algos.bcq import BatchConstrainedQLearning
-from tests.algos.test_contract import build, toy_batches, train
+from tests.algos.algorithm_making import build, toy_batches, train
 from tests.algos.test_relatives import stepped
 from tests.algos.two_modes import SIZES, STATES, fit, q_of
 

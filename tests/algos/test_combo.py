@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from ivr.errors import UserError
 from ivr.losses.dynamics import gaussian_nll
-from tests.algos.test_contract import COMBO, build, toy_batches, train
+from tests.algos.algorithm_making import COMBO, build, toy_batches, train
 from tests.running import evaluate
 from tests.running import train as run
 

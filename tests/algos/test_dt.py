@@ -7,7 +7,7 @@ from ivr.algos.dt import Context
 from ivr.algos.gradients import clipped, gradient_norm
 from ivr.errors import UserError
 from ivr.evaluation.play import begin
-from tests.algos.test_contract import ACTIONS, STATES, build, toy_batches, toy_windows, train
+from tests.algos.algorithm_making import ACTIONS, STATES, build, toy_batches, toy_windows, train
 from tests.running import evaluate
 from tests.running import train as run
 

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from tests.algos.test_contract import build, train
+from tests.algos.algorithm_making import build, train
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.algos.test_contract import (
+from tests.algos.algorithm_making import (
     build,
     toy_batches,
     train,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.algos.test_contract import CASES, build, toy_batches, train
+from tests.algos.algorithm_making import CASES, build, toy_batches, train
 from tests.algos.test_relatives import one_update, stepped
 
 BATCH = toy_batches([4], range(1)).at(0)

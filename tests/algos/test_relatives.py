@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from ivr.algos.base import OfflineAlgorithm
-from tests.algos.test_contract import OUTCOME, build, toy_batches, train
+from tests.algos import algorithm_making
+from tests.algos.algorithm_making import OUTCOME, build, toy_batches, train
 
 BATCH = toy_batches([4], range(1)).at(0)
 S, A, R, D, S2, A2, W, G = BATCH[:8]
@@ -187,10 +188,8 @@ def test_rvs_imitates_given_the_outcome_and_asks_for_its_goal():
     ],
 )
 def test_an_option_outside_its_range_is_refused(case, option, message, monkeypatch):
-    from tests.algos import test_contract
-
-    algorithm, options = test_contract.CASES[case]
-    monkeypatch.setitem(test_contract.CASES, case, (algorithm, {**options, **option}))
+    algorithm, options = algorithm_making.CASES[case]
+    monkeypatch.setitem(algorithm_making.CASES, case, (algorithm, {**options, **option}))
     with pytest.raises(ValueError, match=message):
         build(case, [0])
 

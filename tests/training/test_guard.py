@@ -9,7 +9,7 @@ from ivr.algos.records import Record
 from ivr.errors import UserError
 from ivr.training.guard import DivergenceGuard
 from ivr.training.members import Member
-from tests.algos.test_contract import build
+from tests.algos.algorithm_making import build
 
 FINE = torch.zeros(2)
 

@@ -14,7 +14,7 @@ from ivr.errors import UserError
 from tests.data.dataset_making import encoded
 from tests.running import train
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def program(name: str):

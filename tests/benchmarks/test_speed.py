@@ -3,46 +3,16 @@
 import mmap
 import os
 import re
-import sys
 import threading
 from importlib import import_module
-from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from ivr.data.load import load_dataset
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL = ("algo.hidden=[8,8]", "batch_size=8")
 NUMBER = r"-?\d+(\.\d+)?"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_path():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        patch.setenv("IVR_SHARED_DATA", "nowhere")
-        yield
-
-
-@pytest.fixture(scope="module")
-def d4rl_file(tmp_path_factory):
-    """Three hundred transitions in D4RL's format, six episodes."""
-    path = tmp_path_factory.mktemp("data") / "small.hdf5"
-    rng = np.random.default_rng(0)
-    with h5py.File(path, "w") as file:
-        walks = rng.normal(size=(6, 51, 5)).astype("f4")
-        file["observations"] = walks[:, :-1].reshape(300, 5)
-        file["next_observations"] = walks[:, 1:].reshape(300, 5)
-        file["actions"] = rng.uniform(-1, 1, (300, 2)).astype("f4")
-        file["rewards"] = rng.normal(size=300).astype("f4")
-        file["terminals"] = np.arange(1, 301) % 100 == 0
-        file["timeouts"] = np.arange(1, 301) % 100 == 50
-    return path
 
 
 def last_line(capsys) -> dict[str, float]:
@@ -89,91 +59,6 @@ def test_rounds_leave_the_peers_time_out(monkeypatch):
     assert measured.rates == [10 / 8] * 3 and measured.overhead == 1 / 4
     assert measured.found == {"peer": [7.0] * 3}
     assert measured.ratios("peer", 2) == [2 * 10 / 8 / 7] * 3
-
-
-def test_a_peer_multiplies_as_pytorch_does_by_default():
-    seen = []
-
-    def update() -> None:
-        seen.append((torch.get_float32_matmul_precision(), torch.is_autocast_enabled("cpu")))
-
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert import_module("rounds").timed(update, 2)() > 0
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
-    assert seen == [("highest", False)] * 2
-
-
-def test_the_textbook_takes_the_steps_of_ours(monkeypatch):
-    """The same networks and batch: after an update the same parameters as `algo=sql` has."""
-    from ivr.algos.ivr import ImplicitValueRegularization
-    from ivr.types import Batch
-
-    o, a, n, hidden = 4, 2, 32, 8
-    torch.manual_seed(0)
-    columns = [torch.randn(n, o), torch.rand(n, a) * 2 - 1, torch.randn(n)]
-    columns += [(torch.rand(n) < 0.2).float(), torch.randn(n, o)]
-    textbook = import_module("textbook").Textbook(*columns, hidden=hidden)
-    ours = ImplicitValueRegularization(
-        seeds=[0], observation_dim=o, action_low=[-1.0] * a, action_high=[1.0] * a,
-        num_updates=10, order=1.0, alpha=[1.0], hidden=[hidden, hidden], value_layer_norm=True,
-        actor_lr_cosine=False, positive_advantage=True, weight_clip=100.0,
-    )  # fmt: skip
-
-    def copy(network: torch.nn.Sequential, mlp: torch.nn.Module, k: int) -> None:
-        linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
-        for layer, stack in zip(linear, mlp.layers, strict=True):
-            weight, bias = stack.weight.flatten(0, -3)[k], stack.bias.flatten(0, -3)[k, 0]
-            layer.weight.data.copy_(weight.T), layer.bias.data.copy_(bias)
-        for layer in network:
-            if isinstance(layer, torch.nn.LayerNorm):
-                layer.eps = 1e-6
-
-    def pairs():
-        yield textbook.value, ours.value.mlp, 0
-        yield textbook.actor, ours.actor.mlp, 0
-        for k in range(2):
-            yield textbook.critics[k], ours.critic.mlp, k
-            yield textbook.targets[k], ours.target_critic.mlp, k
-
-    with torch.no_grad():
-        for each in pairs():
-            copy(*each)
-    monkeypatch.setattr(torch, "randint", lambda *_: torch.arange(n))
-    batch = Batch(*(column[None] for column in columns))
-    adams = {
-        name: torch.optim.Adam(ours.get_submodule(name).parameters(), 3e-4)
-        for name in ours.learning_rates
-    }
-
-    def step(name: str, parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        adams[name].step()
-
-    monkeypatch.setattr(ours, "_step_optimizer", step)
-    for _ in range(3):
-        textbook.update()
-        ours.update(batch)
-    for network, mlp, k in pairs():
-        linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
-        for layer, stack in zip(linear, mlp.layers, strict=True):
-            weight = stack.weight.flatten(0, -3)[k].detach().T
-            torch.testing.assert_close(layer.weight.detach(), weight, rtol=1e-4, atol=2e-6)
-
-
-def test_columns_for_the_peer_end_where_episodes_end(d4rl_file, tmp_path):
-    throughput = import_module("throughput")
-    data = throughput.load(throughput.data_words(d4rl_file))
-    throughput.write_columns(data, tmp_path / "columns.npz")
-    with np.load(tmp_path / "columns.npz") as found:
-        assert found["terminals"].nonzero()[0].tolist() == [99, 199, 299]
-        assert found["timeouts"].nonzero()[0].tolist() == [49, 149, 249]
-        assert found["observations"].shape == (300, 5)
 
 
 @pytest.mark.slow
@@ -262,32 +147,3 @@ def test_memory(capsys):
     import_module("memory").main(["--transitions", "600", "--updates", "4", *small])
     found = last_line(capsys)
     assert list(found) == ["rss_anon_mib", "rss_anon_8_mib"] and found["rss_anon_mib"] > 50
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("peer", ["d3rlpy", "authors"])
-def test_the_peer_takes_turns(peer, d4rl_file, tmp_path):
-    peers, throughput = import_module("peers"), import_module("throughput")
-    if not peers.ENVIRONMENTS[peer].exists():
-        pytest.skip(f"`make {peers.TARGETS[peer]}` installs {peer}")
-    throughput.write_columns(throughput.load(throughput.data_words(d4rl_file)), tmp_path / "c.npz")
-    worker = peers.Worker(peer, tmp_path / "c.npz", 1)
-    try:
-        assert worker.name.startswith(peer) and worker.run(1) > 0 and worker.run(2) > 0
-    finally:
-        worker.close()
-    assert worker.process.returncode == 0
-
-
-def test_a_peer_that_is_missing_is_said(monkeypatch, tmp_path):
-    peers = import_module("peers")
-    monkeypatch.setitem(peers.ENVIRONMENTS, "d3rlpy", tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match="make peers"):
-        peers.Worker("d3rlpy", tmp_path / "c.npz", 1)
-    python = tmp_path / "bin" / "python"  # one that lacks d3rlpy
-    python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    monkeypatch.setitem(peers.ENVIRONMENTS, "d3rlpy", tmp_path)
-    with pytest.raises(RuntimeError, match="status"):
-        peers.Worker("d3rlpy", tmp_path / "c.npz", 1)
