@@ -161,3 +161,20 @@ def test_every_tuned_file_belongs_to_an_algorithm_and_a_dataset_or_family():
         group = "family" if "family" in path.parts else "dataset"
         assert algo in choices("algo"), path
         assert name in choices(group), path
+
+
+@pytest.mark.parametrize("algo", ["td3bc", "bcq", "mcq", "combo", "cql"])
+def test_what_others_train_on_rewards_as_they_are_gets_them(algo):
+    """Only hopper-medium of CQL is scaled, in CORL's configurations."""
+    scaled = {
+        name
+        for name in LOCOMOTION
+        if parsed(f"algo={algo}", f"dataset={name}").dataset["reward"] != "none"
+    }
+    assert scaled == ({"hopper-medium"} if algo == "cql" else set())
+    assert parsed("algo=sql", "dataset=hopper-medium").dataset["reward"] == "return_range"
+
+
+def test_mildly_conservative_regression_is_to_both_sides_but_in_mazes():
+    for dataset, one_sided in (("hopper-medium", False), ("pointmaze-medium", True)):
+        assert parsed("algo=mcq", f"dataset={dataset}").algo["one_sided"] is one_sided

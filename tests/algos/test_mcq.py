@@ -25,9 +25,10 @@ def squashed(actor, states, noise):
     return actions, (policy.log_prob(actions)).sum(-1)
 
 
-def test_one_update_written_out():
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_one_update_written_out(one_sided):
     """λ 0.7, N 10: the VAE, the policy, its temperature, Q with the new policy."""
-    algorithm, after = build("mcq", [4]), build("mcq", [4])
+    algorithm, after = (build("mcq", [4], one_sided=one_sided) for _ in range(2))
     train(after, 1)
     losses = {k: v.item() for k, v in after.last_metrics.items() if k.startswith("loss/")}
 
@@ -69,7 +70,8 @@ def test_one_update_written_out():
     for q, policy_q in zip(
         algorithm.critic(S, A).unbind(1), algorithm.critic(both, unseen).unbind(1), strict=True
     ):
-        beyond = torch.relu(policy_q - pseudo).square().mean()
+        beyond = policy_q - pseudo
+        beyond = (torch.relu(beyond) if one_sided else beyond).square().mean()
         critic_loss = critic_loss + 0.7 * functional.mse_loss(q, target) + 0.3 * beyond
     expected = {
         "loss/vae": bound(algorithm.vae).item(),

@@ -48,7 +48,7 @@ class MildlyConservativeQLearning(SoftActorCritic):
         observation_dim: int,
         action_low: Sequence[float],
         td_weight: float = 0.7,
-        one_sided: bool = True,
+        one_sided: bool = False,
         candidates: int = 10,
         kl_weight: float = 2.0,
         vae_lr: float = 1e-3,

@@ -53,7 +53,8 @@ def mildly_conservative_loss(
         policy_q: (R, K, M) K critics at the policy's actions.
         pseudo: (R, M) y', the pseudo targets of the same states, detached.
         td_weight: lambda.
-        one_sided: lower only the Q that lies above y', as their code does; False is the equation.
+        one_sided: lower only the Q that lies above y', as their code does on some data; False is
+            the equation.
 
     Returns:
         (R,) one loss a run.
