@@ -42,12 +42,17 @@ def test_columns_for_the_peer_end_where_episodes_end(d4rl_file, tmp_path):
         assert found["observations"].shape == (300, 5)
 
 
+def installed_or_skipped(peer: str) -> None:
+    peers = import_module("peers")
+    if not peers.ENVIRONMENTS[peer].exists():
+        pytest.skip(f"`make {peers.TARGETS[peer]}` installs {peer}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", ["d3rlpy", "authors"])
 def test_the_peer_takes_turns(peer, d4rl_file, tmp_path):
     peers, throughput = import_module("peers"), import_module("throughput")
-    if not peers.ENVIRONMENTS[peer].exists():
-        pytest.skip(f"`make {peers.TARGETS[peer]}` installs {peer}")
+    installed_or_skipped(peer)
     throughput.write_columns(throughput.load(throughput.data_words(d4rl_file)), tmp_path / "c.npz")
     worker = peers.Worker(peer, "peer_speed.py", peer, tmp_path / "c.npz", 1)
     try:
@@ -139,29 +144,45 @@ class TextbookWorker:
         pass
 
 
-def agreement(capsys, monkeypatch) -> list[float]:
-    """Largest distances of V, Q and action after 10 updates, of the textbook and of ours again."""
+def agreement(capsys, monkeypatch, *words: str) -> list[float]:
+    """Largest distances of V, Q and action after 10 updates, of the other's and of ours again."""
     program = import_module("agreement")
-    monkeypatch.setattr(program, "Worker", TextbookWorker)
     monkeypatch.setattr(program, "PROBED", 100)
-    # The textbook's rates do not fall.
-    words = ["num_updates=20", "eval_episodes=1", "algo.actor_lr_cosine=false", "alpha=1"]
-    program.main([*SMALL, *words, "dataset=pointmaze-umaze", "seed=[0,1]", "compile=false"])
+    words = ("num_updates=20", "eval_episodes=1", "compile=false", *words)
+    program.main([*SMALL, *words, "dataset=pointmaze-umaze", "seed=[0,1]"])
     lines = capsys.readouterr().out.splitlines()
     (row,) = (line for line in lines if line.startswith("       10 "))
     assert lines[-3].startswith("ours") and lines[-3].count("success") == 2
     return [float(x) for x in row.split()[1:]]
 
 
-def test_ours_agrees_with_code_that_does_the_same(capsys, monkeypatch, small_pointmaze):
-    *textbook, v, q, action = agreement(capsys, monkeypatch)
+@pytest.fixture
+def textbook_for_authors(monkeypatch):
+    """Its temperature is 1, and its rates do not fall."""
+    monkeypatch.setattr(import_module("agreement"), "Worker", TextbookWorker)
+    return "alpha=1", "algo.actor_lr_cosine=false"
+
+
+@pytest.mark.usefixtures("small_pointmaze")
+def test_ours_agrees_with_code_that_does_the_same(capsys, monkeypatch, textbook_for_authors):
+    *textbook, v, q, action = agreement(capsys, monkeypatch, *textbook_for_authors)
     assert max(textbook) < 1e-4 and (v, q, action) == (0, 0, 0)
 
 
-def test_a_critic_that_learns_faster_does_not_agree(capsys, monkeypatch, small_pointmaze):
+@pytest.mark.usefixtures("small_pointmaze")
+def test_a_critic_that_learns_faster_does_not_agree(capsys, monkeypatch, textbook_for_authors):
     monkeypatch.setattr(TextbookWorker, "rate", 6e-4)
-    _, q, *_ = agreement(capsys, monkeypatch)
+    _, q, *_ = agreement(capsys, monkeypatch, *textbook_for_authors)
     assert q > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_pointmaze")
+@pytest.mark.parametrize("algo", ["sql", "eql"])
+def test_ours_agrees_with_the_authors_code(algo, capsys, monkeypatch):
+    installed_or_skipped("authors")
+    *authors, _, _, _ = agreement(capsys, monkeypatch, f"algo={algo}")
+    assert max(authors) < 1e-3
 
 
 @pytest.mark.parametrize(
