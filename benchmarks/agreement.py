@@ -28,6 +28,7 @@ from ivr.algos.base import OfflineAlgorithm
 from ivr.cli import CONFIG_DIR
 from ivr.config import TrainConfig
 from ivr.data.load import load_dataset
+from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, evaluate
 from ivr.nets.mlp import MLP, LayerNormStack
 from ivr.run import EVALUATION_SEED, build_task, train
@@ -41,6 +42,8 @@ PROBED = 5_000
 """Transitions that they are compared on."""
 
 Named = dict[str, Tensor]
+States = dict[int, Named]
+"""State dicts by the number of updates done."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -110,8 +113,7 @@ class Witness:
     def __init__(self, last: int, authors: Authors | None = None) -> None:
         self.marks = {*MARKS, last}
         self.authors = authors
-        self.ours: dict[int, Named] = {}
-        """The state dict by the number of updates done."""
+        self.ours: States = {}
         self.theirs: dict[int, list[Arrays]] = {}
 
     @contextmanager
@@ -198,6 +200,19 @@ def filled(policy: OfflineAlgorithm, parameters: list[Arrays]) -> Named:
     return {name: x.clone() for name, x in policy.state_dict().items()}
 
 
+def distances(policy: OfflineAlgorithm, ours: States, others: list[States], data: Batch) -> str:
+    """A row for each mark, with three columns for each of the others."""
+    rows = [f"{'updates':>9}" + len(others) * f"  {'V':>8}{'Q':>8}{'action':>8}"]
+    for done, state in ours.items():
+        reference = looks(policy, state, data)
+        shown = []
+        for other in others:
+            found = looks(policy, other[done], data)
+            shown.append("".join(f"{distance(reference[n], found[n]):8.0e}" for n in reference))
+        rows.append(f"{done:9,}  " + "  ".join(shown))
+    return "\n".join(rows)
+
+
 def main(words: list[str]) -> None:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = TrainConfig.parse(compose("config", words))
@@ -213,36 +228,31 @@ def main(words: list[str]) -> None:
         again = Witness(config.num_updates)
         training([*words, "compile=false"], folder / "again", again)
         policy, content = load_policy(last)
-        description = content["ivr"]
-        data = load_dataset(**description["config"]["dataset"], progress=False)
-        probe = data.gather(torch.linspace(0, data.num_transitions - 1, PROBED).long()[None], False)
-        probe = probe.each(lambda x: x.expand(runs, *x.shape[1:]))
-        theirs = {done: filled(policy, found) for done, found in both.theirs.items()}
-        print(f"{machine()}\n{workers[0].name}; {data.info.name}, {' '.join(words)}\n")
-        print("distance from ours, as a share of the spread over the data; the largest of the runs")
-        print(f"{'':9}  {'authors':^24}  {'ours, not compiled':^24}")
-        print(f"{'updates':>9}" + 2 * f"  {'V':>8}{'Q':>8}{'action':>8}")
-        for done, state in both.ours.items():
-            reference = looks(policy, state, probe)
-            shown = [
-                "".join(f"{distance(x, found[name]):8.0e}" for name, x in reference.items())
-                for found in (looks(policy, other[done], probe) for other in (theirs, again.ours))
-            ]
-            print(f"{done:9,}  " + "  ".join(shown))
-        task = build_task(description["config"]["dataset"], description["dataset"])
-        if task is None:
-            return
-        print(f"\nlast scores in the same {config.eval_episodes} episodes, by run")
-        with EnvironmentPool(task) as pool:
-            for name, states in (
-                ("ours", both.ours), ("authors", theirs), ("not compiled", again.ours),
-            ):  # fmt: skip
-                policy.load_state_dict(states[config.num_updates])
-                found = evaluate(
-                    pool, policy, members=runs, episodes=config.eval_episodes, seed=EVALUATION_SEED
-                )
-                print(f"{name:14}" + ", ".join(describe(score) for score in scores(found)))
+    description = content["ivr"]
+    theirs = {done: filled(policy, found) for done, found in both.theirs.items()}
+    data = load_dataset(**description["config"]["dataset"], progress=False)
+    probe = data.gather(torch.linspace(0, data.num_transitions - 1, PROBED).long()[None])
+    probe = probe.each(lambda x: x.expand(runs, *x.shape[1:]))
+    print(f"{machine()}\n{workers[0].name}; {data.info.name}, {' '.join(words)}\n")
+    print("distance from ours, as a share of the spread over the data; the largest of the runs")
+    print(f"{'':9}  {'authors':^24}  {'ours, not compiled':^24}")
+    print(distances(policy, both.ours, [theirs, again.ours], probe))
+    task = build_task(description["config"]["dataset"], description["dataset"])
+    if task is None:
+        return
+    print(f"\nlast scores in the same {config.eval_episodes} episodes, by run")
+    trained = {"ours": both.ours, "authors": theirs, "not compiled": again.ours}
+    with EnvironmentPool(task) as pool:
+        for name, states in trained.items():
+            policy.load_state_dict(states[config.num_updates])
+            found = evaluate(
+                pool, policy, members=runs, episodes=config.eval_episodes, seed=EVALUATION_SEED
+            )
+            print(f"{name:14}" + ", ".join(describe(score) for score in scores(found)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except (UserError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
