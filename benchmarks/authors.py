@@ -67,7 +67,7 @@ def begin(parameters: dict[str, np.ndarray], words: dict[str, Any]) -> Any:
     from flax.core import freeze
     from flax.traverse_util import flatten_dict, unflatten_dict
 
-    observations, actions = (np.zeros((1, words.pop(key)), np.float32) for key in ("o", "a"))
+    observations, actions = (np.zeros((1, words.pop(key))) for key in ("o", "a"))
     agent = learner(observations, actions, **words)
     for name in NETWORKS:
         given = {

@@ -1,0 +1,167 @@
+"""Trainings of ours in which the authors' code gets the same weights and the same batches."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from peers import Worker
+from torch import Tensor
+
+from ivr.algos.base import OfflineAlgorithm
+from ivr.cli import CONFIG_DIR
+from ivr.config import TrainConfig
+from ivr.nets.mlp import MLP, LayerNormStack
+from ivr.precision import PRECISIONS
+from ivr.run import train
+from ivr.types import Batch
+
+MARKS = (10, 100, 1_000, 10_000, 100_000)
+"""Updates after which both are compared, besides the last."""
+Named = dict[str, Tensor]
+States = dict[int, Named]
+"""State dicts by the number of updates done."""
+Arrays = dict[str, np.ndarray]
+
+
+def authors_names(algorithm: OfflineAlgorithm, run: int) -> Named:
+    """The parameters of a run by the names that the authors' have: views, to be read or filled."""
+    found = {}
+
+    def add(name: str, mlp: MLP, member: int) -> None:
+        for i, layer in enumerate(mlp.layers):
+            found[f"{name}/Dense_{i}/kernel"] = layer.weight.data.flatten(0, -3)[member]
+            found[f"{name}/Dense_{i}/bias"] = layer.bias.data.flatten(0, -3)[member, 0]
+        for i, norm in enumerate(mlp.norms):
+            if isinstance(norm, LayerNormStack):
+                found[f"{name}/LayerNorm_{i}/scale"] = norm.scale.data[member, 0]
+                found[f"{name}/LayerNorm_{i}/bias"] = norm.shift.data[member, 0]
+
+    add("value/MLP_0", algorithm.value.mlp, run)
+    for network in ("critic", "target_critic"):
+        for k in range(2):
+            name = f"{network}/Critic_{k}/MLP_0"
+            add(name, algorithm.get_submodule(network).mlp, 2 * run + k)
+    add("actor/MLP_0", algorithm.actor.mlp, run)
+    last = len(algorithm.actor.mlp.layers) - 1
+    for part in ("kernel", "bias"):
+        found[f"actor/Dense_0/{part}"] = found.pop(f"actor/MLP_0/Dense_{last}/{part}")
+    found["actor/log_stds"] = algorithm.actor.log_std.data[run, 0]
+    return found
+
+
+class Authors:
+    """The authors' learners, one for each run, who see every batch that ours sees."""
+
+    def __init__(self, workers: list[Worker], folder: Path, words: dict[str, Any]) -> None:
+        self.workers, self.words = workers, words
+        self.file = str(folder / "columns.npz")
+
+    def begin(self, algorithm: OfflineAlgorithm, batch: Batch) -> None:
+        """From the weights that ours has."""
+        sizes = {"o": batch.observations.shape[-1], "a": batch.actions.shape[-1]}
+        for k, worker in enumerate(self.workers):
+            alpha = algorithm.alpha[k].item()
+            np.savez(self.file, **{n: x.numpy() for n, x in authors_names(algorithm, k).items()})
+            worker.ask(json.dumps(["begin", self.file, {**self.words, **sizes, "alpha": alpha}]))
+
+    def update(self, chunk: Batch) -> None:
+        for k, worker in enumerate(self.workers):
+            np.savez(
+                self.file, observations=chunk.observations[:, k], actions=chunk.actions[:, k],
+                rewards=chunk.rewards[:, k], terminals=chunk.terminated[:, k],
+                next_observations=chunk.next_observations[:, k],
+            )  # fmt: skip
+            worker.ask(json.dumps(["update", self.file]))
+
+    def parameters(self) -> list[Arrays]:
+        """Of each run."""
+        found = []
+        for worker in self.workers:
+            worker.ask(json.dumps(["save", self.file]))
+            with np.load(self.file, allow_pickle=False) as file:
+                found.append({name: file[name] for name in file.files})
+        return found
+
+
+class Witness:
+    """Keeps what a training was at the marks, and the authors' beside it."""
+
+    def __init__(self, last: int, authors: Authors | None = None) -> None:
+        self.marks = {*MARKS, last}
+        self.authors = authors
+        self.ours: States = {}
+        self.theirs: dict[int, list[Arrays]] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """While the block runs."""
+        original = OfflineAlgorithm.training_step
+
+        def training_step(algorithm: OfflineAlgorithm, chunk: Batch, batch_index: int) -> None:
+            if self.authors and not algorithm.updates_done:
+                self.authors.begin(algorithm, chunk)
+            original(algorithm, chunk, batch_index)
+            if self.authors:
+                self.authors.update(chunk)
+            if algorithm.updates_done in self.marks:
+                self._keep(algorithm)
+
+        OfflineAlgorithm.training_step = training_step  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            OfflineAlgorithm.training_step = original  # type: ignore[method-assign]
+
+    def _keep(self, algorithm: OfflineAlgorithm) -> None:
+        done = algorithm.updates_done
+        self.ours[done] = {name: x.detach().clone() for name, x in algorithm.state_dict().items()}
+        if self.authors:
+            self.theirs[done] = self.authors.parameters()
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Trainings are in double precision, and without environments, which speak single."""
+    with (
+        patch.dict(PRECISIONS, float32="64-true"),
+        patch.dict(os.environ, JAX_ENABLE_X64="1"),
+        patch("ivr.run.build_task", lambda *_: None),
+    ):
+        yield
+
+
+def training(words: list[str], folder: Path, witness: Witness) -> Path:
+    """Train as `python train.py WORDS` would; its last checkpoint."""
+    # Chunks end at the marks, and there is one evaluation.
+    words = [*words, "device=cpu", f"log_every={MARKS[0]}", "eval_every=1000000000"]
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"), witness.watching():
+        train(compose("config", words), folder, words)
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def authors_words(config: TrainConfig) -> dict[str, Any]:
+    """Of their `Learner`, besides alpha.
+
+    Raises:
+        SystemExit: where they have nothing of the kind.
+    """
+    algo = config.algo
+    kind = {"sql": "SQL", "eql": "EQL"}.get(algo["name"])
+    if kind is None or config.protocol != "released" or config.normalize["name"] != "none":
+        raise SystemExit("the authors' code has algo=sql and algo=eql alone, protocol=released")
+    if algo["actor_dropout"]:
+        raise SystemExit("dropout draws differently in both: algo.actor_dropout=0")
+    return {
+        "alg": kind,
+        "max_steps": config.num_updates,
+        "discount": config.discount,
+        "tau": algo["target_tau"],
+        "hidden_dims": algo["hidden"],
+        **{f"{name}_lr": algo[f"{name}_lr"] for name in ("actor", "value", "critic")},
+    }
