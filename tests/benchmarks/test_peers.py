@@ -129,6 +129,11 @@ class TextbookWorker:
         columns = [torch.zeros(1, o), torch.zeros(1, a), *torch.zeros(2, 1), torch.zeros(1, o)]
         textbook = import_module("textbook")
         self.agent = textbook.Textbook(*columns, hidden=self.words["hidden_dims"][0])
+        if given["actor/log_stds"].dtype == torch.float64:
+            for network in (self.agent.value, self.agent.actor, self.agent.critics):
+                network.double()
+            self.agent.targets.double()
+            self.agent.log_std.data = self.agent.log_std.data.double()
         own = textbook_names(self.agent)
         assert own.keys() == given.keys()
         for name, tensor in own.items():
@@ -159,15 +164,16 @@ def agreement(capsys, monkeypatch, *words: str) -> list[float]:
 
 @pytest.fixture
 def textbook_for_authors(monkeypatch):
-    """Its temperature is 1, and its rates do not fall."""
+    """Its temperature is 1, its tau 0.005, and its rates do not fall."""
     monkeypatch.setattr(import_module("agreement"), "Worker", TextbookWorker)
-    return "alpha=1", "algo.actor_lr_cosine=false"
+    return "alpha=1", "algo.target_tau=0.005", "algo.actor_lr_cosine=false"
 
 
 @pytest.mark.usefixtures("small_pointmaze")
 def test_ours_agrees_with_code_that_does_the_same(capsys, monkeypatch, textbook_for_authors):
     *textbook, v, q, action = agreement(capsys, monkeypatch, *textbook_for_authors)
     assert max(textbook) < 1e-4 and (v, q, action) == (0, 0, 0)
+    assert max(agreement(capsys, monkeypatch, "--float64", *textbook_for_authors)) < 1e-12
 
 
 @pytest.mark.usefixtures("small_pointmaze")
