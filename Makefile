@@ -65,12 +65,13 @@ peers: ## Another library to measure against, in an environment of its own
 	@$(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python $(PIP) install -q "d3rlpy==2.8.1" "torch>=2.9,<2.14"
 
-AUTHORS ?= https://github.com/ryanxhr/IVR
-authors: ## The authors' JAX code to measure against, likewise; AUTHORS=a repository of it
+AUTHORS ?= https://github.com
+authors: ## The authors' JAX code to hold ours against, likewise; AUTHORS=another place of it
 	@$(PYTHON) -m venv --clear .venv-authors
 	@.venv-authors/bin/python $(PIP) install -q "jax==0.4.30" "jaxlib==0.4.30" "flax==0.8.5" \
 		"optax==0.2.2" "tensorflow-probability==0.24.0" "numpy<2"
-	@git clone -q --depth 1 "$(AUTHORS)" .venv-authors/IVR
+	@for repository in ryanxhr/IVR ikostrikov/implicit_q_learning Div99/XQL; do \
+		git clone -q --depth 1 "$(AUTHORS)/$$repository" ".venv-authors/$${repository#*/}"; done
 
 lock: ## Write constraints.txt anew from pyproject.toml
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder" constraints.txt.new' EXIT; \

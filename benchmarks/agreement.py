@@ -1,7 +1,7 @@
 """Do ours and the authors' code learn the same? From the same weights, by the same batches.
 
     python benchmarks/agreement.py --float64 algo=sql num_updates=1000     # the words of train.py
-    python benchmarks/agreement.py algo=sql 'seed=[0,1,2]' compile=true
+    python benchmarks/agreement.py algo=sql 'seed=[0,1,2]' compile=true    # or algo=eql, iql, xql
 
 Ours is trained by the command itself. At every update the authors' `Learner`, unchanged, gets the
 batch that ours got, and now and then V, Q and the policy of both are compared over the data. In
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = TrainConfig.parse(compose("config", words))
     asked = authors_words(config)
-    runs = len(config.seed) * len(config.alpha)
+    runs = len(config.seed) * len(config.alpha or [None])
     with tempfile.TemporaryDirectory(prefix="ivr-agreement-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         if given.float64:

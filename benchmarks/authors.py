@@ -1,4 +1,4 @@
-"""The authors' JAX code, unchanged, for a Python that it was not written for.
+"""The JAX code of a method's authors, unchanged, for a Python that it was not written for.
 
 `.venv-authors/bin/python benchmarks/authors.py` makes the updates that benchmarks/agreement.py asks
 for in lists of JSON, a line each, and answers each with a line:
@@ -13,26 +13,28 @@ import json
 import os
 import sys
 import warnings
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-REPOSITORY = Path(__file__).parents[1] / ".venv-authors" / "IVR"
+REPOSITORIES = Path(__file__).parents[1] / ".venv-authors"
 NETWORKS = ("actor", "value", "critic", "target_critic")
 
 
-def learner(observations: np.ndarray, actions: np.ndarray, **words: Any) -> Any:
-    """Their `Learner`, seed 0.
+def learner(repository: str, observations: np.ndarray, actions: np.ndarray, **words: Any) -> Any:
+    """The `Learner` of a folder of REPOSITORIES, seed 0.
 
-    Newer Flax gives it the frozen parameters that it expects if asked to, and newer JAX refuses a
-    static argument that is named but missing, as of its `sample_actions`.
+    Newer Flax gives it the frozen parameters that it expects if asked to, newer JAX has another
+    name for a map over trees, and refuses a static argument that is named but missing.
     """
     import flax
     import jax
 
     flax.config.update("flax_return_frozendict", True)
+    jax.tree_multimap = jax.tree_util.tree_map
     jit = jax.jit
 
     def lenient(function: Callable[..., Any], **options: Any) -> Any:
@@ -42,24 +44,26 @@ def learner(observations: np.ndarray, actions: np.ndarray, **words: Any) -> Any:
         return jit(function, **options)
 
     jax.jit = lenient
-    sys.path.insert(0, str(REPOSITORY))
+    sys.path.insert(0, str(REPOSITORIES / repository))
     from learner import Learner
 
-    return Learner(0, observations, actions, layernorm=True, dropout_rate=0, **words)
+    if "args" in words:  # what is static must be hashable
+        words["args"] = namedtuple("Args", words["args"])(**words["args"])
+    return Learner(0, observations, actions, **words)
 
 
 def batch(columns: dict[str, np.ndarray], rows: Any) -> Any:
     """Some rows of the columns, as `Learner.update` takes them."""
     from common import Batch
 
-    return Batch(
-        observations=columns["observations"][rows],
-        actions=columns["actions"][rows],
-        rewards=columns["rewards"][rows],
-        masks=1 - columns["terminals"][rows],
-        next_observations=columns["next_observations"][rows],
-        next_actions=None,
-    )
+    found = {
+        "observations": columns["observations"][rows],
+        "actions": columns["actions"][rows],
+        "rewards": columns["rewards"][rows],
+        "masks": 1 - columns["terminals"][rows],
+        "next_observations": columns["next_observations"][rows],
+    }
+    return Batch(**{name: found.get(name) for name in Batch._fields})
 
 
 def begin(parameters: dict[str, np.ndarray], words: dict[str, Any]) -> Any:
@@ -68,7 +72,7 @@ def begin(parameters: dict[str, np.ndarray], words: dict[str, Any]) -> Any:
     from flax.traverse_util import flatten_dict, unflatten_dict
 
     observations, actions = (np.zeros((1, words.pop(key))) for key in ("o", "a"))
-    agent = learner(observations, actions, **words)
+    agent = learner(words.pop("repository"), observations, actions, **words)
     for name in NETWORKS:
         given = {
             key.removeprefix(f"{name}/"): value

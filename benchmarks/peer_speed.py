@@ -48,8 +48,8 @@ def authors_sql(columns: Columns, threads: int) -> tuple[str, Update, Update]:
     from authors import batch, learner
 
     agent = learner(
-        columns["observations"][:1], columns["actions"][:1],
-        max_steps=1_000_000, alpha=1.0, alg="SQL",
+        "IVR", columns["observations"][:1], columns["actions"][:1],
+        max_steps=1_000_000, alpha=1.0, alg="SQL", layernorm=True, dropout_rate=0,
     )  # fmt: skip
 
     def update() -> None:

@@ -66,9 +66,9 @@ class Authors:
         """From the weights that ours has."""
         sizes = {"o": batch.observations.shape[-1], "a": batch.actions.shape[-1]}
         for k, worker in enumerate(self.workers):
-            alpha = algorithm.alpha[k].item()
+            alpha = {} if algorithm.words_for_alpha else {"alpha": algorithm.alpha[k].item()}
             np.savez(self.file, **{n: x.numpy() for n, x in authors_names(algorithm, k).items()})
-            worker.ask(json.dumps(["begin", self.file, {**self.words, **sizes, "alpha": alpha}]))
+            worker.ask(json.dumps(["begin", self.file, {**self.words, **sizes, **alpha}]))
 
     def update(self, chunk: Batch) -> None:
         for k, worker in enumerate(self.workers):
@@ -146,22 +146,47 @@ def training(words: list[str], folder: Path, witness: Witness) -> Path:
 
 
 def authors_words(config: TrainConfig) -> dict[str, Any]:
-    """Of their `Learner`, besides alpha.
+    """The folder of their code, and the words of their `Learner` besides alpha.
 
     Raises:
-        SystemExit: where they have nothing of the kind.
+        SystemExit: where there is none that does the same.
     """
     algo = config.algo
-    kind = {"sql": "SQL", "eql": "EQL"}.get(algo["name"])
-    if kind is None or config.protocol != "released" or config.normalize["name"] != "none":
-        raise SystemExit("the authors' code has algo=sql and algo=eql alone, protocol=released")
+    own = own_words(algo)
+    if own is None or config.protocol != "released" or config.normalize["name"] != "none":
+        raise SystemExit("compared are sql, eql, iql and xql, as their authors released them")
     if algo["actor_dropout"]:
         raise SystemExit("dropout draws differently in both: algo.actor_dropout=0")
     return {
-        "alg": kind,
         "max_steps": config.num_updates,
         "discount": config.discount,
         "tau": algo["target_tau"],
         "hidden_dims": algo["hidden"],
-        **{f"{name}_lr": algo[f"{name}_lr"] for name in ("actor", "value", "critic")},
+        "opt_decay_schedule": "cosine" if algo["actor_lr_cosine"] else "none",
+        **{f"{network}_lr": algo[f"{network}_lr"] for network in ("actor", "value", "critic")},
+        **own,
     }
+
+
+def own_words(algo: dict[str, Any]) -> dict[str, Any] | None:
+    """The folder of a method's code, and what only this code asks for; None where there is none."""
+    match algo["name"]:
+        case "sql" | "eql" as name:
+            layers = {"layernorm": algo["value_layer_norm"], "dropout_rate": 0}
+            return {"repository": "IVR", "alg": name.upper(), **layers}
+        case "iql":
+            temperatures = {name: algo[name] for name in ("expectile", "temperature")}
+            return {"repository": "implicit_q_learning", **temperatures}
+        case "xql":
+            return {
+                "repository": "XQL/offline",
+                "layernorm": algo["value_layer_norm"],
+                "vanilla": False,
+                "loss_temp": algo["temperature"],
+                "temperature": algo["actor_temperature"],
+                "args": {
+                    "max_clip": algo["exponent_clip"], "num_v_updates": 1, "noise": False,
+                    "sample_random_times": 0, "log_loss": False, "grad_pen": False,
+                },
+            }  # fmt: skip
+    return None

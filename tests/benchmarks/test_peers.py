@@ -185,14 +185,14 @@ def test_a_critic_that_learns_faster_does_not_agree(capsys, monkeypatch, textboo
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_pointmaze")
-@pytest.mark.parametrize("algo", ["sql", "eql"])
+@pytest.mark.parametrize("algo", ["sql", "eql", "iql", "xql"])
 def test_ours_agrees_with_the_authors_code(algo, capsys, monkeypatch):
     installed_or_skipped("authors")
     assert max(agreement(capsys, monkeypatch, "--float64", f"algo={algo}")) < 1e-12
 
 
 @pytest.mark.parametrize(
-    "word", ["algo=iql", "protocol=paper", "algo.actor_dropout=0.1", "normalize=standard"]
+    "word", ["algo=bc", "protocol=paper", "algo.actor_dropout=0.1", "normalize=standard"]
 )
 def test_what_the_authors_have_not_is_not_compared(word):
     with pytest.raises(SystemExit, match=r"authors|dropout"):
@@ -203,14 +203,22 @@ def test_the_authors_are_told_the_whole_configuration():
     program = import_module("side_by_side")
     from hydra import compose, initialize_config_dir
 
-    with initialize_config_dir(str(program.CONFIG_DIR), version_base="1.3"):
-        words = ["algo=eql", "dataset=antmaze-umaze", "algo.target_tau=0.01", "num_updates=7"]
-        found = program.authors_words(program.TrainConfig.parse(compose("config", words)))
+    def words(*given: str) -> dict[str, Any]:
+        with initialize_config_dir(str(program.CONFIG_DIR), version_base="1.3"):
+            return program.authors_words(program.TrainConfig.parse(compose("config", given)))
+
     rates = dict.fromkeys(("actor_lr", "value_lr", "critic_lr"), 2e-4)
-    assert found == {
-        "alg": "EQL", "max_steps": 7, "discount": 0.99, "tau": 0.01, "hidden_dims": [256, 256],
-        **rates,
+    given = ("algo=eql", "dataset=antmaze-umaze", "algo.target_tau=0.01", "num_updates=7")
+    assert words(*given) == {
+        "repository": "IVR", "alg": "EQL", "max_steps": 7, "discount": 0.99, "tau": 0.01,
+        "hidden_dims": [256, 256], "layernorm": True, "dropout_rate": 0,
+        "opt_decay_schedule": "cosine", **rates,
     }  # fmt: skip
+    iql = words("algo=iql", "dataset=antmaze-umaze", "algo.actor_lr_cosine=false")
+    assert (iql["expectile"], iql["temperature"]) == (0.9, 10)
+    assert iql["opt_decay_schedule"] == "none"
+    xql = words("algo=xql", "dataset=antmaze-umaze", "algo.exponent_clip=5")
+    assert (xql["loss_temp"], xql["temperature"], xql["args"]["max_clip"]) == (2, 10, 5)
 
 
 def test_every_parameter_of_a_run_has_one_of_the_authors_names():
