@@ -35,8 +35,9 @@ train: $(STAMP) ## Train: make train ARGS="algo=sql dataset=antmaze-umaze seed=3
 
 compare: $(STAMP) ## Train the methods that the paper compares, 3 seeds, equal updates; ARGS as for train
 	@folder=outputs/compare/$$(date +%Y-%m-%d_%H-%M-%S); \
-	.venv/bin/python train.py experiment=compare hydra.sweep.dir=$$folder $(ARGS); \
-	.venv/bin/python report.py folder=$$folder x=algo
+	status=0; .venv/bin/python train.py experiment=compare hydra.sweep.dir=$$folder $(ARGS) || status=$$?; \
+	if compgen -G "$$folder/*/result.json" >/dev/null; then \
+		.venv/bin/python report.py folder=$$folder x=algo; fi; exit $$status
 
 test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)

@@ -35,6 +35,34 @@ def test_train_passes_its_arguments_through() -> None:
     assert commands[-1] == ".venv/bin/python train.py algo=eql seed=3"
 
 
+STAND_IN = """#!/usr/bin/env bash
+# For Python: a first job that ends well where WHOLE is set, and a second that does not.
+folder=$(printf '%s\\n' "$@" | sed -n 's/^hydra.sweep.dir=//p')
+case $1 in
+  train.py)
+    if [ -n "${WHOLE:-}" ]; then mkdir -p "$folder/0"; touch "$folder/0/result.json"; fi
+    exit 3;;
+  report.py) echo reported;;
+  -V) echo Python 3.12.0;;
+esac
+"""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_comparison_that_stops_reports_what_there_is(tmp_path, whole) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"]} | ({"WHOLE": "1"} if whole else {})
+    command = ["make", "compare", "PYTHON=.venv/bin/python"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0 and "Error 3" in done.stderr
+    assert ("reported" in done.stdout) == whole
+
+
 def test_ci_runs_make_test() -> None:
     script = (ROOT / ".ci" / "run").read_text().splitlines()
     assert script[0] == "#!/usr/bin/env bash"
