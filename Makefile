@@ -43,7 +43,7 @@ test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)
 
 slow: $(STAMP) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
-	@.venv/bin/python -m pytest -q -m "slow or not slow" --timeout 1800 $(ARGS)
+	@.venv/bin/python -m pytest -q -m "not peers" --timeout 1800 $(ARGS)
 
 lint: $(STAMP) ## Check style, formatting and types
 	@.venv/bin/python -m ruff check --quiet

@@ -115,10 +115,9 @@ def main(arguments: list[str] | None = None) -> None:
         policy = policy.double()
     description = content["ivr"]
     theirs = {done: filled(policy, found) for done, found in both.theirs.items()}
-    trained = {"ours": both.ours, "authors": theirs, "ours, not compiled": again.ours}
-    others = {
-        name: states for name, states in trained.items() if states is not both.ours and states
-    }
+    others = {"authors": theirs}
+    if not given.float64:
+        others["ours, not compiled"] = again.ours
     data = load_dataset(**description["config"]["dataset"], progress=False)
     probe = data.gather(torch.linspace(0, data.num_transitions - 1, PROBED).long()[None])
     probe = probe.each(lambda x: x.expand(runs, *x.shape[1:]))
@@ -132,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     print(f"\nlast scores in the same {config.eval_episodes} episodes, by run")
     with EnvironmentPool(task) as pool:
-        for name, states in trained.items():
+        for name, states in {"ours": both.ours, **others}.items():
             policy.load_state_dict(states[config.num_updates])
             found = evaluate(
                 pool, policy, members=runs, episodes=config.eval_episodes, seed=EVALUATION_SEED

@@ -146,10 +146,8 @@ class Chunks:
             yield batch if self.window is None else toy_windows(batch, self.window)
 
 
-def train(
-    algorithm: OfflineAlgorithm, updates: int = UPDATES, checkpoint: Any = None, **kwargs: Any
-) -> pl.Trainer:
-    trainer = pl.Trainer(
+def quiet_trainer(updates: int, **kwargs: Any) -> pl.Trainer:
+    return pl.Trainer(
         accelerator="cpu",
         max_steps=updates,
         logger=False,
@@ -158,6 +156,12 @@ def train(
         enable_model_summary=False,
         **kwargs,
     )
+
+
+def train(
+    algorithm: OfflineAlgorithm, updates: int = UPDATES, checkpoint: Any = None, **kwargs: Any
+) -> pl.Trainer:
+    trainer = quiet_trainer(updates, **kwargs)
     done = 0 if checkpoint is None else torch.load(checkpoint, weights_only=True)["global_step"]
     chunks = Chunks(algorithm.seeds, updates, done, getattr(algorithm, "context", None))
     trainer.fit(algorithm, chunks, ckpt_path=checkpoint, weights_only=True)

@@ -42,17 +42,10 @@ def test_columns_for_the_peer_end_where_episodes_end(d4rl_file, tmp_path):
         assert found["observations"].shape == (300, 5)
 
 
-def installed_or_skipped(peer: str) -> None:
-    peers = import_module("peers")
-    if not peers.ENVIRONMENTS[peer].exists():
-        pytest.skip(f"`make {peers.TARGETS[peer]}` installs {peer}")
-
-
-@pytest.mark.slow
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", ["d3rlpy", "authors"])
 def test_the_peer_takes_turns(peer, d4rl_file, tmp_path):
     peers, throughput = import_module("peers"), import_module("throughput")
-    installed_or_skipped(peer)
     throughput.write_columns(throughput.load(throughput.data_words(d4rl_file)), tmp_path / "c.npz")
     worker = peers.Worker(peer, "peer_speed.py", peer, tmp_path / "c.npz", 1)
     try:
@@ -183,11 +176,10 @@ def test_a_critic_that_learns_faster_does_not_agree(capsys, monkeypatch, textboo
     assert q > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.peers
 @pytest.mark.usefixtures("small_pointmaze")
 @pytest.mark.parametrize("algo", ["sql", "eql", "iql", "xql"])
 def test_ours_agrees_with_the_authors_code(algo, capsys, monkeypatch):
-    installed_or_skipped("authors")
     assert max(agreement(capsys, monkeypatch, "--float64", f"algo={algo}")) < 1e-12
 
 

@@ -9,12 +9,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from torch.nn.functional import one_hot
 
 from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.types import Batch
+from tests.algos.algorithm_making import quiet_trainer
 from tests.ground_truth.tabular import TabularMDP, solve
 
 STATES, ACTIONS, DISCOUNT = 3, 3, 0.9
@@ -80,15 +80,7 @@ def test_a_short_training_comes_near_the_solution(order, value):
     )
     # At a constant rate Adam goes on circling around what it has found.
     algorithm.cosine_decay = tuple(algorithm.learning_rates)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_steps=updates,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(algorithm, Chunks(updates))
+    quiet_trainer(updates).fit(algorithm, Chunks(updates))
     with torch.no_grad():
         values = algorithm.state_value(torch.eye(STATES + 1)[None])[0, :STATES]
     np.testing.assert_allclose(values, expected(order, value), rtol=0, atol=TOLERANCE)

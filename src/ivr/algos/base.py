@@ -245,9 +245,3 @@ class OfflineAlgorithm(Agent):
         """Restore what `on_save_checkpoint` kept."""
         self.updates_done = checkpoint["updates_done"]
         self.sums = Sums(checkpoint["sums"])
-
-
-def check_range(name: str, value: float, inside: bool, allowed: str) -> None:
-    """Raise a ValueError that names an option outside its range."""
-    if not inside:
-        raise ValueError(f"{name}={value} must lie {allowed}")

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics, check_range
+from ivr.algos.base import Metrics
 from ivr.algos.cql import ConservativeQLearning, Draws, of_each
+from ivr.algos.ranges import check_range
 from ivr.algos.rollouts import Rollouts
 from ivr.algos.terminations import TERMINATIONS
 from ivr.errors import nearest

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics, check_range
+from ivr.algos.base import Metrics
+from ivr.algos.ranges import check_range
 from ivr.algos.soft_actor_critic import SoftActorCritic
 from ivr.losses.conservative import action_gap, conservative_loss, multiplier_loss
 from ivr.losses.critic import td_loss, td_target

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics, check_range
+from ivr.algos.base import Metrics
 from ivr.algos.proposals import best, fixed_noise, repeated
+from ivr.algos.ranges import check_range
 from ivr.algos.sarsa import SarsaCritic
 from ivr.losses.actor import (
     exponential_weight,

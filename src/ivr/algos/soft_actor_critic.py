@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ivr.algos.base import Metrics, OfflineAlgorithm, check_range
+from ivr.algos.base import Metrics, OfflineAlgorithm
+from ivr.algos.ranges import check_range
 from ivr.losses.soft import soft_policy_loss, temperature_loss
 from ivr.nets.actors import TanhGaussianActor
 from ivr.nets.critics import TwinCritic
