@@ -232,15 +232,12 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the rollouts, which later updates draw from."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["rollouts"] = {
-            "written": self.rollouts.written,
-            "columns": self.rollouts.columns,
-        }
+        checkpoint["rollouts"] = self.rollouts.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `on_save_checkpoint` kept."""
         super().on_load_checkpoint(checkpoint)
-        vars(self.rollouts).update(checkpoint["rollouts"])
+        self.rollouts.load(checkpoint["rollouts"])
 
     @torch.no_grad()
     def _remember_errors(self, batch: Batch) -> None:

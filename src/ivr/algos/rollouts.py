@@ -1,5 +1,7 @@
 """The latest rollouts of a model: a fixed number of blocks, the oldest of which is overwritten."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -35,3 +37,11 @@ class Rollouts:
     def to(self, device: torch.device) -> None:
         """Move what was written."""
         self.columns = [column.to(device) for column in self.columns]
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"written": self.written, "columns": self.columns}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self.written, self.columns = state["written"], state["columns"]
