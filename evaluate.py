@@ -4,7 +4,8 @@ import sys
 
 import hydra
 
-from ivr import cli, run_evaluation
+from ivr.commands import evaluate as run_evaluation
+from ivr.config import command_line as cli
 
 main = hydra.main(config_path=str(cli.CONFIG_DIR), config_name="evaluate", version_base="1.3")(
     cli.job(run_evaluation.run_evaluation)

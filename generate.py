@@ -4,7 +4,8 @@ import sys
 
 import hydra
 
-from ivr import cli, run_generation
+from ivr.commands import generate as run_generation
+from ivr.config import command_line as cli
 
 main = hydra.main(config_path=str(cli.CONFIG_DIR), config_name="generate", version_base="1.3")(
     cli.job(run_generation.run_generation)

@@ -4,7 +4,8 @@ import sys
 
 import hydra
 
-from ivr import cli, run_inspection
+from ivr.commands import inspect_data as run_inspection
+from ivr.config import command_line as cli
 
 main = hydra.main(config_path=str(cli.CONFIG_DIR), config_name="inspect_data", version_base="1.3")(
     cli.job(run_inspection.run_inspection)

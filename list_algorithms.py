@@ -2,7 +2,7 @@
 
 import sys
 
-from ivr import run_algorithms
+from ivr.commands import list_algorithms as run_algorithms
 
 if __name__ == "__main__":
     run_algorithms.run_algorithms(sys.argv[1:])

@@ -2,7 +2,7 @@
 
 import sys
 
-from ivr import run_listing
+from ivr.commands import list_datasets as run_listing
 
 if __name__ == "__main__":
     run_listing.run_listing(sys.argv[1:])

@@ -4,7 +4,8 @@ import sys
 
 import hydra
 
-from ivr import cli, run_report
+from ivr.commands import report as run_report
+from ivr.config import command_line as cli
 
 main = hydra.main(config_path=str(cli.CONFIG_DIR), config_name="report", version_base="1.3")(
     cli.job(run_report.run_report)

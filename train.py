@@ -7,13 +7,13 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from ivr import cli
+from ivr.config import command_line as cli
 
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> Any:
     """Ask for the data before what trains on them is imported, which takes seconds."""
     cli.check_at_hand(config)
-    from ivr import run
+    from ivr.commands import train as run
 
     return run.train(config, folder, overrides)
 

@@ -33,15 +33,15 @@ from side_by_side import (
 )  # fmt: skip
 from torch import Tensor
 
-from ivr.algos.base import OfflineAlgorithm
-from ivr.cli import CONFIG_DIR
-from ivr.config import TrainConfig
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.commands.train import EVALUATION_SEED, build_task
+from ivr.config.command_line import CONFIG_DIR
+from ivr.config.schema import TrainConfig
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, evaluate
-from ivr.run import EVALUATION_SEED, build_task
-from ivr.training.checkpoints import load_policy
-from ivr.training.evaluation import describe, scores
+from ivr.training.callbacks.checkpoints import load_policy
+from ivr.training.callbacks.evaluate import describe, scores
 from ivr.types import Batch
 
 PROBED = 5_000

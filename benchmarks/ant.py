@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 
-from ivr.data import antmaze
-from ivr.data.ant import STEP_SECONDS, uprightness
-from ivr.data.antmaze_walks import walk_all
-from ivr.data.minari_writer import REWARD_RADIUS
-from ivr.data.stand_ins import ANTMAZES
+from ivr.data.generation import antmaze
+from ivr.data.generation.ant import STEP_SECONDS, uprightness
+from ivr.data.generation.antmaze_walks import walk_all
+from ivr.data.generation.minari_writer import REWARD_RADIUS
+from ivr.data.sources.stand_ins import ANTMAZES
 
 
 def row(name: str, episodes: int) -> str:

@@ -18,10 +18,10 @@ from rounds import machine, spread
 from torch import Tensor
 
 from ivr.algos.ivr import ImplicitValueRegularization
-from ivr.cli import CONFIG_DIR
-from ivr.config import TASK_KEYS, TrainConfig
+from ivr.config.command_line import CONFIG_DIR
+from ivr.config.schema import TASK_KEYS, TrainConfig
 from ivr.evaluation.rollout import EnvironmentPool, evaluate
-from ivr.evaluation.tasks import Task, make_task
+from ivr.evaluation.task.build import Task, make_task
 
 WIDTH, ACTIONS = 29, 8
 

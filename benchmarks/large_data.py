@@ -103,7 +103,7 @@ def convert(path: Path, cache: Path, answer: Connection) -> None:
 
 def serve(path: Path, cache: Path, answer: Connection) -> None:
     """In a process of its own: bytes a transition at most, by what an algorithm asks for."""
-    from ivr.data.datamodule import TransitionDataModule
+    from ivr.data.serving.datamodule import TransitionDataModule
     from ivr.types import Needs
 
     asked = {
@@ -128,7 +128,7 @@ def train(path: Path, cache: Path, in_memory: bool, updates: int, orders: Connec
     from pytorch_lightning.callbacks import Callback
 
     from ivr.algos.ivr import ImplicitValueRegularization
-    from ivr.data.datamodule import TransitionDataModule
+    from ivr.data.serving.datamodule import TransitionDataModule
 
     class Clock(Callback):
         """The first chunk compiles and allocates: it is left out."""

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 
-from ivr.algos.base import OfflineAlgorithm
-from ivr.cli import CONFIG_DIR
-from ivr.run import train
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.commands.train import train
+from ivr.config.command_line import CONFIG_DIR
 
 # A chunk compiles or allocates, and the next is still slow.
 WARM_UP = 2
@@ -144,7 +144,7 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 def machine() -> str:
     """What stands beside every table."""
-    from ivr.training.result import git_commit, versions
+    from ivr.training.callbacks.result import git_commit, versions
 
     names = ("torch", "pytorch-lightning", "numpy")
     found = versions()

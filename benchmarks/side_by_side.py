@@ -13,12 +13,12 @@ from hydra import compose, initialize_config_dir
 from peers import Worker
 from torch import Tensor
 
-from ivr.algos.base import OfflineAlgorithm
-from ivr.cli import CONFIG_DIR
-from ivr.config import TrainConfig
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.commands.train import train
+from ivr.config.command_line import CONFIG_DIR
+from ivr.config.schema import TrainConfig
 from ivr.nets.mlp import MLP, LayerNormStack
-from ivr.precision import PRECISIONS
-from ivr.run import train
+from ivr.training.precision import PRECISIONS
 from ivr.types import Batch
 
 MARKS = (10, 100, 1_000, 10_000, 100_000)
@@ -131,7 +131,7 @@ def in_float64() -> Iterator[None]:
     with (
         patch.dict(PRECISIONS, float32="64-true"),
         patch.dict(os.environ, JAX_ENABLE_X64="1"),
-        patch("ivr.run.build_task", lambda *_: None),
+        patch("ivr.commands.train.build_task", lambda *_: None),
     ):
         yield
 

@@ -50,12 +50,16 @@ def first_update(folder: Path, given: list[str], environ: dict[str, str]) -> flo
 def slow_imports() -> list[str]:
     """What takes longest to import, with what it imports in turn; the packages alone."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import ivr.cli, ivr.run"],
+        [sys.executable, "-X", "importtime", "-c", "import ivr.commands.train"],
         capture_output=True, text=True, cwd=ROOT, check=True,
     )  # fmt: skip
     found = re.findall(r"^import time: +\d+ \| +(\d+) \| +([\w.]+)$", done.stderr, re.M)
     packages = {name: int(time_) / 1e6 for time_, name in found}
-    named = [name for name in packages if "." not in name or name in ("torch._dynamo", "ivr.run")]
+    named = [
+        name
+        for name in packages
+        if "." not in name or name in ("torch._dynamo", "ivr.commands.train")
+    ]
     longest = sorted(named, key=packages.__getitem__, reverse=True)[:ENOUGH_OF_A_LIST]
     return [f"{name} {packages[name]:.2f} s" for name in longest]
 

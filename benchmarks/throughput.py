@@ -24,8 +24,8 @@ from peers import ENVIRONMENTS, Worker
 from rounds import Rounds, machine, spread, timed
 from textbook import Textbook
 
-from ivr.cli import CONFIG_DIR
-from ivr.config import TrainConfig
+from ivr.config.command_line import CONFIG_DIR
+from ivr.config.schema import TrainConfig
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
 

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.ant import (
+from ivr.data.generation.ant import (
     ACTIONS,
     ANT_XML,
     STEP_SECONDS,

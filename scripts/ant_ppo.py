@@ -6,7 +6,7 @@ from ant_plane import DISCOUNT, Arrays
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ivr.data.ant import ACTIONS, FEATURES
+from ivr.data.generation.ant import ACTIONS, FEATURES
 
 LAMBDA = 0.95
 EPOCHS, MINIBATCH, CLIP = 5, 1024, 0.2
@@ -55,7 +55,7 @@ class Learner(nn.Module):
         return normal.log_prob(actions).sum(-1)
 
     def arrays(self) -> Arrays:
-        """All of it, in the names that `ivr.data.ant.Network` reads."""
+        """All of it, in the names that `ivr.data.generation.ant.Network` reads."""
         out = {"mean": self.mean, "scale": self.scale, "log_std": self.log_std}
         for name, network in (("actor", self.actor), ("critic", self.critic)):
             linear = [layer for layer in network if isinstance(layer, nn.Linear)]

@@ -11,8 +11,8 @@ moments). What the project ships is then made with
 
     python scripts/train_ant.py --export
 
-which writes src/ivr/data/ant_walker.npz, the policy in half precision, and docs/ant_training.csv
-and .png. `python benchmarks/ant.py` measures how it walks in the mazes.
+which writes src/ivr/data/generation/ant_walker.npz, the policy in half precision, and
+docs/ant_training.csv and .png. `python benchmarks/ant.py` measures how it walks in the mazes.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from ant_ppo import Learner, improve
 from ivr.files import write_text, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = ROOT / "src" / "ivr" / "data" / "ant_walker.npz"
+WEIGHTS = ROOT / "src" / "ivr" / "data" / "generation" / "ant_walker.npz"
 DOCS = ROOT / "docs"
 
 LEARNING_RATE, ENVIRONMENTS = 3e-4, 32

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from ivr.data.locate import datasets_root
-from ivr.data.pointmaze import generate
+from ivr.data.generation.pointmaze import generate
+from ivr.data.sources.minari.location import datasets_root
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("ivr", deadline=None)

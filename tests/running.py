@@ -5,8 +5,9 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from ivr import run, run_evaluation
-from ivr.cli import CONFIG_DIR
+from ivr.commands import evaluate as run_evaluation
+from ivr.commands import train as run
+from ivr.config.command_line import CONFIG_DIR
 
 # Small networks and few episodes: what is tested is not how well they learn.
 SMALL = (

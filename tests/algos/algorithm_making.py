@@ -10,13 +10,14 @@ import pytorch_lightning as pl
 import torch
 
 from ivr import random
-from ivr.algos.base import OfflineAlgorithm
 from ivr.algos.bc import BehaviourCloning
 from ivr.algos.bcq import BatchConstrainedQLearning
 from ivr.algos.calql import CalibratedQLearning
 from ivr.algos.combo import ConservativeModelBasedPolicyOptimization
 from ivr.algos.cql import ConservativeQLearning
 from ivr.algos.dt import DecisionTransformer
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.algos.engine.constructors import keywords
 from ivr.algos.iql import ImplicitQLearning
 from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.algos.mcq import MildlyConservativeQLearning
@@ -24,7 +25,6 @@ from ivr.algos.onestep import OneStep, OneStepEasyBCQ, OneStepReverseKL
 from ivr.algos.rvs import ReinforcementViaSupervision
 from ivr.algos.td3bc import TD3BehaviourCloning
 from ivr.algos.xql import ExtremeQLearning
-from ivr.constructors import keywords
 from ivr.types import Batch
 
 RELEASED_SQL = {"order": 1.0, "positive_advantage": True, "weight_clip": 100.0}

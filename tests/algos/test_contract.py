@@ -7,8 +7,8 @@ import io
 import pytest
 import torch
 
-from ivr.algos.base import OfflineAlgorithm
-from ivr.evaluation.play import begin
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.evaluation.stepping.play import begin
 from tests.algos import algorithm_making
 from tests.algos.algorithm_making import (
     ACTIONS,

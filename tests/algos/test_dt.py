@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ivr.algos.dt import Context
-from ivr.algos.gradients import clipped, gradient_norm
+from ivr.algos.engine.gradients import clipped, gradient_norm
 from ivr.errors import UserError
-from ivr.evaluation.play import begin
+from ivr.evaluation.stepping.play import begin
 from tests.algos.algorithm_making import ACTIONS, STATES, build, toy_batches, toy_windows, train
 from tests.running import evaluate
 from tests.running import train as run

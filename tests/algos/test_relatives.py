@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ivr.algos.base import OfflineAlgorithm
+from ivr.algos.engine.base import OfflineAlgorithm
 from tests.algos import algorithm_making
 from tests.algos.algorithm_making import OUTCOME, build, toy_batches, train
 

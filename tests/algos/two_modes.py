@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ivr.algos.base import OfflineAlgorithm
+from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.types import Batch
 
 SIZES = {"observation_dim": 1, "action_low": [-1.0], "action_high": [1.0]}

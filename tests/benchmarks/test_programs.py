@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ivr.data import antmaze
+from ivr.data.generation import antmaze
 from ivr.errors import UserError
 from tests.data.dataset_making import encoded
 from tests.running import train

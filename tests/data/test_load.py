@@ -10,10 +10,10 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
-from ivr.data.minari_source import MinariSource
+from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
 from ivr.mazes import Maze
-from tests.data.minari_making import encoded_episodes, maze_episode, write_minari
+from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
 
 
 def _assert_aligned(data: OfflineDataset, lengths: list[int]) -> None:

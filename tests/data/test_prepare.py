@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ivr.data.mixing import Mix
-from ivr.data.normalisation import Standard
 from ivr.data.prepare import CLEAN_SAMPLE, clean_sample, prepare
-from ivr.data.subsets import Best, Fraction
+from ivr.data.transforms.mixing import Mix
+from ivr.data.transforms.normalisation import Standard
+from ivr.data.transforms.subsets import Best, Fraction
 from ivr.errors import UserError
 from ivr.types import Needs
-from tests.data.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.data.dataset_making import encoded
+from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ivr.evaluation.tasks import Task, make_task
+from ivr.evaluation.task.build import Task, make_task
 from ivr.mazes import Maze
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
-from evaluation_making import Idle, PathFollower
 
 from ivr.evaluation.pictures import BINS, maze_picture, value_map
 from ivr.mazes import Maze
+from tests.evaluation.evaluation_making import Idle, PathFollower
 
 MAZE = Maze.named("medium", 4.0)
 WAY = np.array([MAZE.centre(cell) for cell in MAZE.shortest_path(MAZE.start, MAZE.goal)])

@@ -1,14 +1,20 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_making import Idle, PathFollower, antmaze_arguments, arguments, pendulum_arguments
-from evaluation_making import task as made
 
 from ivr.errors import UserError
-from ivr.evaluation import pool as pools
 from ivr.evaluation import rollout
-from ivr.evaluation.pool import EnvironmentPool
 from ivr.evaluation.rollout import evaluate
+from ivr.evaluation.stepping import pool as pools
+from ivr.evaluation.stepping.pool import EnvironmentPool
+from tests.evaluation.evaluation_making import (
+    Idle,
+    PathFollower,
+    antmaze_arguments,
+    arguments,
+    pendulum_arguments,
+)
+from tests.evaluation.evaluation_making import task as made
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,19 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_making import Idle, PathFollower, arguments, pendulum_arguments, task
 from PIL import Image
 
 from ivr.errors import UserError
 from ivr.evaluation import video
 from ivr.evaluation.rollout import episode_seed
 from ivr.evaluation.video import write_video
+from tests.evaluation.evaluation_making import (
+    Idle,
+    PathFollower,
+    arguments,
+    pendulum_arguments,
+    task,
+)
 
 
 class FakeScreen:

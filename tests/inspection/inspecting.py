@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ivr import run_inspection
+from ivr.commands import inspect_data as run_inspection
 from ivr.errors import UserError
-from tests.data.d4rl_making import Made, encoded_columns, write_d4rl
+from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.running import composed
 
 EPISODES = [Made(3, "timeout"), Made(5, "terminal"), Made(4, "timeout")]

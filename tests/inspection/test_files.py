@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from ivr import run_inspection
-from ivr.data.defects import BOUNDS, FINITE, MARKS, NEXT, SHAPE, UNREADABLE
+from ivr.commands import inspect_data as run_inspection
+from ivr.data.sources.defects import BOUNDS, FINITE, MARKS, NEXT, SHAPE, UNREADABLE
 from ivr.errors import UserError
-from tests.data.arrays_making import encoded_arrays, write_arrays
-from tests.data.minari_making import encoded_episodes, write_minari
+from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays
+from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 from tests.inspection.inspecting import EPISODES, d4rl_words, inspect, places
 from tests.running import composed
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ivr.commands.report import run_report
 from ivr.errors import UserError
 from ivr.report.collect import collect, labels, mean_and_error
 from ivr.report.show import markdown
-from ivr.run_report import run_report
 from tests.running import composed
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ivr.algos.base import Metrics, OfflineAlgorithm
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics, OfflineAlgorithm
+from ivr.algos.engine.ranges import check_range
 from ivr.losses.actor import imitation_loss
 from ivr.nets.actors import GaussianActor
 from ivr.types import Batch, Needs

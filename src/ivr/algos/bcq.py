@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics, OfflineAlgorithm
-from ivr.algos.proposals import best, fixed_noise, model_loss, repeated
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics, OfflineAlgorithm
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.proposals import best, fixed_noise, model_loss, repeated
 from ivr.losses.critic import td_loss, td_target
 from ivr.losses.proposals import soft_clipped_target
 from ivr.nets.critics import TwinCritic

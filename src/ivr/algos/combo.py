@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics
 from ivr.algos.cql import ConservativeQLearning, Draws, of_each
-from ivr.algos.ranges import check_range
-from ivr.algos.rollouts import Rollouts
-from ivr.algos.terminations import TERMINATIONS
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.rollouts import Rollouts
+from ivr.algos.shared.terminations import TERMINATIONS
 from ivr.errors import nearest
 from ivr.losses.conservative import rollout_gap
 from ivr.losses.critic import td_loss

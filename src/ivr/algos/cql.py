@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics
-from ivr.algos.ranges import check_range
-from ivr.algos.soft_actor_critic import SoftActorCritic
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.soft_actor_critic import SoftActorCritic
 from ivr.losses.conservative import action_gap, conservative_loss, multiplier_loss
 from ivr.losses.critic import td_loss, td_target
 from ivr.nets.scalars import PositiveScalar

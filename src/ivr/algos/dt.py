@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics, OfflineAlgorithm
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics, OfflineAlgorithm
+from ivr.algos.engine.ranges import check_range
 from ivr.losses.actor import sequence_regression_loss
 from ivr.nets.transformer import DecisionTransformerNet
 from ivr.types import Batch, Needs, Player

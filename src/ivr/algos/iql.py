@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ivr.algos.base import Metrics
-from ivr.algos.in_sample import InSampleActorCritic
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.in_sample import InSampleActorCritic
 from ivr.losses.actor import exponential_weight
 from ivr.losses.value import expectile_loss
 from ivr.types import Batch

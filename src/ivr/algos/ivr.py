@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics
-from ivr.algos.in_sample import InSampleActorCritic
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.in_sample import InSampleActorCritic
 from ivr.losses.actor import divergence_weight, positive_advantage_weight
 from ivr.losses.divergences import q_logarithm
 from ivr.losses.value import exact_value_loss, implicit_value_loss

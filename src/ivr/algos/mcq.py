@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics
-from ivr.algos.proposals import model_loss, repeated
-from ivr.algos.ranges import check_range
-from ivr.algos.soft_actor_critic import SoftActorCritic
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.proposals import model_loss, repeated
+from ivr.algos.shared.soft_actor_critic import SoftActorCritic
 from ivr.losses.critic import td_target
 from ivr.losses.proposals import mildly_conservative_loss, pseudo_target
 from ivr.nets.vae import ConditionalVAE

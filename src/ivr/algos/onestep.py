@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics
-from ivr.algos.proposals import best, fixed_noise, repeated
-from ivr.algos.ranges import check_range
-from ivr.algos.sarsa import SarsaCritic
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.proposals import best, fixed_noise, repeated
+from ivr.algos.shared.sarsa import SarsaCritic
 from ivr.losses.actor import (
     exponential_weight,
     gaussian_kl,

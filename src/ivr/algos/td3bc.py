@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ivr.algos.base import Metrics, OfflineAlgorithm
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics, OfflineAlgorithm
+from ivr.algos.engine.ranges import check_range
 from ivr.losses.actor import regularised_deterministic_loss
 from ivr.losses.critic import td_loss, td_target
 from ivr.nets.actors import DeterministicActor

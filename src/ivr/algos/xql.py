@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ivr.algos.base import Metrics
-from ivr.algos.in_sample import InSampleActorCritic
-from ivr.algos.ranges import check_range
+from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.in_sample import InSampleActorCritic
 from ivr.losses.actor import exponential_weight
 from ivr.losses.critic import huber_td_loss, td_loss
 from ivr.losses.value import gumbel_loss

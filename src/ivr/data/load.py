@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ivr.data.convert import convert, key
+from ivr.data.cache.convert import convert, key
+from ivr.data.cache.relabel import check_walls, recorded_layout
+from ivr.data.cache.rewards import RewardTransform
+from ivr.data.cache.store import is_built, read_store
 from ivr.data.dataset import DatasetInfo, OfflineDataset
 from ivr.data.open_source import open_source
-from ivr.data.relabel import check_walls, recorded_layout
-from ivr.data.rewards import RewardTransform
-from ivr.data.store import is_built, read_store
-from ivr.data.views import check_view
 from ivr.errors import UserError
 from ivr.mazes import MAZES, Maze
+from ivr.views import check_view
 
 
 def load_dataset(

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ivr.data.arrays_files import find_arrays
-from ivr.data.arrays_source import ArraysSource, Bound
-from ivr.data.d4rl_files import locate_d4rl
-from ivr.data.d4rl_source import D4RLSource
-from ivr.data.generated import ensure_generated
-from ivr.data.locate import locate
-from ivr.data.minari_source import MinariSource
-from ivr.data.source import Source
-from ivr.data.stand_ins import RANDOM
+from ivr.data.generation.generated import ensure_generated
+from ivr.data.sources.arrays.files import find_arrays
+from ivr.data.sources.arrays.source import ArraysSource, Bound
+from ivr.data.sources.d4rl.location import locate_d4rl
+from ivr.data.sources.d4rl.source import D4RLSource
+from ivr.data.sources.minari.location import locate
+from ivr.data.sources.minari.source import MinariSource
+from ivr.data.sources.source import Source
+from ivr.data.sources.stand_ins import RANDOM
 from ivr.errors import UserError
 
 SOURCES = ("minari", "d4rl_hdf5", "generated", "arrays")

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from ivr import random
+from ivr.data.cache.rewards import RewardTransform
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import cache_folder, load_dataset
-from ivr.data.mixing import Mix
-from ivr.data.picking import digest, pick
-from ivr.data.rewards import RewardTransform
-from ivr.data.selection import select
-from ivr.data.subsets import Subset
+from ivr.data.transforms.mixing import Mix
+from ivr.data.transforms.picking import digest, pick
+from ivr.data.transforms.selection import select
+from ivr.data.transforms.subsets import Subset
 from ivr.errors import UserError
 from ivr.types import Batch, Needs
 

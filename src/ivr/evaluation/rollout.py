@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from ivr.errors import UserError
-from ivr.evaluation.lane import Lane
-from ivr.evaluation.pool import EnvironmentPool
 from ivr.evaluation.scores import Evaluation
-from ivr.evaluation.tasks import Task
+from ivr.evaluation.stepping.lane import Lane
+from ivr.evaluation.stepping.pool import EnvironmentPool
+from ivr.evaluation.task.build import Task
 from ivr.random import key
 from ivr.types import Policy
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ivr.errors import UserError
-from ivr.evaluation.play import begin
 from ivr.evaluation.rollout import episode_seed
-from ivr.evaluation.tasks import Task
+from ivr.evaluation.stepping.play import begin
+from ivr.evaluation.task.build import Task
 from ivr.files import write_whole
 from ivr.mazes import Maze
 from ivr.types import Policy

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ivr.data.defects import BOUNDS
-from ivr.data.rewards import RewardTransform
-from ivr.data.source import Source
+from ivr.data.cache.rewards import RewardTransform
+from ivr.data.sources.defects import BOUNDS
+from ivr.data.sources.source import Source
 from ivr.errors import UserError
 from ivr.inspection.collect import Collector
 from ivr.inspection.streaming import Moments

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
-from ivr.data.defects import KINDS, UNREADABLE, Defect, Defects
-from ivr.data.source import Source
+from ivr.data.sources.defects import KINDS, UNREADABLE, Defect, Defects
+from ivr.data.sources.source import Source
 from ivr.errors import UserError
 from ivr.inspection.tally import Tally
 

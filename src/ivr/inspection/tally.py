@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.labels import label
-from ivr.data.source import Episode, Source, unusable
-from ivr.data.views import apply_view
+from ivr.data.cache.labels import label
+from ivr.data.sources.source import Episode, Source, unusable
 from ivr.inspection.duplicates import Duplicates
 from ivr.inspection.occupancy import Occupancy
 from ivr.inspection.streaming import BINS, Histogram, Moments
 from ivr.mazes import Maze
+from ivr.views import apply_view
 
 _EDGE = 0.999
 """An action counts as at its bound from this part of the way on from the middle."""

@@ -12,19 +12,19 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from ivr.algos.base import OfflineAlgorithm
+from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
-from ivr.evaluation.tasks import Task
-from ivr.precision import PRECISIONS
-from ivr.training.checkpoints import AtomicCheckpointIO, LastCheckpoint, load_checkpoint
-from ivr.training.evaluation import EvaluationCallback
-from ivr.training.guard import DivergenceGuard, Interrupted, InterruptGuard
+from ivr.evaluation.task.build import Task
+from ivr.training.callbacks.checkpoints import AtomicCheckpointIO, LastCheckpoint, load_checkpoint
+from ivr.training.callbacks.evaluate import EvaluationCallback
+from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, InterruptGuard
+from ivr.training.callbacks.metrics import MetricsRecorder
+from ivr.training.callbacks.progress import UpdateProgressBar
+from ivr.training.callbacks.result import ResultFile, ResultWriter
 from ivr.training.loggers import CsvLogger, MemberLogger, TensorBoardLogger
 from ivr.training.members import Member
-from ivr.training.metrics import MetricsRecorder
-from ivr.training.progress import UpdateProgressBar
-from ivr.training.result import ResultFile, ResultWriter
+from ivr.training.precision import PRECISIONS
 from ivr.types import Batch
 
 

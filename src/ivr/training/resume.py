@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ivr.algos.base import OfflineAlgorithm
-from ivr.algos.records import Sums
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.algos.engine.records import Sums
 from ivr.errors import UserError
-from ivr.training.checkpoints import load_resumable
+from ivr.training.callbacks.checkpoints import load_resumable
 
 log = logging.getLogger(__name__)
 

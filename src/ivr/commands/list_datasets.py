@@ -1,0 +1,122 @@
+"""What every name of conf/dataset stands for, and where its data are on this machine."""
+
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from ivr.config.command_line import CONFIG_DIR, choices
+from ivr.data.sources.availability import fetched_from, found_at
+from ivr.data.sources.download import first_host, reachable
+from ivr.files import write_text
+
+DOCUMENT = CONFIG_DIR.parent / "docs" / "datasets.md"
+BEGIN, END = "<!-- python list_datasets.py docs -->\n", "<!-- end -->"
+
+_METRICS = {"return": "return", "success": "success rate", "tasks": "tasks completed"}
+
+
+class Row(NamedTuple):
+    """A dataset in words."""
+
+    dataset: str
+    data: str
+    reward: str
+    environment: str
+    steps: str
+    score: str
+    reference: str
+
+
+def datasets() -> list[dict[str, Any]]:
+    """The dataset node of each name, as `python train.py dataset=NAME` composes it."""
+    found: list[Any] = []
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        for name in choices("dataset"):
+            # The smallest configuration with a dataset.
+            node = compose("generate", [f"dataset={name}"]).dataset
+            found.append(OmegaConf.to_container(node, resolve=True))
+    return found
+
+
+def row(dataset: dict[str, Any]) -> Row:
+    """What does not depend on the machine."""
+    source, reference = dataset["source"], dataset["reference"]
+    publisher = {"minari": "Minari", "d4rl_hdf5": "D4RL"}.get(source, "made by ivr, not D4RL")
+    own = {"minari": "dataset.id=", "d4rl_hdf5": "dataset.path=", "arrays": "dataset.path="}
+    env = dataset["env"] or ("as recorded" if source == "minari" else "dataset.env=")
+    return Row(
+        dataset["name"],
+        f"{dataset['id']} ({publisher})" if dataset["id"] else f"any: {own[source]}",
+        dataset["reward"],
+        env,
+        str(dataset["max_episode_steps"] or "its own"),
+        _METRICS[dataset["metric"]],
+        "none" if reference is None else f"{reference[0]:.9g} to {reference[1]:.9g}",
+    )
+
+
+def whereabouts(dataset: dict[str, Any]) -> str:
+    """Where the data are on this machine, or how they would come here."""
+    source, dataset_id = dataset["source"], dataset["id"]
+    if not dataset_id:
+        return "you name them"
+    found = found_at(source, dataset_id)
+    if found:
+        return str(found)
+    if source == "generated":
+        return "made on first use"
+    url = fetched_from(source, dataset_id)
+    host, port = first_host(url)
+    return f"from {url}" if _answers(host, port) else f"missing: {host} does not answer"
+
+
+@cache
+def _answers(host: str, port: int) -> bool:
+    return reachable(host, port)
+
+
+def aligned(lines: list[tuple[str, ...]]) -> str:
+    """Columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    cells = (map(str.ljust, line, widths) for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in cells)
+
+
+def markdown(lines: list[tuple[str, ...]]) -> str:
+    """The same as a table of docs/datasets.md."""
+    rule = tuple("---" for _ in lines[0])
+    return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
+
+
+def documented(text: str) -> str:
+    """docs/datasets.md with its table renewed."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = markdown([Row._fields, *map(row, datasets())])
+    return f"{before}{BEGIN}{table}{END}{after}"
+
+
+def run_listing(words: list[str]) -> None:
+    """Print the table; with the word `docs` renew that of docs/datasets.md instead.
+
+    Raises:
+        SystemExit: for any other word.
+    """
+    if words == ["docs"]:
+        write_text(DOCUMENT, documented(DOCUMENT.read_text()))
+        return
+    if words:
+        raise SystemExit("python list_datasets.py lists all; the only word it knows is docs")
+    found = datasets()
+    lines = [(*row(dataset), _short(whereabouts(dataset))) for dataset in found]
+    print(aligned([(*Row._fields, "here"), *lines]))
+    packages = ("gymnasium", "gymnasium-robotics", "mujoco")
+    print(f"\nEnvironments of {', '.join(f'{name} {version(name)}' for name in packages)}.")
+
+
+def _short(place: str) -> str:
+    return place.replace(str(Path.home()), "~")

@@ -1,0 +1,111 @@
+"""The values of single words of the command line, checked and turned into plain types."""
+
+from typing import Any
+
+import torch
+
+from ivr.algos.engine.constructors import algorithm_class, fits, takes
+from ivr.errors import UserError
+
+
+def alphas(value: Any, algo: dict[str, Any]) -> list[float] | None:
+    """The temperatures, of an algorithm that has them.
+
+    Raises:
+        UserError: where one is not a finite number above 0, or the algorithm has none.
+    """
+    name = algo["name"]
+    if not takes(algo, "alpha"):
+        if value is None:
+            return None
+        others = " and ".join(f"algo.{key}" for key in algorithm_class(algo).words_for_alpha)
+        instead = f"what it has instead is {others}" if others else "nor anything like it"
+        raise UserError(f"alpha={value}: {name} has no alpha, {instead}. Leave alpha out")
+    given = _as_list(value)
+    for alpha in given:
+        if not fits(alpha, float) or alpha <= 0:
+            raise UserError(
+                f"alpha={alpha}: the temperature of {name} must be a finite number above 0, "
+                "or a list of such, as in alpha=0.5 or 'alpha=[0.1,0.5]'"
+            )
+    _no_repeats("alpha", given)
+    return [float(alpha) for alpha in given]
+
+
+def seeds(value: Any) -> list[int]:
+    """One seed or a list of them, as a list.
+
+    Raises:
+        UserError: where one is not a whole number from 0, or stands there twice.
+    """
+    given = _as_list(value)
+    for seed in given:
+        if not fits(seed, int) or not 0 <= seed < 2**63:
+            raise UserError(
+                f"seed={seed}: must be a whole number from 0, or a list of such, as in "
+                "seed=3 or 'seed=[0,1,2]'"
+            )
+    _no_repeats("seed", given)
+    return given
+
+
+def whole(key: str, value: Any) -> int:
+    """A whole number from 1.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if not fits(value, int) or value < 1:
+        raise UserError(f"{key}={value}: must be a whole number from 1, as in {key}=1000")
+    return int(value)
+
+
+def discount(value: Any) -> float:
+    """A number between 0 and 1.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if not fits(value, float) or not 0 <= value <= 1:
+        raise UserError(f"discount={value}: must lie between 0 and 1, as in discount=0.99")
+    return float(value)
+
+
+def one_of(key: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """One of the words, in lower case.
+
+    Raises:
+        UserError: for anything else.
+    """
+    word = str(value).lower()
+    if word not in allowed:
+        raise UserError(f"{key}={value}: must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+    return word
+
+
+def device(word: str) -> str:
+    """A device that torch has; `auto` is a GPU where there is one.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = word.partition(":")
+    if kind == "cpu" and not number:
+        return word
+    if kind == "cuda" and (not number or number.isdigit()):
+        found = torch.cuda.device_count()
+        if int(number or 0) < found:
+            return word
+        raise UserError(f"device={word}: torch sees {found} CUDA devices; use device=cpu or auto")
+    raise UserError(f"device={word}: must be auto, cpu, cuda, or cuda: and a number")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _no_repeats(key: str, values: list[Any]) -> None:
+    if not values or len(set(values)) < len(values):
+        raise UserError(f"{key}={values}: give at least one value, and each only once")

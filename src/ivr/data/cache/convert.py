@@ -1,0 +1,118 @@
+"""From the episodes of a source to the columns of an OfflineDataset on disk."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ivr.data.cache.labels import label
+from ivr.data.cache.rewards import RewardTransform
+from ivr.data.cache.store import Column, new_folder, write_info
+from ivr.data.sources.download import check_digest
+from ivr.data.sources.source import Episode, Source
+from ivr.errors import UserError
+from ivr.mazes import SUCCESS_RADIUS, Maze
+from ivr.views import apply_view
+
+_FORMAT = 4
+"""Raised whenever a conversion would give other numbers or other files."""
+
+_ACTION_EDGE = 1 - 1e-5
+"""Recorded actions are kept off the bounds, where a tanh policy has no density."""
+
+_BLOCK = 1 << 20
+"""Rewards that are transformed at a time."""
+
+
+def key(source: Source, options: dict[str, Any]) -> str:
+    """Hash of all that the conversion depends on; the data count by size and time of change."""
+    stats = [(path.name, path.stat()) for path in source.files()]
+    files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    described = [_FORMAT, SUCCESS_RADIUS, _ACTION_EDGE, options, files, source.metadata]
+    return hashlib.blake2b(json.dumps(described).encode(), digest_size=8).hexdigest()
+
+
+def _watched(source: Source, progress: bool) -> Iterator[Episode]:
+    """The episodes, with a progress bar of their steps."""
+    bar = tqdm(
+        desc=f"converting {source.id}",
+        total=source.total_steps,
+        unit=" steps",
+        unit_scale=True,
+        disable=not progress,
+    )
+    with bar:
+        for episode in source.episodes():
+            yield episode
+            bar.update(len(episode.actions))
+
+
+def convert(
+    source: Source,
+    final: Path,
+    view: str,
+    reward: RewardTransform,
+    maze: Maze | None,
+    progress: bool,
+) -> None:
+    """Write the columns of OfflineDataset into the folder `final`, one episode at a time.
+
+    Args:
+        source: where the episodes come from.
+        final: the folder, made whole at the end.
+        view: see `views.apply_view`.
+        reward: what becomes of the rewards, after relabelling.
+        maze: with view=d4rl, rewards and ends are recomputed for its goal.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: wrong data, no transitions, or a full disk; nothing is left behind.
+    """
+    width, actions = sum(shape[0] for shape in source.boxes.values()), len(source.action_low)
+    needed = source.total_steps * (4 * width + 4 * actions + 18)
+    for path in source.files():
+        check_digest(path)
+    with new_folder(final, needed, "IVR_CACHE") as folder:
+        columns: dict[str, Column] = {}
+        content = hashlib.blake2b(digest_size=16)
+
+        def put(name: str, values: NDArray[Any]) -> None:
+            if name not in columns:
+                columns[name] = Column(folder, name, values.shape[1:], values.dtype)
+            content.update(columns[name].append(values))
+
+        # What they become may depend on all of them, so they wait in a file.
+        recorded = Column(folder, "recorded_rewards", (), np.float32)
+        returns: list[np.float64] = []
+        low, high = source.action_low, source.action_high
+        row = 0
+        for episode in _watched(source, progress):
+            steps, new_rewards, terminated, truncated = label(episode, view, maze)
+            if steps == 0:
+                continue
+            scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1
+            put("observations", apply_view(view, episode.observations)[: steps + 1])
+            put("actions", np.clip(scaled, -_ACTION_EDGE, _ACTION_EDGE).astype(np.float32))
+            put("terminated", terminated)
+            put("truncated", truncated)
+            put("rows", np.arange(row, row + steps))
+            recorded.append(new_rewards)
+            returns.append(new_rewards.sum(dtype=np.float64))
+            row += steps + 1
+        if not returns:
+            raise UserError(f"{source.id} at {source.place} has no transitions.")
+        put("episode_returns", np.array(returns))
+        recorded.close()
+        waiting = np.load(folder / "recorded_rewards.npy", mmap_mode="r")
+        for start in range(0, len(waiting), _BLOCK):
+            put("rewards", reward(waiting[start : start + _BLOCK], np.array(returns)))
+        (folder / "recorded_rewards.npy").unlink()
+        for column in columns.values():
+            column.close()
+        facts = {"fingerprint": content.hexdigest(), "episodes": len(returns)}
+        write_info(folder, facts | {"action_low": low.tolist(), "action_high": high.tolist()})

@@ -1,0 +1,46 @@
+"""What becomes of an episode's rewards and ends before it is trained on."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.cache.relabel import relabel
+from ivr.data.sources.source import Episode
+from ivr.mazes import Maze
+
+
+class Labels(NamedTuple):
+    """The labels of the transitions that are kept of an episode."""
+
+    steps: int
+    rewards: NDArray[np.float32]  # (steps,), before their transform
+    terminated: NDArray[np.bool_]  # (steps,)
+    truncated: NDArray[np.bool_]  # (steps,)
+
+
+def label(episode: Episode, view: str, maze: Maze | None) -> Labels:
+    """The recorded labels, or those of a goal.
+
+    Args:
+        episode: of T steps.
+        view: see `views.apply_view`; with goal_conditioned each episode's own goal counts.
+        maze: with view=d4rl its goal counts.
+    """
+    steps = len(episode.actions)
+    rewards = np.asarray(episode.rewards, np.float32)
+    terminated = np.asarray(episode.terminations, np.bool_)
+    truncated = np.asarray(episode.truncations, np.bool_)
+    goals: NDArray[np.floating] | None = None
+    if maze is not None and view == "d4rl":
+        goals = maze.centre(maze.goal)
+    if view == "goal_conditioned":
+        goals = episode.observations["desired_goal"]
+    if goals is not None:
+        positions = episode.observations["achieved_goal"]
+        steps, rewards, terminated = relabel(positions, goals)
+    # An episode that was only stopped (at a limit, or because the collection ended) is truncated;
+    # one that reached its end is not, whatever else was recorded.
+    truncated = truncated[:steps] & ~terminated
+    truncated[-1:] = ~terminated[-1:]
+    return Labels(steps, rewards, terminated, truncated)

@@ -1,0 +1,99 @@
+"""An Ant is led through a maze: the planner says where to go, the trained policy walks."""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+from gymnasium_robotics.envs.maze.ant_maze_v4 import AntMazeEnv
+from numpy.typing import NDArray
+
+from ivr.data.generation.ant import ACTIONS, Body, Network, features, walker
+from ivr.data.generation.minari_writer import REWARD_RADIUS
+from ivr.files import private_temporary_folder
+from ivr.mazes import Cell, Maze
+
+NOISE = 0.2  # standard deviation of the noise on actions
+
+
+@dataclass(frozen=True)
+class Trip:
+    """From where to where; metres."""
+
+    start: NDArray[np.float64]  # (2,)
+    goal: NDArray[np.float64]  # (2,)
+    goal_cell: Cell
+
+
+class Walk(NamedTuple):
+    """One episode of T steps."""
+
+    states: NDArray[np.float64]  # (T + 1, 29): x, y, and the 27 numbers of the observation
+    actions: NDArray[np.float32]  # (T, 8)
+    goal: NDArray[np.float64]  # (2,)
+
+
+def walk_all(
+    maze: Maze,
+    trips: list[Trip],
+    limit: int,
+    rngs: list[np.random.Generator],
+    noise: float = NOISE,
+) -> list[Walk]:
+    """The episodes of all trips, each until its goal is reached or for `limit` steps.
+
+    Positions and velocities are rounded to single precision: it saves half of the space.
+    """
+    ants = [Body(model_of(maze)) for _ in trips]
+    for ant, trip in zip(ants, trips, strict=True):
+        ant.reset(trip.start)
+    errors = [noise * rng.standard_normal((limit, ACTIONS)) for rng in rngs]
+    plans = [maze.next_cells(trip.goal_cell) for trip in trips]
+    states = [[np.concatenate(ant.state).astype(np.float32)] for ant in ants]
+    actions: list[list[NDArray[np.float32]]] = [[] for _ in ants]
+    going = list(range(len(ants)))
+    policy = _policy()
+    for step in range(limit):
+        if not going:
+            break
+        qpos, qvel = (np.stack(part) for part in zip(*(ants[k].state for k in going), strict=True))
+        way = [way_point(maze, trips[k], plans[k], q[:2]) for k, q in zip(going, qpos, strict=True)]
+        wanted = policy(features(qpos, qvel, np.stack(way) - qpos[:, :2]))
+        torques = np.clip(wanted + [errors[k][step] for k in going], -1, 1).astype(np.float32)
+        for k, torque in zip(going, torques, strict=True):
+            ants[k].step(torque)
+            actions[k].append(torque)
+            states[k].append(np.concatenate(ants[k].state).astype(np.float32))
+        going = [
+            k for k in going if np.linalg.norm(states[k][-1][:2] - trips[k].goal) > REWARD_RADIUS
+        ]
+    return [
+        Walk(np.array(s, np.float64), np.array(a), trip.goal)
+        for s, a, trip in zip(states, actions, trips, strict=True)
+    ]
+
+
+def way_point(
+    maze: Maze, trip: Trip, plan: dict[Cell, Cell], xy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where to walk to from (x, y): the centre of the next cell, or the goal in its cell."""
+    cell = maze.cell(xy)
+    if cell == trip.goal_cell:
+        return trip.goal
+    if cell in plan:
+        return maze.centre(plan[cell])
+    # Pressed into a wall: back to the nearest free cell.
+    return min(map(maze.centre, plan), key=lambda centre: float(np.linalg.norm(centre - xy)))
+
+
+@functools.cache
+def model_of(maze: Maze) -> mujoco.MjModel:
+    """The MuJoCo model of AntMaze's environment: an Ant between the walls of `maze`."""
+    with private_temporary_folder():
+        return AntMazeEnv(maze_map=[list(row) for row in maze.layout]).model
+
+
+@functools.cache
+def _policy() -> Network:
+    return walker()

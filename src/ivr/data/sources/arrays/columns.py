@@ -1,0 +1,85 @@
+"""The columns of one's own transitions, by the names that the readers of rows know."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.sources.arrays.files import Arrays
+from ivr.data.sources.columns import Column, check_columns
+from ivr.data.sources.defects import MARKS, Defect, Defects, Report, ignore, refuse
+from ivr.data.sources.ends import marks
+from ivr.errors import UserError
+
+
+def columns_of(path: Path, arrays: Arrays, report: Report = refuse) -> dict[str, Column]:
+    """The columns by D4RL's names, checked; timeouts also marks where `episode` changes.
+
+    Raises:
+        UserError: shapes that do not fit, or marks that are missing or contradict each other.
+    """
+    own = {"terminated": "terminals", "truncated": "timeouts"}
+    if not arrays.keys() & {*own, "episode"}:
+        raise UserError(
+            f"{path} has neither terminated, truncated nor episode, so nothing in it tells one "
+            "episode from the next: add a column episode (a number for each), or terminated and "
+            "truncated (1 on the last row of an episode, else 0)."
+        )
+    columns = {own.get(name, name): Column(path, name, array) for name, array in arrays.items()}
+    numbers = columns.pop("episode", None)
+    rows = columns["rewards"].rows
+    columns.setdefault("terminals", Column(path, "terminated", np.zeros(rows, np.bool_)))
+    check_columns(path, columns)
+    if numbers is not None:
+        if numbers.shape != (rows,):
+            raise UserError(f"{path}: episode has shape {numbers.shape}; it should be ({rows},).")
+        last = _last_rows(path, arrays["episode"], report)
+        # Where the episodes are cut, terminals are looked at again, and truncated is no more.
+        ended = marks(path, columns["terminals"], ignore)
+        ended |= marks(path, columns["timeouts"], report) if "timeouts" in columns else False
+        report(
+            _marks(
+                path,
+                np.flatnonzero(ended & ~last),
+                "terminated or truncated is set, and the next row has the same number in episode. "
+                "Give what follows an end another number.",
+            )
+        )
+        columns["timeouts"] = Column(path, "episode", last)
+    return columns
+
+
+def _marks(path: Path, rows: NDArray[np.int64], what: str) -> Defects:
+    return Defects(MARKS, len(rows), lambda i: Defect(str(path), what, row=int(rows[i])))
+
+
+def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.bool_]:
+    """Marks the last row of each episode number, whose rows stand together."""
+    last = np.append(numbers[1:] != numbers[:-1], True)
+    ends = np.flatnonzero(last)
+    _, first = np.unique(numbers[ends], return_index=True)
+    again = np.setdiff1d(np.arange(len(ends)), first)
+    report(
+        _marks(
+            path,
+            ends[again - 1] + 1,
+            "episode is a number that an earlier episode had. The rows of an episode must stand "
+            "together, in the order of time: sort the table.",
+        )
+    )
+    return last
+
+
+def say_what_is_missing(path: Path, arrays: Arrays, others: list[str]) -> None:
+    """Warn of what reads as an assumption about the data: columns not used, marks not there."""
+    said = []
+    if others:
+        said.append(f"{', '.join(others[:8])}{', ...' if len(others) > 8 else ''} are not used")
+    if "terminated" not in arrays:
+        said.append("without terminated every end counts as a time limit, none as a last state")
+    elif not arrays.keys() & {"truncated", "episode", "next_observations"}:
+        said.append("nothing marks an end by time: episodes end where terminated is set")
+    if said:
+        warnings.warn(f"{path}: {'; '.join(said)}.", stacklevel=4)

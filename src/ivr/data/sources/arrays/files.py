@@ -1,0 +1,96 @@
+"""One's own files of transitions: which they are, and the arrays in an .npz file.
+
+An array that is not one of COLUMNS is not read at all.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.sources.arrays.tables import read_table
+from ivr.errors import UserError
+
+COLUMNS = (
+    "observations", "actions", "rewards", "next_observations", "terminated", "truncated", "episode",
+)  # fmt: skip
+
+Arrays = dict[str, NDArray[Any]]
+
+_KINDS = (".npz", ".parquet", ".csv")
+
+
+def find_arrays(path: str | Path | Sequence[str] | None) -> list[Path]:
+    """The files that `path` names: .npz, .parquet or .csv, a folder of one kind, or a list of such.
+
+    Those of a folder come in the order of their names.
+
+    Raises:
+        UserError: nothing of the kind is there.
+    """
+    if not path:
+        raise UserError(
+            f"dataset.path={path} names no data: give dataset.path=log.npz, a .parquet or .csv "
+            "file, or a folder of such files."
+        )
+    given = [path] if isinstance(path, str | Path) else path
+    return [file for one in given for file in _files(Path(one).expanduser())]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        if path.suffix not in _KINDS:
+            raise UserError(f"dataset.path={path}: give a file that ends in {', '.join(_KINDS)}.")
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"dataset.path={path} does not exist.")
+    found = sorted(file for file in path.iterdir() if file.suffix in _KINDS and file.is_file())
+    kinds = sorted({file.suffix for file in found})
+    if len(kinds) != 1:
+        raise UserError(
+            f"dataset.path={path} is a folder with {' and '.join(kinds) or 'no'} files. Give one "
+            f"with files of one kind, {', '.join(_KINDS)}."
+        )
+    return found
+
+
+def read_arrays(path: Path) -> tuple[Arrays, list[str]]:
+    """The arrays of COLUMNS that a file holds, and the names of those that it holds besides.
+
+    Raises:
+        UserError: it cannot be read, or holds something else than numbers.
+    """
+    arrays, others = _read_npz(path) if path.suffix == ".npz" else read_table(path, COLUMNS)
+    missing = [name for name in ("observations", "actions", "rewards") if name not in arrays]
+    if missing:
+        held = [*arrays, *others]
+        raise UserError(
+            f"{path} has no {', '.join(missing)}: it holds {', '.join(held[:8]) or 'nothing'}"
+            f"{', ...' if len(held) > 8 else ''}. conf/dataset/arrays.yaml describes the columns."
+        )
+    return arrays, others
+
+
+def _read_npz(path: Path) -> tuple[Arrays, list[str]]:
+    name = "the file"
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("it is no archive, or cut short")
+        # Objects are pickled, and to load a pickle is to run it.
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {}
+            for name in COLUMNS:
+                if name in file.files:
+                    arrays[name] = file[name]
+            return arrays, [other for other in file.files if other not in COLUMNS]
+    except (OSError, EOFError, ValueError, KeyError, MemoryError, NotImplementedError,
+            AttributeError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:  # fmt: skip
+        raise UserError(
+            f"{path}: {name} cannot be read ({error}). The file must be one of np.savez or "
+            "np.savez_compressed, whole, with arrays of numbers only (no objects, no lists of "
+            "different lengths)."
+        ) from error

@@ -1,0 +1,54 @@
+"""The columns of D4RL's HDF5 files."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import h5py
+
+from ivr.data.sources.columns import AXES, Column, check_columns
+from ivr.errors import UserError
+
+_OPTIONAL = {"next_observations", "timeouts"}
+
+_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+"""What h5py raises at a file that is damaged."""
+
+
+@contextmanager
+def open_columns(path: Path) -> Iterator[dict[str, Column]]:
+    """The columns of `path` by name; next_observations and timeouts may be missing.
+
+    Raises:
+        UserError: the file cannot be read, or is not one of D4RL's.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(h5py.File(path, "r"))
+            names = sorted(file)
+            found = {name: file[name] for name in AXES if isinstance(file.get(name), h5py.Dataset)}
+            columns = {name: Column(path, name, stored) for name, stored in found.items()}
+        except _UNREADABLE as error:
+            raise UserError(
+                f"{path} is not an HDF5 file that can be read: {error}. It may be cut short: fetch "
+                "it anew, or pass another dataset.path."
+            ) from error
+        missing = [name for name in AXES if name not in found and name not in _OPTIONAL]
+        if missing:
+            raise UserError(
+                f"{path} has no {', '.join(missing)}: it holds {', '.join(names[:8]) or 'nothing'}"
+                f"{', ...' if len(names) > 8 else ''}. A D4RL file holds {', '.join(AXES)}; a "
+                "Minari dataset is read with dataset=minari, other data with dataset=arrays."
+            )
+        check_columns(path, columns)
+        yield columns
+
+
+def recorded_id(path: Path) -> str | None:
+    """What a file that this project made calls itself, ivr/...; None for any other file."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = file.attrs.get("dataset_id")
+    except OSError:  # told by open_columns
+        return None
+    return found if isinstance(found, str) and found.startswith("ivr/") else None

@@ -1,0 +1,97 @@
+"""Where D4RL's HDF5 files lie: a given path, D4RL's own folder, or its server."""
+
+import os
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+
+from ivr.data.sources.download import fetch, first_host, reachable, record_of, recorded
+from ivr.data.sources.stand_ins import stand_in
+from ivr.errors import UserError
+
+SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
+
+
+def d4rl_root() -> Path:
+    """D4RL's folder of downloaded files: $D4RL_DATASET_DIR or ~/.d4rl/datasets."""
+    root = os.environ.get("D4RL_DATASET_DIR")
+    return Path(root) if root else Path.home() / ".d4rl" / "datasets"
+
+
+def locate_d4rl(
+    dataset_id: str | None,
+    path: str | Path | Sequence[str] | None,
+    progress: bool = True,
+    download: bool = True,
+) -> list[Path]:
+    """The files of a dataset; downloads the published one where it is not on this machine.
+
+    Args:
+        dataset_id: the file's path on D4RL's server, as in gym_mujoco_v2/hopper_medium-v2.hdf5.
+        path: instead of it a file, a folder with that file, or several of these.
+        progress: show the download.
+        download: False to leave it at finding out that there is a network to download over.
+
+    Raises:
+        UserError: nothing is there, or the download is not possible.
+    """
+    if path is not None:
+        paths = [path] if isinstance(path, str | Path) else path
+        if not paths:
+            raise UserError("dataset.path=[] names no file: give at least one.")
+        return [_given(dataset_id, Path(one).expanduser()) for one in paths]
+    if not dataset_id:
+        raise UserError("dataset.path is not set: give a D4RL HDF5 file, dataset.path=file.hdf5.")
+    file = d4rl_root() / Path(dataset_id).name
+    if not file.is_file():
+        _download(dataset_id, file, progress, download)
+    if file.is_file():
+        _check_size(file)
+    return [file]
+
+
+def _given(dataset_id: str | None, path: Path) -> Path:
+    if path.is_file():
+        return path
+    name = Path(dataset_id).name if dataset_id else None
+    if name and (path / name).is_file():
+        return path / name
+    wanted = f" or a folder that holds {name}" if name else ""
+    if not path.is_dir():
+        raise UserError(f"dataset.path={path} does not exist. Give a D4RL HDF5 file{wanted}.")
+    found = sorted(entry.name for entry in path.iterdir())
+    listed = f"holds {', '.join(found[:8])}{', ...' if len(found) > 8 else ''}"
+    raise UserError(
+        f"dataset.path={path} is a folder that {listed if found else 'is empty'}. Give a D4RL "
+        f"HDF5 file{wanted}."
+    )
+
+
+def _download(dataset_id: str, file: Path, progress: bool, download: bool) -> None:
+    advice = (
+        f"Put {file.name} into {file.parent} (D4RL_DATASET_DIR names another folder than "
+        "~/.d4rl/datasets), pass dataset.path=<the file or its folder>, or "
+        f"{stand_in(dataset_id)}"
+    )
+    url = f"{SERVER}/{dataset_id}"
+    host, port = first_host(url)
+    if not reachable(host, port):
+        raise UserError(
+            f"Cannot download {file.name}: no network ({host}:{port} does not answer). {advice}"
+        )
+    if not download:
+        return
+    try:
+        fetch(url, file, progress)
+    except (OSError, HTTPException) as error:
+        raise UserError(f"Cannot download {url}: {error}. {advice}") from error
+
+
+def _check_size(file: Path) -> None:
+    """A file that was fetched here is still as long as it was; converting it checks the rest."""
+    facts = recorded(file)
+    if facts is not None and file.stat().st_size != facts["bytes"]:
+        raise UserError(
+            f"{file} has {file.stat().st_size:,} bytes and had {facts['bytes']:,} when it was "
+            f"fetched: delete it and {record_of(file).name}."
+        )

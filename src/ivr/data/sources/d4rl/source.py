@@ -1,0 +1,78 @@
+"""Reads D4RL's flat HDF5 files, one row a transition, and checks what it reads.
+
+Format: https://github.com/Farama-Foundation/D4RL/wiki/Tasks, and `qlearning_dataset` there.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivr.data.sources.d4rl.columns import open_columns, recorded_id
+from ivr.data.sources.defects import Report, refuse
+from ivr.data.sources.rows import Bounds, episodes
+from ivr.data.sources.source import Episode
+from ivr.errors import UserError
+
+_ADVICE = (
+    "D4RL's format records no bounds, so actions must be scaled to these; or read the data with "
+    "dataset=arrays, which takes bounds, or write them as a Minari dataset, which records its own."
+)
+
+
+class D4RLSource:
+    """Files whose episodes follow each other, see `rows`; opening them reads their headers only."""
+
+    is_dict = False
+    env_spec: str | None = None
+    total_episodes: int | None = None
+
+    def __init__(self, paths: Sequence[Path], limit: int | None) -> None:
+        """Check the headers of `paths`.
+
+        Args:
+            paths: at least one file.
+            limit: most steps of an episode, for files in which nothing else marks a time-out.
+
+        Raises:
+            UserError: a file that cannot be read or breaks the format, or files of other shapes.
+        """
+        self._paths, self._limit = list(paths), limit
+        names = []
+        self.place = ", ".join(str(path.parent) for path in paths)
+        self.metadata: dict[str, Any] = {}
+        self.total_steps = 0
+        widths: tuple[int, int] | None = None
+        for path in paths:
+            names.append(recorded_id(path) or path.name)
+            with open_columns(path) as columns:
+                own = columns["observations"].width, columns["actions"].width
+                self.total_steps += columns["rewards"].rows
+                if not columns.keys() & {"timeouts", "next_observations"}:
+                    self.metadata["limit"] = limit
+            if widths not in (None, own):
+                raise UserError(
+                    f"dataset.path: {path} has observations and actions of {own} numbers, "
+                    f"{paths[0]} has {widths}. Only files of one environment can be joined."
+                )
+            widths = own
+        self.id = " + ".join(names)
+        assert widths is not None
+        self.boxes: dict[str, tuple[int, ...]] = {"observation": (widths[0],)}
+        self.action_low, self.action_high = -np.ones(widths[1]), np.ones(widths[1])
+
+    def files(self) -> list[Path]:
+        """The files, in the order in which their episodes follow each other."""
+        return self._paths
+
+    def episodes(self, report: Report = refuse) -> Iterator[Episode]:
+        """The episodes in the order of their rows, each checked.
+
+        Raises:
+            UserError: with the row, and episode and step where known, of what is wrong.
+        """
+        bounds = Bounds(self.action_low, self.action_high, "[-1, 1]", _ADVICE)
+        for path in self._paths:
+            with open_columns(path) as columns:
+                yield from episodes(path, columns, self._limit, bounds, report)

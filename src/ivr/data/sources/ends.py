@@ -1,0 +1,131 @@
+"""Where the episodes of a file of transitions end."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.sources.alignment import shifted, unlike_next
+from ivr.data.sources.columns import Column
+from ivr.data.sources.defects import MARKS, NEXT, Defect, Defects, Report, refuse
+from ivr.data.sources.source import unusable
+from ivr.errors import UserError
+
+_STRAY = 0.01
+"""Share of rows that may end an episode unmarked. In the published medium-replay files some
+time-outs are not marked (Farama-Foundation/D4RL, issue 162)."""
+
+
+def ends(
+    path: Path, columns: Mapping[str, Column], limit: int | None, report: Report = refuse
+) -> NDArray[np.int64]:
+    """The last row of each episode; the file's last row is one, whole or cut.
+
+    An episode ends where terminals or timeouts is set, and where next_observations is not the next
+    row's observation. A file with neither timeouts nor next_observations marks no time-out:
+    there, an episode ends after `limit` steps.
+
+    Raises:
+        UserError: a mark that is not a number, next_observations that belong to other rows, marks
+            that stand beside the ends, or a limit that is needed and not given.
+    """
+    ended = marks(path, columns["terminals"], report)
+    if "timeouts" in columns:
+        ended |= marks(path, columns["timeouts"], report)
+    if "next_observations" in columns:
+        jumps = unlike_next(columns)
+        if not _misaligned(path, columns, ended, jumps, report):
+            ended |= jumps
+    elif "timeouts" not in columns:
+        if limit is None:
+            raise UserError(
+                f"{path} has neither timeouts nor next_observations, so nothing in it marks the "
+                "end of an episode by time: set dataset.max_episode_steps to the collection's "
+                "limit."
+            )
+        _cut(ended, limit)
+    ended[-1] = True
+    return np.flatnonzero(ended)
+
+
+def marks(path: Path, column: Column, report: Report = refuse) -> NDArray[np.bool_]:
+    """Which rows a column marks, (rows,); a mark that is not a number marks nothing.
+
+    Raises:
+        UserError: a mark that is not a number.
+    """
+    values = column.read(0, column.rows)
+    rows = unusable(values)
+
+    def at(i: int) -> Defect:
+        what = f"{column.name} is {values[rows[i]]}; it must be 0 or 1."
+        return Defect(str(path), what, row=int(rows[i]))
+
+    report(Defects(MARKS, len(rows), at))
+    marked = np.asarray(values != 0)
+    marked[rows] = False
+    return marked
+
+
+def _misaligned(
+    path: Path,
+    columns: Mapping[str, Column],
+    ended: NDArray[np.bool_],
+    jumps: NDArray[np.bool_],
+    report: Report,
+) -> bool:
+    """Whether next_observations or marks are of other rows; reports it, and warns of strays."""
+    unmarked = jumps & ~ended
+    count = int(unmarked.sum())
+    if count == 0:
+        return False
+    rows = np.flatnonzero(unmarked)
+    beside = rows[_beside(rows, ended & ~jumps)]
+    offset = shifted(columns, rows) if 2 * count > len(jumps) else None
+    first = np.append(0, np.flatnonzero(ended) + 1)
+
+    def at(rows: NDArray[np.int64], i: int, why: str) -> Defect:
+        row = int(rows[i])
+        what = (
+            f"next_observations is not the observation of row {row + 1}, and no end is marked "
+            f"there{why}"
+        )
+        episode = int(np.searchsorted(first, row, side="right")) - 1
+        return Defect(str(path), what, episode, row - int(first[episode]), row)
+
+    if 2 * len(beside) > count:
+        aside = (
+            ", but beside it, where the episode goes on. Move the marks to the last row of each."
+        )
+        report(Defects(MARKS, len(beside), lambda i: at(beside, i, aside)))
+        return True
+    if offset is not None or ("timeouts" in columns and count > _STRAY * len(jumps)):
+        why = f"; so are {count} of {len(jumps)} rows. "
+        if offset is not None:
+            why += f"They are the observations {offset}. "
+        why += "Mend the file, or remove its next_observations."
+        report(Defects(NEXT, count, lambda i: at(rows, i, why)))
+        return True
+    if "timeouts" in columns:
+        warnings.warn(
+            f"{path}: {count} episodes end unmarked, the first at row {rows[0]}, where "
+            "next_observations is not the next row's observation. They are taken as ended by time.",
+            stacklevel=2,
+        )
+    return False
+
+
+def _beside(rows: NDArray[np.int64], idle: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows have a mark before or behind them at which nothing ends; the last row ends."""
+    padded = np.concatenate(([False], idle[:-1], [False, False]))
+    return np.asarray(padded[rows] | padded[rows + 2])
+
+
+def _cut(ended: NDArray[np.bool_], limit: int) -> None:
+    """End the episodes between the marked ends after every `limit` rows."""
+    last = -1
+    for end in [*np.flatnonzero(ended), len(ended) - 1]:
+        ended[last + limit : end : limit] = True
+        last = int(end)

@@ -1,0 +1,70 @@
+"""What an episode of a Minari dataset must be."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.sources.defects import FINITE, SHAPE, Defect, Defects
+from ivr.data.sources.source import Episode, unusable
+
+
+@dataclass(frozen=True)
+class MinariCheck:
+    """The checks of one dataset's episodes."""
+
+    dataset: str
+    boxes: dict[str, tuple[int, ...]]
+    """Shape of each entry of an observation."""
+    actions: int
+    """Numbers of an action."""
+
+    def shapes(self, number: int, episode: Episode) -> Iterator[Defects]:
+        """Those that are not of T actions and T + 1 observations in the recorded spaces."""
+        steps = len(episode.actions)
+        wanted: dict[str, tuple[int, ...]] = {"actions": (steps, self.actions)}
+        wanted |= {key: (steps,) for key in ("rewards", "terminations", "truncations")}
+        for key, shape in wanted.items():
+            values = getattr(episode, key)
+            if np.shape(values) != shape:
+                yield self._shape(number, steps, key, np.shape(values), shape)
+        for key, values in episode.observations.items():
+            shape = (steps + 1, *self.boxes[key])
+            if len(values) != steps + 1:
+                yield self._defect(
+                    number,
+                    f"{len(values)} observations ({key}) for {steps} actions; an episode of T "
+                    "actions has T + 1 observations. The dataset breaks Minari's format.",
+                )
+            elif np.shape(values) != shape:
+                yield self._shape(number, steps, f"observations ({key})", np.shape(values), shape)
+
+    def _shape(
+        self, number: int, steps: int, key: str, shape: tuple[int, ...], wanted: tuple[int, ...]
+    ) -> Defects:
+        return self._defect(
+            number,
+            f"{key} have shape {shape}, and with {steps} actions in the recorded spaces it should "
+            f"be {wanted}. The dataset breaks Minari's format.",
+        )
+
+    def _defect(self, number: int, what: str) -> Defects:
+        return Defects.one(SHAPE, Defect(self.dataset, what, number))
+
+    def numbers(self, number: int, episode: Episode) -> Iterator[Defects]:
+        """Steps with numbers that float32 cannot hold, of an episode whose shapes are right."""
+        named = {f"observation {key!r}": values for key, values in episode.observations.items()}
+        named |= {"action": episode.actions, "reward": episode.rewards}
+        for key, values in named.items():
+            yield self._not_finite(number, key, np.asarray(values))
+
+    def _not_finite(self, number: int, key: str, values: NDArray[Any]) -> Defects:
+        steps = unusable(values)
+
+        def at(i: int) -> Defect:
+            what = f"{key} is {values[steps[i]]}. Remove the episode or mend the dataset."
+            return Defect(self.dataset, what, number, int(steps[i]))
+
+        return Defects(FINITE, len(steps), at)

@@ -1,0 +1,113 @@
+"""Episodes out of columns of transitions, each checked."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.sources.columns import Column
+from ivr.data.sources.defects import BOUNDS, FINITE, Defect, Defects, Report, refuse
+from ivr.data.sources.ends import ends
+from ivr.data.sources.source import Episode, unusable
+
+_ACTION_NOISE = 1e-5
+"""How far beyond its bounds rounding may take an action, as a part of half their distance."""
+
+
+class Bounds(NamedTuple):
+    """What actions may be."""
+
+    low: NDArray[np.float64]  # (A,)
+    high: NDArray[np.float64]  # (A,)
+    words: str
+    """The bounds, as a message calls them."""
+    advice: str
+    """What to do about an action beyond them."""
+
+
+class _Rows(NamedTuple):
+    """The rows of one episode."""
+
+    file: str
+    episode: int
+    start: int
+    columns: dict[str, NDArray[Any]]  # observations, actions, rewards: (T, ...)
+    after: NDArray[Any] | None  # (1, O), the last next observation where recorded
+
+    def defect(self, step: int, what: str) -> Defect:
+        return Defect(self.file, what, self.episode, int(step), self.start + int(step))
+
+
+def episodes(
+    path: Path,
+    columns: Mapping[str, Column],
+    limit: int | None,
+    bounds: Bounds,
+    report: Report = refuse,
+) -> Iterator[Episode]:
+    """The episodes of a file in the order of its rows; they end where `ends` says.
+
+    An episode's last next observation is that of `next_observations`. Without that column it is
+    unknown: the last row is left out, unless the episode terminated, where the next observation
+    counts for nothing and the last one stands in.
+
+    Raises:
+        UserError: with the row, and episode and step where known, of what is wrong.
+    """
+    start = 0
+    for number, end in enumerate(ends(path, columns, limit, report)):
+        stop = int(end) + 1
+        names = ("observations", "actions", "rewards")
+        read = {name: columns[name].read(start, stop) for name in names}
+        recorded = columns.get("next_observations")
+        after = recorded.read(stop - 1, stop) if recorded else None
+        rows = _Rows(str(path), number, start, read, after)
+        for defects in _defects(rows, bounds):
+            report(defects)
+        yield _episode(rows, bool(columns["terminals"].read(stop - 1, stop)[0]))
+        start = stop
+
+
+def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
+    for name, values in rows.columns.items():
+        yield _not_finite(rows, name, values, unusable(values))
+    noise = _ACTION_NOISE * (bounds.high - bounds.low) / 2
+    actions = rows.columns["actions"]
+    beyond = (actions < bounds.low - noise) | (actions > bounds.high + noise)
+    steps = np.flatnonzero(beyond.any(1) & np.isfinite(actions).all(1))
+    yield Defects(
+        BOUNDS,
+        len(steps),
+        lambda i: rows.defect(
+            steps[i], f"the action {actions[steps[i]]} is outside {bounds.words}. {bounds.advice}"
+        ),
+    )
+    if rows.after is not None:
+        last = len(actions) - 1
+        values = np.broadcast_to(rows.after, (last + 1, *rows.after.shape[1:]))
+        yield _not_finite(rows, "next_observations", values, last + unusable(rows.after))
+
+
+def _not_finite(rows: _Rows, name: str, values: NDArray[Any], steps: NDArray[np.int64]) -> Defects:
+    def at(i: int) -> Defect:
+        what = f"{name} holds {values[steps[i]]}, which is not a finite number"
+        return rows.defect(steps[i], f"{what}. Remove the episode or mend the file.")
+
+    return Defects(FINITE, len(steps), at)
+
+
+def _episode(rows: _Rows, terminated: bool) -> Episode:
+    observations, actions, rewards = rows.columns.values()
+    last = rows.after
+    if last is None and terminated:
+        last = observations[-1:]
+    elif last is None:
+        last = observations[:0]
+        actions, rewards = actions[:-1], rewards[:-1]
+    marks = np.zeros(len(rewards), np.bool_)
+    terminations, truncations = marks.copy(), marks
+    terminations[-1:], truncations[-1:] = terminated, not terminated
+    whole = {"observation": np.concatenate([observations, last])}
+    return Episode(whole, actions, rewards, terminations, truncations)

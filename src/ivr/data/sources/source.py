@@ -1,0 +1,79 @@
+"""What a conversion needs of a source of episodes, whatever its format."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.data.sources.defects import Report, refuse
+from ivr.views import Observations
+
+
+class Episode(NamedTuple):
+    """An episode of T steps as it was recorded."""
+
+    observations: Observations  # each (T + 1, ...)
+    actions: NDArray[np.floating]  # (T, A)
+    rewards: NDArray[np.floating]  # (T,)
+    terminations: NDArray[np.bool_]  # (T,)
+    truncations: NDArray[np.bool_]  # (T,)
+
+
+class Source(Protocol):
+    """Recorded data on this machine. Opening one reads its description, not its transitions."""
+
+    id: str
+    place: str
+    """Where the data lie, for messages."""
+    metadata: dict[str, Any]
+    """Facts, as JSON, that decide how the files are read."""
+    is_dict: bool
+    """Whether an observation is a dictionary; else its one entry is "observation"."""
+    env_spec: str | None
+    """The recorded Gymnasium EnvSpec, as JSON."""
+
+    @property
+    def boxes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each entry of an observation that is a vector."""
+
+    @property
+    def action_low(self) -> NDArray[np.float64]:
+        """Least actions (A,)."""
+
+    @property
+    def action_high(self) -> NDArray[np.float64]:
+        """Greatest actions (A,)."""
+
+    @property
+    def total_steps(self) -> int:
+        """Transitions, at most."""
+
+    @property
+    def total_episodes(self) -> int | None:
+        """None where only reading all of them tells."""
+
+    def files(self) -> list[Path]:
+        """All files of the data, in an order that matters."""
+
+    def episodes(self, report: Report = refuse) -> Iterator[Episode]:
+        """The episodes in their order, each checked.
+
+        Args:
+            report: told of the defects. Where it goes on, so does the reading: an episode whose
+                shapes fit comes with its defects, another is left out.
+
+        Raises:
+            UserError: with the place of what is wrong.
+        """
+
+
+def unusable(values: NDArray[Any]) -> NDArray[np.int64]:
+    """The rows that hold a number that float32 cannot."""
+    # Judged as they are stored: what overflows float32 would be infinite later.
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(np.asarray(values, np.float32))
+    if finite.all():
+        return np.empty(0, np.int64)
+    return np.flatnonzero(~finite.reshape(len(finite), -1).all(1))

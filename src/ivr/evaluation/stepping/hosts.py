@@ -1,0 +1,113 @@
+"""Where environments live: in this process, or in one of their own."""
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from typing import Any, Protocol
+
+from ivr.errors import UserError
+from ivr.evaluation.stepping.environments import Environments
+from ivr.evaluation.task.task import Task
+
+_PATIENCE = 10.0
+"""Seconds that a process has to end in."""
+
+
+class Host(Protocol):
+    """Carries out orders to its environments, one after the other."""
+
+    def order(self, method: str, *arguments: Any) -> None:
+        """Ask for a method of `Environments`."""
+
+    def answer(self) -> Any:
+        """Wait for the result of the oldest order that has not been answered."""
+
+    def close(self) -> None:
+        """Close the environments."""
+
+
+class LocalHost:
+    """In this process: an order is carried out when its answer is asked for."""
+
+    def __init__(self, task: Task) -> None:
+        self.environments = Environments(task)
+        self._orders: deque[tuple[str, tuple[Any, ...]]] = deque()
+
+    def order(self, method: str, *arguments: Any) -> None:
+        self._orders.append((method, arguments))
+
+    def answer(self) -> Any:
+        method, arguments = self._orders.popleft()
+        return getattr(self.environments, method)(*arguments)
+
+    def close(self) -> None:
+        self.environments.close()
+
+
+class ProcessHost:
+    """In a process of its own, which ends when this side hangs up, however it does."""
+
+    def __init__(self, task: Task) -> None:
+        self.connection, theirs = Pipe()
+        # Whatever can be imported here can be imported there.
+        environ = os.environ | {"PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ivr.evaluation.stepping.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environ,
+                # Ctrl-C is for this process alone, which then goes on to the next whole update.
+                process_group=0,
+            )
+        self.connection.send(task)
+
+    def order(self, method: str, *arguments: Any) -> None:
+        """Send.
+
+        Raises:
+            UserError: the process has ended.
+        """
+        try:
+            self.connection.send((method, arguments))
+        except OSError:
+            raise self._ended() from None
+
+    def answer(self) -> Any:
+        """Receive.
+
+        Raises:
+            UserError: the process has ended, or an environment raised one.
+            RuntimeError: with what else an environment raised.
+        """
+        try:
+            answer = self.connection.recv()
+        except (EOFError, OSError):
+            raise self._ended() from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _ended(self) -> UserError:
+        status = self.process.wait(_PATIENCE)
+        return UserError(
+            f"A process that steps environments ended (status {status}): killed, or out of memory?"
+        )
+
+    def close(self) -> None:
+        self.connection.close()
+        try:
+            self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:  # inside a step that does not end
+            self.process.kill()
+            self.process.wait()
+
+
+def ready(hosts: Sequence[Host]) -> Host:
+    """Wait for the first of the hosts that has an answer."""
+    pipes = {host.connection: host for host in hosts if isinstance(host, ProcessHost)}
+    return pipes[wait(list(pipes))[0]] if pipes else hosts[0]  # type: ignore[index]

@@ -1,0 +1,60 @@
+"""Some of a sweep's environments, which act and step together."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ivr.errors import UserError
+from ivr.evaluation.stepping.play import begin
+from ivr.types import Policy
+
+
+class Lane:
+    """Row k * S + i is the i-th environment of member k; R members of S rows each.
+
+    Args:
+        members: R.
+        slots: S.
+        observation_shape: of one observation, (O,).
+        policy: acts for all members at once.
+    """
+
+    def __init__(
+        self, members: int, slots: int, observation_shape: tuple[int, ...], policy: Policy
+    ) -> None:
+        self.shape = members, slots
+        self.player = begin(policy, slots)
+        self.waiting: list[Iterator[int]] = []
+        """The episodes that are left, for each member."""
+        self.numbers: Sequence[int] = ()
+        """The environment of each row, in the pool."""
+        self.playing: dict[int, int] = {}  # row: episode
+        self.observations = np.zeros((members * slots, *observation_shape), np.float32)
+        self.rewards = np.zeros(members * slots, np.float32)  # of the latest step
+        self.starts = np.zeros(members * slots, np.bool_)  # of an episode
+
+    def act(self, device: torch.device | str) -> tuple[list[int], NDArray[np.float32]]:
+        """Environments of the rows at play, and their actions.
+
+        Raises:
+            UserError: an action is not finite.
+        """
+        # Rows without an episode act too, on what they saw last: one shape for the whole sweep.
+        shown = (
+            self.observations.reshape(*self.shape, -1),
+            self.rewards.reshape(self.shape),
+            self.starts.reshape(self.shape),
+        )
+        actions = self.player(*(torch.tensor(each, device=device) for each in shown)).cpu().numpy()
+        self.starts[:] = False
+        finite = np.isfinite(actions).all((1, 2))
+        if not finite.all():
+            raise UserError(
+                f"The policy of member {int(np.argmin(finite))} gives actions that are not "
+                "finite: its training diverged. Lower the learning rates."
+            )
+        flat: NDArray[np.float32] = actions.reshape(len(self.observations), -1)
+        rows = list(self.playing)
+        return [self.numbers[row] for row in rows], flat[rows]

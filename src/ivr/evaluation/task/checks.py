@@ -1,0 +1,73 @@
+"""Does an environment fit the data? Found out before training, not after."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from ivr.errors import UserError
+from ivr.evaluation.task.wrappers import Env
+from ivr.mazes import Maze
+
+
+def check_maze_id(env_id: str) -> None:
+    """The environment is a maze whose goal can be placed."""
+    # AntMaze v3 does not scale the start's noise with the maze.
+    if not re.fullmatch("AntMaze_.*-v[45]|PointMaze_.*-v3", env_id):
+        raise UserError(
+            f"dataset.env={env_id} is not a maze whose goal can be placed: use AntMaze_*-v4 or "
+            "PointMaze_*-v3, or set dataset.maze=null."
+        )
+
+
+def check_maze_scale(env: Env, env_id: str, maze: Maze) -> None:
+    """The cells of the environment's maze have the size of the data's."""
+    unwrapped: Any = env.unwrapped
+    scale = unwrapped.maze.maze_size_scaling
+    if scale != maze.scale:
+        raise UserError(
+            f"dataset.maze_scale={maze.scale}, but a cell of {env_id} measures "
+            f"{scale} metres: set dataset.maze_scale={scale}."
+        )
+
+
+def check_spaces(
+    env: Env,
+    env_id: str,
+    view: str,
+    observation_dim: int,
+    action_low: Sequence[float],
+    action_high: Sequence[float],
+) -> None:
+    """Observations and actions have the data's shapes, and actions the data's bounds."""
+    shape = env.observation_space.shape
+    if shape != (observation_dim,):
+        raise UserError(
+            f"{env_id} gives observations of shape {shape} in dataset.view={view}, the data have "
+            f"({observation_dim},). Change dataset.view, or dataset.env to the environment and "
+            "version that the data were collected in."
+        )
+    space = env.action_space
+    low, high = np.asarray(action_low, float), np.asarray(action_high, float)
+    if not isinstance(space, gymnasium.spaces.Box) or space.shape != low.shape:
+        raise UserError(
+            f"{env_id} takes actions from {space}, the data's have shape {low.shape}. Change "
+            "dataset.env to the environment that the data were collected in."
+        )
+    if not (np.allclose(space.low, low) and np.allclose(space.high, high)):
+        raise UserError(
+            f"{env_id} takes actions from {space.low.tolist()} to {space.high.tolist()}, the "
+            f"data's go from {low.tolist()} to {high.tolist()}. Change dataset.env or "
+            "dataset.env_kwargs to the environment that the data were collected in."
+        )
+
+
+def reported(env: Env) -> frozenset[str]:
+    """What a step's info tells, by name."""
+    space = env.action_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    env.reset(seed=0)
+    idle = np.clip(np.zeros(space.shape, np.float32), space.low, space.high)
+    return frozenset(env.step(idle)[4])

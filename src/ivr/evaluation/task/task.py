@@ -1,0 +1,118 @@
+"""An environment as the data see it, and the protocol of its evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium
+import gymnasium_robotics
+
+from ivr.errors import UserError
+from ivr.evaluation.task.checks import check_maze_scale
+from ivr.evaluation.task.wrappers import START_NOISE, Env, FlatView, PlacedGoal
+from ivr.files import private_temporary_folder
+from ivr.mazes import SUCCESS_RADIUS, Maze
+
+gymnasium.register_envs(gymnasium_robotics)
+
+TASKS = "episode_task_completions"
+"""Where a step's info lists the tasks that an episode has completed so far (Kitchen)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """An environment as the data see it, with the protocol of its evaluation.
+
+    Plain data, so that it can be sent to another process; `make_env` builds the environment.
+    """
+
+    name: str
+    env_id: str
+    env_kwargs: Mapping[str, Any]
+    max_episode_steps: int
+    view: str
+    maze: Maze | None
+    goal: str
+    reference: tuple[float, float] | None
+    metric: str
+    reports_success: bool
+
+    def make_env(self, render_mode: str | None = None) -> Env:
+        """A new environment; observations are float32 vectors (O,), as in the dataset's view.
+
+        Raises:
+            UserError: it cannot be made, or does not fit the view or the maze.
+        """
+        kwargs = dict(self.env_kwargs)
+        if self.maze is not None:
+            rows: list[list[int | str]] = [list(row) for row in self.maze.layout]
+            for mark, (row, column) in (("r", self.maze.start), ("g", self.maze.goal)):
+                rows[row][column] = mark
+            # The goal is moved and judged by the wrapper alone.
+            kwargs |= {"maze_map": rows, "continuing_task": True, "reset_target": False}
+        try:
+            with private_temporary_folder():
+                env: Env = gymnasium.make(
+                    gymnasium.registry[self.env_id],
+                    max_episode_steps=self.max_episode_steps,
+                    disable_env_checker=True,
+                    render_mode=render_mode,
+                    **kwargs,
+                )
+        except Exception as error:  # whatever a third-party constructor raises
+            raise UserError(
+                f"The environment dataset.env={self.env_id} cannot be made with "
+                f"dataset.env_kwargs={dict(self.env_kwargs)}: {type(error).__name__}: {error}"
+            ) from error
+        if self.maze is not None:
+            check_maze_scale(env, self.env_id, self.maze)
+            env = PlacedGoal(env, self.maze, self.goal)
+        return FlatView(env, self._keys(env))
+
+    def _keys(self, env: Env) -> tuple[str, ...]:
+        """The entries of the observation that make up the view, in order; () for a plain box."""
+        space = env.observation_space
+        if self.view == "flat":
+            keys: tuple[str, ...] = ()
+            fits = isinstance(space, gymnasium.spaces.Box)
+        else:
+            # PointMaze's observation starts with the position, AntMaze's leaves it out.
+            alone = self.view == "observation" or self.env_id.startswith("PointMaze")
+            keys = ("observation",) if alone else ("achieved_goal", "observation")
+            keys += ("desired_goal",) if self.view == "goal_conditioned" else ()
+            fits = isinstance(space, gymnasium.spaces.Dict) and set(keys) <= set(space.spaces)
+        if not fits:
+            raise UserError(
+                f"dataset.view={self.view} does not fit {self.env_id}, whose observations are "
+                f"{space}. Use dataset.view=flat for a box, d4rl or goal_conditioned for a "
+                "dictionary with observation, achieved_goal and desired_goal, observation for one "
+                "with other goals."
+            )
+        return keys
+
+    @property
+    def environment(self) -> str:
+        """The environment's id and the versions that its scores depend on."""
+        packages = ["gymnasium", "mujoco"]
+        if "gymnasium_robotics" in str(gymnasium.registry[self.env_id].entry_point):
+            packages.insert(0, "gymnasium-robotics")
+        return f"{self.env_id} ({', '.join(f'{p} {version(p)}' for p in packages)})"
+
+    def describe(self) -> dict[str, Any]:
+        """The protocol, in plain types, to stand beside every score."""
+        described: dict[str, Any] = {
+            "environment": self.environment,
+            "env_kwargs": dict(self.env_kwargs),
+            "max_episode_steps": self.max_episode_steps,
+            "view": self.view,
+            "metric": self.metric,
+            "reference": None if self.reference is None else list(self.reference),
+        }
+        if self.maze is not None:
+            described |= {
+                "goal": self.goal,
+                "start_noise_m": START_NOISE[self.goal] * self.maze.scale,
+                "success_radius_m": SUCCESS_RADIUS,
+            }
+        return described

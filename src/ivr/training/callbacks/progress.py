@@ -1,0 +1,76 @@
+"""The live progress bar, which counts updates."""
+
+import logging
+import sys
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from tqdm import tqdm
+
+from ivr.algos.engine.base import OfflineAlgorithm
+
+log = logging.getLogger(__name__)
+
+
+class UpdateProgressBar(ProgressBar):
+    """Updates done, updates/s, time left, each network's loss, and the latest score.
+
+    Lightning's own counts batches of its loop, which here are chunks of updates.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._score = ""
+        self._bar: Any = None
+
+    def disable(self) -> None:
+        """Lightning asks for this where there is nobody to look."""
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Open the bar at the update that the run starts from."""
+        interactive = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=trainer.max_steps,
+            initial=trainer.global_step,
+            desc="training",
+            unit="update",
+            # A log file is read later: a line now and then is enough.
+            mininterval=0.2 if interactive else 15,
+            dynamic_ncols=interactive,
+            smoothing=0.05,
+            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} "
+            "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+        )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        """Advance to the updates done."""
+        assert isinstance(module, OfflineAlgorithm)
+        self._bar.update(trainer.global_step - self._bar.n)
+        losses = {
+            key.removeprefix("loss/"): f"{value.mean().item():.3g}"
+            for key, value in module.last_metrics.items()
+            if key.startswith("loss/")
+        }
+        if self._score:
+            losses["score"] = self._score
+        self._bar.set_postfix(losses, refresh=False)
+
+    def on_train_end(self, *_: Any) -> None:
+        """Close."""
+        self.close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the finished bar on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def announce(self, line: str, score: str) -> None:
+        """Log a line above the bar, and go on showing the members' mean score in it."""
+        self._score = score
+        with tqdm.external_write_mode(file=sys.stderr):
+            log.info(line)

@@ -1,0 +1,151 @@
+"""result.json: what was run, on what, and how it ended."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from ivr.files import write_text
+from ivr.training.callbacks.evaluate import EvaluationCallback, Score
+from ivr.training.members import Member
+
+_PACKAGES = (
+    "ivr",
+    "torch",
+    "pytorch-lightning",
+    "gymnasium",
+    "gymnasium-robotics",
+    "minari",
+    "mujoco",
+    "numpy",
+)
+
+
+class ResultFile:
+    """Writes result.json whole, as often as asked.
+
+    Args:
+        path: of the file.
+        facts: what is known before the run starts, in the file's order.
+        members: one for each run.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any], members: Sequence[Member]) -> None:
+        self.path = path
+        self.facts = facts
+        self.members = members
+        self.earlier_seconds = 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of this process and of those that it resumed."""
+        return self.earlier_seconds + time.perf_counter() - self._started
+
+    def write(
+        self,
+        status: str,
+        *,
+        update: int,
+        updates_per_second: float | None,
+        last: Sequence[Score],
+        best: Sequence[Score],
+    ) -> dict[str, Any]:
+        """Write and return the contents; `status` is running, finished, interrupted or failed."""
+        result = {
+            **self.facts,
+            "status": status,
+            "updates_done": update,
+            "wall_seconds": round(self.wall_seconds, 2),
+            "updates_per_second": updates_per_second and round(updates_per_second, 2),
+            "members": [
+                {
+                    "seed": member.seed,
+                    "alpha": member.alpha,
+                    "last": last[k] if last else None,
+                    "best": best[k] if best else None,
+                }
+                for k, member in enumerate(self.members)
+            ],
+        }
+        write_text(self.path, json.dumps(result, indent=2) + "\n")
+        return result
+
+
+class ResultWriter(pl.Callback):
+    """Keeps result.json up to date: at the start, and after every evaluation.
+
+    Args:
+        file: where to.
+        evaluation: whose scores; None where nothing is evaluated.
+    """
+
+    def __init__(self, file: ResultFile, evaluation: EvaluationCallback | None) -> None:
+        self.file = file
+        self.evaluation = evaluation
+        self._started: tuple[float, int, float] | None = None
+        self._speed: float | None = None
+        self._written_at = 0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._started = (time.perf_counter(), trainer.global_step, self._evaluation_seconds)
+        self.write("running", trainer.global_step)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        if self.evaluation is not None and self.evaluation.evaluated_at > self._written_at:
+            self._written_at = self.evaluation.evaluated_at
+            self.write("running", trainer.global_step)
+
+    @property
+    def started(self) -> bool:
+        """Whether the training began; before that there is nothing to write."""
+        return self._started is not None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"wall_seconds": self.file.wall_seconds, "speed": self._speed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.file.earlier_seconds = state_dict["wall_seconds"]
+        self._speed = state_dict["speed"]
+
+    def write(self, status: str, update: int) -> dict[str, Any]:
+        """Write now; the speed is that of the latest process, its evaluations left out."""
+        if self._started is not None and update > self._started[1]:
+            since, first, evaluated = self._started
+            seconds = time.perf_counter() - since - (self._evaluation_seconds - evaluated)
+            self._speed = (update - first) / seconds
+        return self.file.write(
+            status,
+            update=update,
+            updates_per_second=self._speed,
+            last=self.evaluation.last if self.evaluation else [],
+            best=self.evaluation.best if self.evaluation else [],
+        )
+
+    @property
+    def _evaluation_seconds(self) -> float:
+        return self.evaluation.seconds if self.evaluation else 0.0
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that a number depends on."""
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in _PACKAGES
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of this code, with `-dirty` where it was changed; None outside a repository."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,60 @@
+"""Training on one's own data, with and without an environment to evaluate in."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivr.commands import train as run
+from ivr.errors import UserError
+from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays
+from tests.data.sources.d4rl.d4rl_making import Made
+from tests.running import composed
+
+
+def _train(folder: Path, *words: str) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = (
+        "dataset=arrays", "algo.hidden=[8,8]", "batch_size=8", "num_updates=4", "eval_every=2",
+        "eval_episodes=2", "device=cpu", "compile=false", *words,
+    )  # fmt: skip
+    return run.train(composed(everything), folder, list(everything))
+
+
+def _data(folder: Path, bound: float) -> Path:
+    """Pendulum's shapes: three observations, one action."""
+    arrays = encoded_arrays([Made(9, "timeout"), Made(7, "timeout")])
+    arrays["observations"] = np.random.default_rng(0).normal(size=(16, 3))
+    arrays["actions"] = np.linspace(-bound, bound, 16)[:, None]
+    arrays["next_observations"] = None
+    return write_arrays(folder / "log", arrays, "parquet of lists")
+
+
+def test_without_an_environment_there_is_all_but_an_evaluation(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    path = _data(tmp_path, 3)
+    with pytest.warns(UserWarning, match=r"scaled by the data's own bounds"):
+        result = _train(tmp_path / "run", f"dataset.path={path}")
+    assert result["status"] == "finished" and result["transitions"] == 14
+    assert result["dataset_source"] == f"arrays log.parquet at {path}"
+    assert "no evaluation: neither the data nor dataset.env name an environment" in caplog.text
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+
+
+def test_with_an_environment_it_is_evaluated_within_its_bounds(tmp_path):
+    words = (f"dataset.path={_data(tmp_path, 1)}", "dataset.env=Pendulum-v1")
+    limit = ("dataset.max_episode_steps=5",)
+    bounds = ("dataset.action_low=-2", "dataset.action_high=[2]")
+    result = _train(tmp_path / "run", *words, *limit, *bounds)
+    assert result["evaluation"]["environment"].startswith("Pendulum-v1")
+    assert result["members"][0]["last"]["return_mean"] < 0
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(UserError, match=r"-2\.0\] to \[2\.0\], the data"),
+    ):
+        _train(tmp_path / "other", *words)

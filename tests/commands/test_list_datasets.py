@@ -1,0 +1,116 @@
+"""The table of all datasets, printed and documented."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ivr.commands import list_datasets as run_listing
+from ivr.commands.list_datasets import DOCUMENT, aligned, documented, markdown, row, whereabouts
+from ivr.config.command_line import choices
+from tests.running import composed
+
+MINARI = {"source": "minari", "id": "D4RL/kitchen/mixed-v2"}
+D4RL = {"source": "d4rl_hdf5", "id": "gym_mujoco_v2/hopper_medium-v2.hdf5"}
+
+
+def test_the_documented_table_is_the_present_one():
+    text = DOCUMENT.read_text()
+    assert documented(text) == text, "renew docs/datasets.md: python list_datasets.py docs"
+    assert all(f"\n| {name} |" in text for name in choices("dataset"))
+
+
+def test_a_row_holds_what_a_score_hangs_on():
+    config = composed(("dataset=walker2d-medium-replay",)).dataset
+    assert row(config) == (
+        "walker2d-medium-replay", "gym_mujoco_v2/walker2d_medium_replay-v2.hdf5 (D4RL)",
+        "return_range", "Walker2d-v5", "1000", "return", "1.629008 to 4592.3",
+    )  # fmt: skip
+
+
+def test_columns_have_one_width():
+    lines = [("a", "b", "c"), ("long", "x", "")]
+    assert aligned(lines) == "a     b  c\nlong  x"
+    assert markdown(lines) == "| a | b | c |\n| --- | --- | --- |\n| long | x |  |\n"
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
+    monkeypatch.setattr(run_listing, "_answers", lambda host, port: host == "huggingface.co")
+    for name in ("HF_ENDPOINT", "MINARI_REMOTE", "https_proxy", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path
+
+
+def test_data_are_found_or_fetched_or_missing(places):
+    assert whereabouts(MINARI) == "from https://huggingface.co"
+    assert whereabouts(D4RL) == "missing: rail.eecs.berkeley.edu does not answer"
+    assert whereabouts({"source": "arrays", "id": None}) == "you name them"
+    made = {"source": "generated", "id": "ivr/pointmaze-umaze-v0"}
+    random = {"source": "generated", "id": "ivr/hopper-random-v0"}
+    assert whereabouts(made) == whereabouts(random) == "made on first use"
+    for folder in (MINARI["id"], made["id"]):
+        data = places / "minari" / folder / "data"
+        data.mkdir(parents=True)
+        (data / "metadata.json").touch()
+    (places / "d4rl" / random["id"]).mkdir(parents=True)
+    (places / "d4rl" / "hopper_medium-v2.hdf5").touch()
+    assert whereabouts(MINARI) == str(places / "minari" / MINARI["id"])
+    assert whereabouts(made) == str(places / "minari" / made["id"])
+    assert whereabouts(random) == str(places / "d4rl" / random["id"])
+    assert whereabouts(D4RL) == str(places / "d4rl" / "hopper_medium-v2.hdf5")
+
+
+def test_the_command_prints_every_name(places, monkeypatch, capsys):
+    run_listing.run_listing([])
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines[1:] if line][: len(choices("dataset"))]
+    assert names == choices("dataset")
+    assert lines[-1].startswith("Environments of gymnasium ")
+    with pytest.raises(SystemExit, match="the only word it knows is docs"):
+        run_listing.run_listing(["hopper"])
+
+
+_SLOW = ("torch", "pytorch_lightning", "h5py", "gymnasium", "mujoco", "minari")
+
+
+@pytest.mark.parametrize("module", ["ivr.config.command_line", "ivr.commands.list_datasets"])
+def test_what_answers_at_once_imports_nothing_slow(module):
+    """Torch and Lightning alone take seconds, before which no message could come."""
+    code = f"import sys, {module}; print([m for m in {_SLOW} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n" and done.stderr == ""
+
+
+_OFFLINE = """
+import runpy, socket, sys
+def refuse(*args, **kwargs):
+    raise OSError("unreachable")
+socket.create_connection = refuse
+sys.argv = ["train.py", *sys.argv[1:]]
+try:
+    runpy.run_path("train.py", run_name="__main__")
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["dataset=antmaze-medium-play"], "Cannot download D4RL/antmaze/medium-play-v1: no net"),
+        (["dataset=hopper-medium"], "Cannot download hopper_medium-v2.hdf5: no network"),
+        (["dataset=minari", "dataset.id=a/b-v0"], "Cannot download a/b-v0: no network"),
+        (["dataset=hopper-medium", "dataset.path=[nowhere]"], "dataset.path=nowhere does not"),
+    ],
+)
+def test_without_a_network_training_ends_before_torch_is_imported(tmp_path, words, says):
+    root = Path(run_listing.__file__).parents[3]
+    command = [sys.executable, "-c", _OFFLINE, *words, f"hydra.run.dir={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 1 and done.stdout == "False\n"
+    assert done.stderr.startswith(f"Error: {says}") and "Traceback" not in done.stderr

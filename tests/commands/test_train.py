@@ -1,0 +1,244 @@
+"""A whole training: its folder, its counters, its members, its end."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ivr.algos.ivr import ImplicitValueRegularization
+from ivr.errors import UserError
+from ivr.evaluation.scores import Evaluation
+from ivr.training.callbacks import evaluate as evaluation_module
+from ivr.training.callbacks.checkpoints import load_policy
+from tests.running import evaluate, train
+
+pytestmark = pytest.mark.usefixtures("small_pointmaze")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("algo.order=-1", "order=-1"),
+        ("algo.hidden=[-1]", r"layers of \[-1\] units"),
+        ("algo.value_lr=-1", "learning rate"),
+        ("algo.actor_dropout=1.0", r"actor_dropout=1\.0"),
+    ],
+)
+def test_a_value_that_the_constructor_refuses_is_one_message(tmp_path, word, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, "num_updates=4", word)
+    assert not (tmp_path / "result.json").exists()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, small_pointmaze):
+    """33 updates, which no interval divides, of four members."""
+    folder = tmp_path_factory.mktemp("run")
+    words = ("num_updates=33", "eval_every=14", "checkpoint_every=10", "log_every=5")
+    return folder, train(folder, *words, "seed=[0,1]", "alpha=[0.5,2]")
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_run_folder_holds_everything(finished):
+    folder, result = finished
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert result["status"] == "finished"
+    assert [(m["seed"], m["alpha"]) for m in result["members"]] == [
+        (0, 0.5),
+        (1, 0.5),
+        (0, 2.0),
+        (1, 2.0),
+    ]
+    for member in result["members"]:
+        assert member["last"]["episodes"] == 2
+        assert member["best"]["update"] in (14, 28, 33)
+    assert result["algo"] == "sql" and result["protocol"] == "released"
+    assert "not D4RL" in result["dataset_source"]
+    assert result["evaluation"]["environment"].startswith("PointMaze_UMaze-v3")
+    assert result["wall_seconds"] > 0 and result["updates_per_second"] > 0
+    assert not list(folder.rglob(".*")), "temporary files were left behind"
+
+
+def test_every_counter_says_the_number_of_updates(finished):
+    folder, result = finished
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    steps = {int(row["update"]) for row in rows(folder)}
+    board = EventAccumulator(str(folder / "tensorboard" / "seed1_alpha2.0")).Reload()
+    assert result["updates_done"] == result["num_updates"] == 33
+    assert checkpoint["global_step"] == checkpoint["updates_done"] == 33
+    assert steps == {5, 10, 14, 15, 20, 25, 28, 30, 33}
+    assert [e.step for e in board.Scalars("loss/critic")] == [5, 10, 15, 20, 25, 30, 33]
+    assert [e.step for e in board.Scalars("evaluation/success_rate")] == [14, 28, 33]
+    for state in checkpoint["optimizer_states"]:
+        assert {int(s["step"]) for s in state["state"].values()} == {33}
+
+
+def test_tensorboard_shows_each_member(finished):
+    folder, _ = finished
+    names = {path.name for path in (folder / "tensorboard").iterdir()}
+    assert names == {f"seed{s}_alpha{a}" for s in (0, 1) for a in (0.5, 2.0)}
+    board = EventAccumulator(str(folder / "tensorboard" / "seed0_alpha0.5")).Reload()
+    tags = board.Tags()
+    for group in ("loss", "gradient_norm", "learning_rate"):
+        for network in ("value", "actor", "critic"):
+            assert f"{group}/{network}" in tags["scalars"]
+    for tag in ("value/v", "value/q", "value/advantage", "weight/mean", "weight/sparsity"):
+        assert tag in tags["scalars"]
+    assert "evaluation/maze" in tags["images"]
+    assert "actor_weight" in tags["histograms"]
+    assert "_hparams_/session_start_info" in board.summary_metadata
+
+
+def test_metrics_are_means_over_the_updates_since_the_last_row(finished, tmp_path):
+    folder, _ = finished
+    words = ("num_updates=33", "eval_every=33", "log_every=1", "seed=1", "alpha=2")
+    train(tmp_path, *words)
+    each = [float(r["value"]) for r in rows(tmp_path) if r["metric"] == "loss/critic"]
+    means = {
+        int(r["update"]): float(r["value"])
+        for r in rows(folder)
+        if r["metric"] == "loss/critic" and r["member"] == "seed1_alpha2.0"
+    }
+    assert means[10] == pytest.approx(np.mean(each[5:10]), rel=1e-3)
+    assert means[33] == pytest.approx(np.mean(each[30:33]), rel=1e-3)
+
+
+def test_best_holds_every_member_as_it_was_at_its_own_best(tmp_path, monkeypatch):
+    """Success 1.0, 0.5 at update 5, then 0.5, 1.0 at update 10, then 0, 0 at update 15."""
+    outcomes = {5: [[1, 1], [1, 0]], 10: [[1, 0], [1, 1]], 15: [[0, 0], [0, 0]]}
+    weights = {}
+
+    def fake(pool, policy, *, members, episodes, **_):
+        update = policy.module.updates_done
+        successes = np.array(outcomes[update], dtype=bool)
+        weights[update] = {k: v.clone() for k, v in policy.module.state_dict().items()}
+        return Evaluation(
+            metric="success",
+            reference=(0.0, 1.0),
+            returns=successes.astype(float),
+            lengths=np.ones((2, 2), int),
+            successes=successes,
+            paths=None,
+            seconds=0.0,
+            env_steps=4,
+        )
+
+    monkeypatch.setattr(evaluation_module, "evaluate", fake)
+    result = train(tmp_path, "num_updates=15", "eval_every=5", "seed=[0,1]")
+    assert [m["best"]["update"] for m in result["members"]] == [5, 10]
+    assert [m["best"]["success_rate"] for m in result["members"]] == [1.0, 1.0]
+    assert [m["last"]["success_rate"] for m in result["members"]] == [0.0, 0.0]
+    content = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    assert content["updates"] == [5, 10]
+    for name, tensor in content["state_dict"].items():
+        assert torch.equal(tensor[0], weights[5][name][0]), name
+        assert torch.equal(tensor[1], weights[10][name][1]), name
+
+
+def test_a_member_of_a_stack_scores_what_it_scores_alone(finished, tmp_path):
+    words = ("num_updates=33", "eval_every=14", "checkpoint_every=10", "log_every=5")
+    alone = train(tmp_path, *words, "seed=1", "alpha=2")
+    together = finished[1]["members"][3]
+    assert alone["members"][0]["last"]["return_mean"] == together["last"]["return_mean"]
+    stacked, _ = load_policy(finished[0] / "checkpoints" / "last.ckpt")
+    lone, _ = load_policy(tmp_path / "checkpoints" / "last.ckpt")
+    for a, b in zip(stacked.parameters(), lone.parameters(), strict=True):
+        torch.testing.assert_close(a[3:], b, rtol=1e-3, atol=1e-4)
+
+
+def test_a_checkpoint_is_scored_again_and_drawn(finished, tmp_path):
+    checkpoint = finished[0] / "checkpoints" / "best.ckpt"
+    again = evaluate(tmp_path, f"checkpoint={checkpoint}", "episodes=3", "device=cpu")
+    assert json.loads((tmp_path / "scores.json").read_text()) == again
+    assert [m["episodes"] for m in again["members"]] == [3] * 4
+    assert again["evaluation"]["seed"] != finished[1]["evaluation"]["seed"]
+    pictures = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert len(pictures) == 4 and pictures[0] == "maze_seed0_alpha0.5.png"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(UserError, match=r"loss of member seed7_alpha1\.0 is not finite at update"):
+        train(
+            tmp_path,
+            "num_updates=400",
+            "checkpoint_every=1",
+            "log_every=1",
+            "eval_every=400",
+            "seed=7",
+            "alpha=1",
+            "algo.critic_lr=1e30",
+        )
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["status"] == "failed"
+    _, content = load_policy(tmp_path / "checkpoints" / "last.ckpt")
+    assert content["updates_done"] < result["updates_done"]
+
+
+def test_the_first_loss_that_is_not_finite_is_the_one_that_is_named(tmp_path, monkeypatch):
+    honest = ImplicitValueRegularization.critic_loss
+
+    def broken(self, batch):
+        loss, metrics = honest(self, batch)
+        poison = torch.tensor([0.0, float("nan") if self.updates_done == 12 else 0.0])
+        return loss + poison, metrics
+
+    monkeypatch.setattr(ImplicitValueRegularization, "critic_loss", broken)
+    with pytest.raises(
+        UserError, match=r"the critic loss of member seed5_.* at update 13"
+    ) as caught:
+        train(tmp_path, "num_updates=40", "seed=[3,5]")
+    assert "checkpoint" not in str(caught.value)  # none was written yet
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["status"] == "failed"
+
+
+def test_the_last_good_checkpoint_has_finite_weights(tmp_path):
+    with pytest.raises(UserError, match=r"The last good checkpoint is kept: .*last\.ckpt"):
+        train(
+            tmp_path,
+            "num_updates=400",
+            "checkpoint_every=1",
+            "eval_every=400",
+            "algo.critic_lr=1e30",
+        )
+    policy, _ = load_policy(tmp_path / "checkpoints" / "last.ckpt")
+    assert all(p.isfinite().all() for p in policy.parameters())
+
+
+def test_data_without_an_environment_train_without_an_evaluation(tmp_path, small_pointmaze):
+    import shutil
+
+    copy = tmp_path / "data"
+    shutil.copytree(small_pointmaze, copy)
+    metadata = json.loads((copy / "data" / "metadata.json").read_text())
+    for key in ("env_spec", "eval_env_spec"):
+        metadata.pop(key, None)
+    (copy / "data" / "metadata.json").write_text(json.dumps(metadata))
+    result = train(
+        tmp_path / "run",
+        "num_updates=5",
+        f"dataset.path={copy}",
+        "dataset.source=minari",
+        "dataset.env=null",
+        "dataset.maze=null",
+        "dataset.metric=return",
+    )
+    assert result["status"] == "finished" and result["evaluation"] is None
+    assert result["members"][0]["last"] is None
+    assert math.isfinite(result["updates_per_second"])
+
+
+def test_a_training_keeps_the_memory_that_its_updates_free(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("ivr.commands.train.keep_freed_memory", lambda: asked.append(True))
+    train(tmp_path, "num_updates=2", "eval_every=2")
+    assert asked == [True]

@@ -1,0 +1,221 @@
+"""The command line: every combination composes, and bad words get one message."""
+
+import inspect
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from ivr.algos.engine.constructors import algorithm_class, algorithm_options, keywords
+from ivr.config.command_line import CONFIG_DIR, choices, prepare
+from ivr.config.schema import TrainConfig
+from ivr.data.load import load_dataset
+from ivr.data.sources.stand_ins import GENERATED
+from ivr.errors import UserError
+from tests.running import composed
+
+# Constructor arguments that come from elsewhere than the algo node.
+GIVEN = {
+    "seeds", "alpha", "discount", "num_updates", "observation_dim", "action_low", "action_high",
+    "outcome_goal", "input_mean", "input_scale", "observation_mean", "observation_std",
+    "best_return", "value_networks", "policy_learning_rates", "learning_rates", "cosine_decay",
+}  # fmt: skip
+
+# Keys that only one's own data have.
+OWN_DATA = {"action_low", "action_high"}
+
+
+ONE_OF_EACH_FAMILY = (
+    "pointmaze-medium", "hopper-medium", "hopper-random", "antmaze-umaze", "kitchen-mixed",
+    "minari", "d4rl_hdf5", "arrays",
+)  # fmt: skip
+
+
+def pairs() -> Iterator[Any]:
+    """All algorithms and datasets; those that share their files with another pair are slow."""
+    for algo, dataset in product(choices("algo"), choices("dataset")):
+        tuned = list((CONFIG_DIR / "tuned").rglob(f"{algo}_{dataset}.yaml"))
+        alone = algo == "sql" or dataset in ONE_OF_EACH_FAMILY or tuned
+        yield pytest.param(algo, dataset, marks=() if alone else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("algo", "dataset"), list(pairs()))
+def test_every_combination_composes_to_what_the_constructors_take(algo, dataset):
+    # The protocol changes what is below departures/ and tuned/protocol/, of these three.
+    protocols = ("released", "paper") if algo in ("sql", "eql", "ivr") else ("released",)
+    for protocol in protocols:
+        order = ("algo.order=1",) if (algo, protocol) == ("ivr", "released") else ()
+        words = (f"algo={algo}", f"dataset={dataset}", f"protocol={protocol}", *order)
+        config = TrainConfig.parse(composed(words))
+        assert (config.algo["name"], config.dataset["name"]) == (algo, dataset)
+        assert config.protocol == protocol
+        options = algorithm_options(config.algo)
+        assert set(options) | GIVEN >= set(keywords(algorithm_class(config.algo)))
+        others = {"cache", "progress"} | (OWN_DATA if dataset != "arrays" else set())
+        others |= set() if dataset in GENERATED else {"transitions"}
+        assert set(config.dataset) == set(inspect.signature(load_dataset).parameters) - others
+
+
+def test_the_protocols_differ_in_the_departures_and_nothing_else():
+    changed = {}
+    for algo in ("sql", "eql", "iql", "xql", "onestep", "bc", "rvs"):
+        released, paper = (
+            composed((f"algo={algo}", f"protocol={protocol}", "dataset=minari")).algo
+            for protocol in ("released", "paper")
+        )
+        changed[algo] = {key: value for key, value in released.items() if paper[key] != value}
+    assert changed == {
+        "sql": {"positive_advantage": True, "weight_clip": 100.0},
+        "eql": {
+            "weight_scale": 10.0,
+            "weight_clip": 100.0,
+            "exponent_clip": 5.0,
+            "batch_max_floor": -1.0,
+        },
+        **{algo: {} for algo in ("iql", "xql", "onestep", "bc", "rvs")},
+    }
+
+
+def test_lists_are_all_combinations():
+    config = TrainConfig.parse(composed(("seed=[0,1,2]", "alpha=[0.1,0.5]")))
+    assert config.seed == [0, 1, 2] and config.alpha == [0.1, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("alpha=0", "alpha=0: .*above 0"),
+        ("alpha=-1", "alpha=-1"),
+        ("alpha=nan", "alpha=nan: .*finite"),
+        ("alpha=inf", "alpha=inf: .*finite"),
+        ("alpha=[0.1,x]", "alpha=x"),
+        ("alpha=[]", "at least one"),
+        ("alpha=true", "alpha=True"),
+        ("seed=-1", "seed=-1"),
+        ("seed=1.5", "seed=1.5"),
+        ("seed=[0,0]", "only once"),
+        ("num_updates=0", "num_updates=0: .*from 1"),
+        ("batch_size=ten", "batch_size=ten"),
+        ("discount=1.5", "discount=1.5: .*between 0 and 1"),
+        ("device=gpu", "device=gpu: must be auto, cpu, cuda"),
+        ("device=cuda:99", "device=cuda:99"),
+        ("compile=maybe", "compile=maybe: must be auto, true or false"),
+        ("precision=fp8", "precision=fp8: must be float32 or bf16"),
+        ("algo.target_tau=fast", r"algo\.target_tau=fast: must be a finite number"),
+        ("algo.order=one", r"algo\.order=one: must be a finite number"),
+        ("algo.hidden=256", r"algo\.hidden=256: must be a list"),
+        ("algo.value_layer_norm=1", r"algo\.value_layer_norm=1: must be true or false"),
+        ("+algo.beta=1", r"sql has no option algo\.beta"),
+        ("+algo.seeds=[7]", r"sql has no option algo\.seeds"),
+        ("~alpha", "alpha was removed"),
+        ("+dataset.cache=x", r"unknown key dataset\.cache"),
+        ("dataset.reference=5", r"dataset\.reference=5: must be a list"),
+        ("dataset.maze_scale=abc", r"dataset\.maze_scale=abc: must be a finite number or null"),
+        ("dataset.max_episode_steps=0", r"dataset\.max_episode_steps=0"),
+        ("dataset.env_kwargs=5", r"dataset\.env_kwargs=5"),
+        ("algo.class=ivr.algos.ivr.foo.Bar", "no algorithm"),
+        ("noise=mix", r"noise\.source=PATH"),
+        ("noise=mix noise.source=x noise.expert_fraction=0", r"noise\.expert_fraction=0"),
+        ("noise=mix noise.source=x noise.expert_fraction=1.5", r"noise\.expert_fraction=1\.5"),
+        ("noise=mix noise.source=x noise.seed=a", r"noise\.seed=a: must be a whole number"),
+        ("noise=mix +noise.share=1", r"noise=mix has no noise\.share"),
+        ("noise.name=mixed", r"noise\.name=mixed is unknown: did you mean mix"),
+        ("subset=fraction subset.keep=0", r"subset\.keep=0: must be a share"),
+        ("subset=fraction subset.keep=1.5", r"subset\.keep=1\.5"),
+        ("subset=best subset.keep=true", r"subset\.keep=True: must be a finite number"),
+        ("subset=heavy_tail subset.power=0", r"subset\.power=0"),
+        ("+subset.keep=0.5", r"subset=none has no subset\.keep"),
+        ("normalize=standard normalize.epsilon=0", r"normalize\.epsilon=0"),
+        ("+algo.input_mean=[0]", r"sql has no option algo\.input_mean"),
+        ("algo.class=os.system", r"algo\.class=os\.system: no algorithm"),
+        ("algo.class=ivr.algos.engine.base.torch", "no algorithm"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(word, message):
+    with pytest.raises(UserError, match=message):
+        TrainConfig.parse(composed(tuple(word.split(" "))))
+
+
+@pytest.mark.parametrize(
+    ("algo", "instead"),
+    [
+        ("bc", "nor anything like it"),
+        ("iql", r"algo\.temperature and algo\.expectile"),
+        ("xql", r"algo\.temperature and algo\.actor_temperature"),
+        ("onestep", r"algo\.temperature\."),
+        ("onestep_easy_bcq", r"algo\.candidates"),
+        ("bcq", r"algo\.max_perturbation and algo\.min_weight"),
+        ("mcq", r"algo\.td_weight"),
+        ("rvs", r"algo\.target"),
+        ("td3bc", r"algo\.q_weight"),
+        ("dt", r"algo\.target"),
+    ],
+)
+def test_an_algorithm_without_alpha_says_what_it_has_instead(algo, instead):
+    with pytest.raises(UserError, match=rf"alpha=0\.5: {algo} has no alpha, .*{instead}"):
+        TrainConfig.parse(composed((f"algo={algo}", "alpha=0.5")))
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("algo=sqll", "algo=sqll is unknown: did you mean sql"),
+        ("algo=sql,eqll", "algo=eqll is unknown: did you mean eql"),
+        ("dataset=antmaze-medium-ply", "did you mean antmaze-medium-play"),
+        ("protocol=papers", "did you mean paper"),
+        ("noise=mixed", "noise=mixed is unknown: did you mean mix"),
+        ("subset=fractions", "did you mean fraction"),
+        ("normalize=standrad", "did you mean standard"),
+        ("experiment=noisy", "did you mean noisy_data"),
+        ("subset.keep=0.1", r"unknown key subset\.keep"),
+        ("alhpa=0.5", "unknown key alhpa: did you mean alpha"),
+        ("algo.hiden=[8]", r"unknown key algo\.hiden: did you mean algo\.hidden"),
+        ("dataset.pth=x", r"unknown key dataset\.pth: did you mean dataset\.path"),
+        ("resume=nowhere.ckpt", r"no checkpoint at nowhere\.ckpt"),
+        ("resume=auto", r"hydra\.run\.dir"),
+        ("seed=[0,1", r"cannot read seed=\[0,1"),
+    ],
+)
+def test_a_misspelt_word_ends_the_program_before_anything_is_made(word, message):
+    with pytest.raises(SystemExit, match=message):
+        prepare([word])
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_folder_that_cannot_be_made_is_told(key, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=f"{key}=.*nothing can be written into .*file"):
+        prepare([f"{key}={tmp_path / 'file' / 'run'}"])
+    words = [f"{key}={tmp_path / 'new' / 'run'}"]
+    assert prepare(words) == words and not (tmp_path / "new").exists()
+
+
+def test_good_words_pass_through():
+    words = ["algo=eql", "dataset=antmaze-umaze", "seed=[0,1]", "--cfg", "job"]
+    assert sorted(prepare(words)) == sorted(words)
+    swept = ["--multirun", "algo=sql,eql", "alpha=0.1,0.5"]
+    assert prepare(swept) == swept
+
+
+def test_the_help_explains_every_word_and_lists_every_choice():
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        page = compose("config", return_hydra_config=True).hydra.help.template
+    for word in composed(()):
+        assert f"\n  {word}  " in page, word
+    for group in ("algo", "dataset", "subset", "experiment"):
+        assert ", ".join(choices(group)) in " ".join(page.split())
+
+
+def test_two_runs_of_the_same_second_have_folders_of_their_own():
+    from hydra import compose, initialize_config_dir
+
+    folders = set()
+    for _ in range(4):
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            config = compose("config", return_hydra_config=True)
+        folders.add(config.hydra.run.dir)
+        assert config.hydra.run.dir.startswith("outputs/pointmaze-medium/sql/")
+    assert len(folders) == 4

@@ -1,0 +1,105 @@
+"""Every name of the paper's table is a dataset, with the facts that its score hangs on."""
+
+from itertools import product
+
+import gymnasium
+import pytest
+
+from ivr.config.command_line import CONFIG_DIR, choices
+from ivr.config.schema import TrainConfig
+from ivr.data.cache.rewards import RewardTransform
+from ivr.data.sources.d4rl import location as d4rl_files
+from ivr.mazes import MAZES
+from ivr.views import VIEWS
+from tests.running import composed
+
+LOCOMOTION = [
+    f"{robot}-{quality}"
+    for robot, quality in product(
+        ("halfcheetah", "hopper", "walker2d"), ("medium", "medium-replay", "medium-expert")
+    )
+]
+ANTMAZE = [
+    f"antmaze-{kind}"
+    for kind in (
+        "umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"
+    )
+]  # fmt: skip
+KITCHEN = [f"kitchen-{kind}" for kind in ("complete", "partial", "mixed")]
+
+# D4RL's reference returns, v0 to v2 alike.
+RETURNS = {
+    "halfcheetah": [-280.178953, 12135.0],
+    "hopper": [-20.272305, 3234.3],
+    "walker2d": [1.629008, 4592.3],
+}
+
+
+def _dataset(name: str):
+    return composed((f"dataset={name}",)).dataset
+
+
+@pytest.mark.parametrize("name", choices("dataset"))
+def test_every_dataset_has_a_name_a_view_and_a_reward_that_exist(name):
+    dataset = _dataset(name)
+    assert dataset.name == name
+    assert dataset.view in VIEWS and dataset.maze in (*MAZES, None)
+    RewardTransform(dataset.reward, dataset.reward_scale, dataset.reward_shift)
+    if dataset.env is not None:
+        assert dataset.env in gymnasium.registry
+
+
+@pytest.mark.parametrize("name", LOCOMOTION)
+def test_locomotion(name):
+    dataset = _dataset(name)
+    robot = name.partition("-")[0]
+    assert dataset.source == "d4rl_hdf5" and dataset.view == "flat"
+    # As in D4RL's infos.py, http://rail.eecs.berkeley.edu/datasets/offline_rl/ before it.
+    assert dataset.id == f"gym_mujoco_v2/{name.replace('-', '_')}-v2.hdf5"
+    assert d4rl_files.SERVER == "http://rail.eecs.berkeley.edu/datasets/offline_rl"
+    assert dataset.env.lower() == f"{robot}-v5"
+    assert (dataset.reward, dataset.metric) == ("return_range", "return")
+    assert dataset.reference == RETURNS[robot] and dataset.max_episode_steps == 1000
+
+
+def test_a_set_may_be_given_as_several_files():
+    words = ("dataset=hopper-medium-expert", "dataset.path=[a.hdf5,b/c.hdf5]")
+    assert TrainConfig.parse(composed(words)).dataset["path"] == ["a.hdf5", "b/c.hdf5"]
+
+
+@pytest.mark.parametrize("name", ANTMAZE)
+def test_antmaze(name):
+    dataset = _dataset(name)
+    assert dataset.id == f"D4RL/antmaze/{name.removeprefix('antmaze-')}-v1"
+    maze = name.split("-")[1]
+    assert dataset.maze == maze and dataset.env.lower() == f"antmaze_{maze}-v4"
+    assert dataset.max_episode_steps == (700 if maze == "umaze" else 1000)
+    assert (dataset.reward, dataset.metric) == ("minus_one", "success")
+
+
+@pytest.mark.parametrize("name", KITCHEN)
+def test_kitchen(name):
+    dataset = _dataset(name)
+    assert dataset.id == f"D4RL/kitchen/{name.removeprefix('kitchen-')}-v2"
+    assert (dataset.view, dataset.reward) == ("observation", "none")
+    assert dataset.max_episode_steps == (280 if name == "kitchen-complete" else 450)
+    assert (dataset.metric, dataset.reference) == ("tasks", [0.0, 4.0])
+    last = {"bottom burner"} if name == "kitchen-mixed" else {"slide cabinet"}
+    four = {"microwave", "kettle", "light switch"} | last
+    assert set(dataset.env_kwargs.tasks_to_complete) == four
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        path
+        for group in ("dataset", "family")
+        for path in sorted((CONFIG_DIR / group).glob("*.yaml"))
+        if "reference: [" in path.read_text()
+    ],
+    ids=lambda path: path.name,
+)
+def test_a_reference_says_where_it_comes_from(file):
+    lines = file.read_text().splitlines()
+    number = next(n for n, line in enumerate(lines) if line.startswith("  reference: ["))
+    assert lines[number - 1].startswith("  # "), f"{file}: say above reference where it is from"

@@ -1,0 +1,152 @@
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ivr.data.cache.store import Column, new_folder, read_store, write_info
+from ivr.data.load import load_dataset
+from ivr.data.sources.minari.source import MinariSource
+from ivr.errors import UserError
+from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
+
+
+def _load(path: Path, cache: Path) -> float:
+    data = load_dataset(name="x", path=path, view="flat", cache=cache, progress=False)
+    return float(data.observations.sum())
+
+
+def test_a_column_grows_and_is_a_plain_npy_file(tmp_path):
+    column = Column(tmp_path, "x", (2,), np.float32)
+    for rows in (1, 0, 12_345):
+        column.append(np.full((rows, 2), rows))
+    column.close()
+    array = np.load(tmp_path / "x.npy")
+    assert array.shape == (12_346, 2) and array.dtype == np.float32
+    assert array[0, 0] == 1 and (array[1:] == 12_345).all()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_build_that_fails_leaves_nothing(tmp_path, monkeypatch, error):
+    path = write_minari(tmp_path / "made", encoded_episodes([3, 4]))
+    whole = MinariSource.episodes
+
+    def breaks(self):
+        yield next(whole(self))
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MinariSource, "episodes", breaks)
+        with pytest.raises(error):
+            _load(path, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert _load(path, tmp_path / "cache") == 3 * 0 + 6 + 5 * 1 + 10
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from ivr.data.cache.store import new_folder
+with new_folder(Path(sys.argv[1]), 1, "IVR_CACHE") as folder:
+    (folder / "half").write_text("half")
+    print("building", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_build_is_not_taken_for_a_whole_one(tmp_path):
+    final = tmp_path / "cache" / "x"
+    command = [sys.executable, "-c", _KILLED, str(final)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"building\n"
+        running = list(final.parent.iterdir())
+        with new_folder(final.parent / "other", 1, "IVR_CACHE"):
+            assert running[0].exists()  # what is still being built is left alone
+        process.send_signal(signal.SIGKILL)
+    assert running[0].exists() and not final.exists()
+    with new_folder(final, 1, "IVR_CACHE") as folder:
+        (folder / "whole").write_text("whole")
+    assert [path.name for path in final.iterdir()] == ["whole"]
+    assert sorted(path.name for path in final.parent.iterdir()) == ["other", "x"]
+
+
+def _race(path: Path, cache: Path, barrier, answers) -> None:
+    slow = MinariSource.episodes
+
+    def episodes(self):
+        yield from slow(self)
+        barrier.wait(30)  # both have built before either puts its folder in place
+
+    MinariSource.episodes = episodes
+    answers.put((_load(path, cache), [p.name for p in cache.iterdir() if p.name[0] != "."]))
+
+
+def test_two_that_race_agree(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([5] * 10))
+    context = multiprocessing.get_context("fork")
+    barrier, answers = context.Barrier(2), context.Queue()
+    arguments = (path, tmp_path / "cache", barrier, answers)
+    both = [context.Process(target=_race, args=arguments) for _ in range(2)]
+    for process in both:
+        process.start()
+    first, second = answers.get(timeout=30), answers.get(timeout=30)
+    for process in both:
+        process.join(30)
+        assert process.exitcode == 0
+    assert first == second
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_full_disk_is_told_with_the_folder_and_the_bytes(tmp_path, monkeypatch):
+    path = write_minari(tmp_path / "made", encoded_episodes([3]))
+
+    def full(self, values):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Column, "append", full)
+    cache = tmp_path / "cache"
+    with pytest.raises(UserError, match=rf"{cache}.*about \d+ bytes.*IVR_CACHE"):
+        _load(path, cache)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([3]))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"Cannot write .*file.*IVR_CACHE"):
+        _load(path, tmp_path / "file")
+
+
+def test_no_transitions(tmp_path):
+    for name, episodes in (("none", []), ("empty", encoded_episodes([0, 0]))):
+        path = write_minari(tmp_path / name, episodes)
+        with pytest.raises(UserError, match="no transitions"):
+            _load(path, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_damaged_cache_is_named(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([300]))
+    _load(path, tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    observations = folder / "observations.npy"
+    observations.write_bytes(observations.read_bytes()[:200])
+    with pytest.raises(UserError, match=f"{folder} are damaged.*Delete"):
+        _load(path, tmp_path / "cache")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+def test_columns_are_mapped_not_read(tmp_path):
+    with new_folder(tmp_path / "x", 1, "IVR_CACHE") as folder:
+        column = Column(folder, "numbers", (), np.float32)
+        column.append(np.arange(5))
+        column.close()
+        write_info(folder, {"a": 1})
+    columns, info = read_store(tmp_path / "x")
+    assert columns["numbers"].tolist() == [0, 1, 2, 3, 4] and info == {"a": 1}
+    assert str(tmp_path / "x" / "numbers.npy") in Path("/proc/self/maps").read_text()

@@ -1,0 +1,128 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import product
+
+import psutil
+import pytest
+
+from ivr.commands.generate import run_generation
+from ivr.config.command_line import choices
+from ivr.data.generation import antmaze, pointmaze, random_actions
+from ivr.data.generation.generated import ensure_generated
+from ivr.data.sources.stand_ins import ANTMAZES, GENERATED, stand_in
+from ivr.errors import UserError
+from tests.running import composed
+
+
+@pytest.fixture
+def roots(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
+    return tmp_path
+
+
+@pytest.fixture
+def makers(monkeypatch):
+    """Every dataset is made in an instant; gives what was asked for."""
+    asked = []
+
+    def make(name, place, *, transitions, dataset_id, progress):
+        (place if place.suffix else place / "data").write_text(name)
+        asked.append((name, transitions, dataset_id))
+
+    for module in (antmaze, pointmaze, random_actions):
+        monkeypatch.setattr(module, "generate", make)
+    return asked
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_every_name_is_a_dataset_that_is_made_once_where_it_belongs(name, roots, makers):
+    dataset = composed((f"dataset={name}", "dataset.source=generated"), "generate").dataset
+    assert dataset.transitions is None and name in choices("dataset")
+    place = ensure_generated(name)
+    as_file = name.endswith("random")
+    root = roots / ("d4rl" if as_file else "minari")
+    tail = f"{name}-v0/{name}-v0.hdf5" if as_file else f"{name}-v0"
+    assert place == root / "ivr" / tail and place.exists()
+    assert ensure_generated(name) == place
+    usual = {"umaze": 100_000, "medium": 200_000, "large": 300_000}
+    expected = usual[name.split("-")[1]] if name.startswith("point") else 1_000_000
+    assert [(number, identity) for _, number, identity in makers] == [(expected, f"ivr/{name}-v0")]
+    # Of another size it is another dataset.
+    other = ensure_generated(name, 300)
+    assert other != place and makers[1][1:] == (300, f"ivr/{name}-300-v0")
+    assert ensure_generated(name, expected) == place and len(makers) == 2
+
+
+def test_an_unknown_name_and_a_wrong_size_are_refused(roots):
+    with pytest.raises(UserError, match=r"name=antmaze-huge is not made here: did you mean antm"):
+        ensure_generated("antmaze-huge")
+    with pytest.raises(UserError, match=r"dataset\.transitions=0: must be a whole number from 1"):
+        ensure_generated("hopper-random", 0)
+    assert not list(roots.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (
+            ("dataset=antmaze-umaze", "dataset.transitions=5"),
+            "dataset=antmaze-umaze dataset.source=generated dataset.transitions=5",
+        ),
+        (("dataset=hopper-random",), "dataset=hopper-random"),
+    ],
+)
+def test_generate_says_where_it_is_and_how_to_train_on_it(roots, makers, capsys, words, command):
+    run_generation(composed(words, "generate"), roots, [])
+    place, train = capsys.readouterr().out.splitlines()
+    assert "not D4RL's" in place and str(roots) in place
+    assert train == f"train on it with: python train.py {command}"
+
+
+def test_generate_refuses_what_is_published_and_says_what_is_made(roots):
+    with pytest.raises(UserError) as caught:
+        run_generation(composed(("dataset=kitchen-mixed",), "generate"), roots, [])
+    assert "kitchen-mixed is not made here" in str(caught.value)
+    assert all(name in str(caught.value) for name in GENERATED)
+
+
+def test_the_stand_in_is_of_the_very_dataset_that_is_missing():
+    for name in ANTMAZES:
+        config = composed((f"dataset={name}",)).dataset
+        assert f"python train.py dataset={name} dataset.source=generated" in stand_in(config.id)
+    for robot, quality in product(("hopper", "walker2d"), ("medium", "medium-replay")):
+        config = composed((f"dataset={robot}-{quality}",)).dataset
+        assert stand_in(config.id).endswith(f"python train.py dataset={robot}-random")
+    assert "dataset=pointmaze-large dataset" in stand_in("D4RL/pointmaze/large-v2")
+    for published in ("D4RL/kitchen/mixed-v2", "D4RL/antmaze/giant-v1", "mujoco/ant/expert-v0"):
+        words = stand_in(published)
+        assert "another dataset" in words and words.endswith("dataset=pointmaze-medium")
+
+
+def test_one_that_is_killed_half_way_leaves_nothing_and_no_process(roots):
+    code = (
+        "from ivr.data.generation.generated import ensure_generated\n"
+        "ensure_generated('antmaze-umaze', 10_000_000, progress=False)"
+    )
+    maker = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ))
+    parent = roots / "minari" / "ivr"
+    try:
+        deadline = time.monotonic() + 60
+        while not list(parent.glob(".building-*/data/main_data.hdf5")):
+            assert maker.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        while not (children := psutil.Process(maker.pid).children(recursive=True)):
+            assert maker.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        maker.send_signal(signal.SIGKILL)
+        maker.wait()
+    assert [path.name.split("-")[0] for path in parent.iterdir()] == [".building"]
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    # The next one clears away what it finds.
+    ensure_generated("pointmaze-umaze", 300, progress=False)
+    assert [path.name for path in parent.iterdir()] == ["pointmaze-umaze-300-v0"]

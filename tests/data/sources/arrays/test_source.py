@@ -1,0 +1,119 @@
+"""One's own data come out with every transition inside its episode, whatever the layout."""
+
+import tempfile
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivr.data.dataset import OfflineDataset
+from ivr.data.load import load_dataset
+from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
+from tests.data.sources.d4rl.d4rl_making import Made
+
+BOUNDS = {"action_low": [0, 0], "action_high": 50}
+
+_lengths = st.integers(1, 5)
+_marked = st.builds(Made, _lengths, st.sampled_from(["terminal", "timeout", "both"]))
+
+
+def _load(path, cache: Path, **keys) -> OfflineDataset:
+    options = {"name": "x", "source": "arrays", "view": "flat", "cache": cache, **BOUNDS} | keys
+    return load_dataset(path=path, progress=False, **options)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    episodes=st.lists(_marked, min_size=2, max_size=5),
+    cuts=st.sets(st.integers(1, 20), max_size=3),
+    has_next=st.booleans(),
+    suffix=st.sampled_from(KINDS),
+)
+def test_rows_of_two_files_are_never_neighbours(episodes, cuts, has_next, suffix):
+    arrays = encoded_arrays(episodes)
+    arrays["next_observations"] = arrays["next_observations"] if has_next else None
+    rows = len(arrays["rewards"])
+    edges = [0, *sorted(cut for cut in cuts if cut < rows), rows]
+    kept = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (start, stop) in enumerate(pairwise(edges)):
+            part = {n: None if a is None else a[start:stop] for n, a in arrays.items()}
+            write_arrays(Path(folder) / "data" / f"part{number}", part, suffix)
+            for row in range(start, stop):
+                end = row == stop - 1 or arrays["episode"][row] != arrays["episode"][row + 1]
+                if has_next or not end or arrays["terminated"][row]:
+                    kept.append((arrays["observations"][row].tolist(), arrays["terminated"][row]))
+        if not kept:
+            return
+        data = _load(Path(folder) / "data", Path(folder))
+        batch = data.gather(torch.arange(data.num_transitions))
+        assert batch.observations.tolist() == [observation for observation, _ in kept]
+        for ((k, t), done), after in zip(kept, batch.next_observations.tolist(), strict=True):
+            assert after in ([[k, t + 1]] if has_next or not done else [[k, t]])
+
+
+def test_a_folder_is_read_in_the_order_of_names_and_a_list_in_its_own(tmp_path):
+    for name, k in (("b", 1), ("a", 2), ("c", 0)):
+        arrays = encoded_arrays([Made(2, "timeout")])
+        arrays["rewards"] = arrays["rewards"] * 0 + k
+        write_arrays(tmp_path / "data" / name, arrays, "csv")
+    (tmp_path / "data" / "_SUCCESS").touch()
+    data = _load(tmp_path / "data", tmp_path)
+    assert data.rewards.tolist() == [2, 2, 1, 1, 0, 0]
+    assert data.info.source == f"arrays a.csv + b.csv + c.csv at {tmp_path / 'data'}"
+    chosen = [str(tmp_path / "data" / f"{name}.csv") for name in "ca"]
+    assert _load(chosen, tmp_path).rewards.tolist() == [0, 0, 2, 2]
+
+
+def test_every_kind_of_file_gives_the_same_data(tmp_path):
+    arrays = encoded_arrays([Made(3, "timeout"), Made(2, "terminal")])
+    paths = [write_arrays(tmp_path / f"{n}" / "made", arrays, kind) for n, kind in enumerate(KINDS)]
+    assert len({_load(path, tmp_path).info.fingerprint for path in paths}) == 1
+
+
+def test_numbers_of_a_vector_are_taken_in_their_order_not_the_alphabets(tmp_path):
+    columns = {f"observation_{i}": [float(i)] * 2 for i in range(12)}
+    columns |= {"action_0": [0.0, 1.0], "rewards": [0.0, 0.0], "truncated": [False, True]}
+    path = write_table(tmp_path / "made", {**columns, "observation_11": [11.0, 11.0]}, "csv")
+    with pytest.warns(UserWarning, match="without terminated"):
+        data = _load(path, tmp_path, action_low=0)
+    assert data.observations[0].tolist() == list(range(12))
+
+
+def test_the_bounds_of_the_data_are_taken_and_said(tmp_path):
+    arrays = encoded_arrays([Made(5, "timeout")])
+    arrays["actions"] = np.array([[0.5, -3], [1, 0], [2, 1], [0, 0], [1, 1]])
+    path = write_arrays(tmp_path / "made", arrays)
+    for _ in range(2):  # the second is mapped from the cache
+        with pytest.warns(UserWarning, match=r"from \[0\.0, -3\.0\] to \[2\.0, 1\.0\]"):
+            data = _load(path, tmp_path, action_low=None, action_high=None)
+        assert data.info.action_low == (0, -3) and data.info.action_high == (2, 1)
+        assert data.actions[0].tolist() == pytest.approx([-0.5, -1], abs=1e-4)
+    with pytest.warns(UserWarning, match=r"action_high=None.* from \[-4\.0, -4\.0\] to \[2\.0,"):
+        data = _load(path, tmp_path, action_low=-4, action_high=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = _load(path, tmp_path, action_low=[-4, -4], action_high=[2, 1])
+    assert given.info.fingerprint == data.info.fingerprint
+
+
+def test_converted_data_are_not_read_again(tmp_path, monkeypatch):
+    path = write_arrays(tmp_path / "made", encoded_arrays([Made(5, "timeout")]))
+    first = _load(path, tmp_path)
+    monkeypatch.setattr(
+        "ivr.data.sources.arrays.source.read_arrays", lambda _: pytest.fail("was read")
+    )
+    assert _load(path, tmp_path).info == first.info
+
+
+def test_what_is_assumed_is_said(tmp_path):
+    arrays = encoded_arrays([Made(3, "terminal"), Made(2, "terminal")])
+    arrays |= {"truncated": None, "episode": None, "next_observations": None}
+    arrays["infos"] = np.zeros(5)
+    with pytest.warns(UserWarning, match=r"infos are not used; nothing marks an end by time"):
+        _load(write_arrays(tmp_path / "made", arrays), tmp_path)

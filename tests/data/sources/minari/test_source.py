@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+
+from ivr.data.sources.minari.source import MinariSource
+from ivr.errors import UserError
+from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
+
+
+@pytest.mark.parametrize("key", ["observations", "actions", "rewards"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_named_by_episode_and_step(tmp_path, key, value):
+    episodes = encoded_episodes([3, 4, 5])
+    episodes[1][key][2] = value
+    source = MinariSource(write_minari(tmp_path / "made", episodes))
+    with pytest.raises(UserError, match=f"episode 1, step 2: {key[:-1]}.*{value}"):
+        list(source.episodes())
+
+
+def test_the_last_observation_is_checked_too(tmp_path):
+    episode = maze_episode([[0, 0], [1, 0], [np.nan, 0]])
+    source = MinariSource(write_minari(tmp_path / "made", [episode]))
+    with pytest.raises(UserError, match=r"episode 0, step 2: observation 'achieved_goal'"):
+        list(source.episodes())
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("observations", "4 observations .observation. for 4 actions.*T . 1"),
+        ("rewards", "rewards have shape \\(3,\\)"),
+        ("terminations", "terminations have shape \\(3,\\)"),
+        ("truncations", "truncations have shape \\(3,\\)"),
+    ],
+)
+def test_lengths_that_break_the_format(tmp_path, key, says):
+    episodes = encoded_episodes([3, 4])
+    episodes[1][key] = episodes[1][key][:-1]
+    source = MinariSource(write_minari(tmp_path / "made", episodes))
+    with pytest.raises(UserError, match=f"episode 1: {says}"):
+        list(source.episodes())
+
+
+def test_a_file_that_is_cut_short(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([200] * 20))
+    file = path / "data" / "main_data.hdf5"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"episode 0: cannot be read.*cut short"):
+        list(MinariSource(path).episodes())
+
+
+def test_fewer_episodes_than_announced(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([2, 2]), total_episodes=3)
+    with pytest.raises(UserError, match=r"episode 2: cannot be read.*announce 3 episodes"):
+        list(MinariSource(path).episodes())
+
+
+def test_metadata_that_are_no_metadata(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([2]))
+    (path / "data" / "metadata.json").write_text('{"total_episodes": 1}')
+    with pytest.raises(UserError, match=r"metadata\.json is not the metadata.*observation_space"):
+        MinariSource(path)
+
+
+def test_actions_must_be_continuous_and_bounded(tmp_path):
+    discrete = json.dumps({"type": "Discrete", "dtype": "int64", "start": 0, "n": 3})
+    path = write_minari(tmp_path / "a", encoded_episodes([2]), action_space=discrete)
+    with pytest.raises(UserError, match="action space is Discrete"):
+        MinariSource(path)
+    path = write_minari(tmp_path / "b", encoded_episodes([2]), bounds=(-1.0, float("inf")))
+    with pytest.raises(UserError, match="action bounds"):
+        MinariSource(path)
+
+
+def test_images_are_refused(tmp_path):
+    image = json.dumps({"type": "Box", "dtype": "uint8", "shape": [8, 8, 3], "low": 0, "high": 1})
+    path = write_minari(tmp_path / "made", encoded_episodes([2]), observation_space=image)
+    with pytest.raises(UserError, match=r"only vectors"):
+        MinariSource(path)

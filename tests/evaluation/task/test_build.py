@@ -1,0 +1,144 @@
+import json
+import pickle
+
+import gymnasium
+import numpy as np
+import pytest
+
+from ivr.errors import UserError
+from ivr.evaluation.task.build import make_task
+from tests.evaluation.evaluation_making import (
+    antmaze_arguments,
+    arguments,
+    pendulum_arguments,
+    task,
+)
+
+SPEC = {
+    "id": "PointMaze_UMaze-v3",
+    "entry_point": "gymnasium_robotics.envs.maze.point_maze:PointMazeEnv",
+    "max_episode_steps": 123,
+    "kwargs": {"continuing_task": True, "reset_target": False},
+    "additional_wrappers": [],
+}
+
+
+def spec(**changed):
+    return json.dumps(SPEC | changed)
+
+
+def layout(*rows):
+    return [[int(cell) if cell in "01" else cell for cell in row] for row in rows]
+
+
+def test_antmaze_in_the_d4rl_view_is_position_then_observation():
+    env = task(antmaze_arguments()).make_env()
+    observation, _ = env.reset(seed=0)
+    inner = env.unwrapped
+    expected = np.concatenate([inner.data.qpos, inner.data.qvel]).astype(np.float32)
+    assert observation.dtype == np.float32 and np.array_equal(observation, expected)
+    env.close()
+
+
+def test_pointmaze_in_the_d4rl_view_does_not_repeat_the_position():
+    env = task(arguments()).make_env()
+    observation, _ = env.reset(seed=0)
+    assert np.allclose(observation, [*env.unwrapped.data.qpos, 0.0, 0.0])
+    env.close()
+
+
+def test_the_walls_are_those_of_the_maze_and_not_the_environments_own():
+    env = task(arguments(maze="medium")).make_env()
+    walls = [[int(cell == 1) for cell in row] for row in env.unwrapped.maze.maze_map]
+    assert len(walls) == 8 and walls[1] == [1, 0, 0, 1, 1, 0, 0, 1]
+    assert env.unwrapped.maze.maze_map[1][1] == "r" and env.unwrapped.maze.maze_map[6][6] == "g"
+    env.close()
+
+
+def test_a_flat_environment_is_passed_on_as_it_is():
+    env = task(pendulum_arguments()).make_env()
+    observation, _ = env.reset(seed=3)
+    plain, _ = gymnasium.make("Pendulum-v1").reset(seed=3)
+    assert np.array_equal(observation, plain)
+
+
+def test_without_any_environment_there_is_no_task():
+    assert make_task(**arguments(env=None, dataset_env_spec=None)) is None
+
+
+def test_the_limit_is_the_configs_then_the_records_then_the_registrys():
+    recorded = {"env": None, "dataset_env_spec": spec()}
+    assert task(arguments(**recorded, max_episode_steps=50)).max_episode_steps == 50
+    assert task(arguments(**recorded, max_episode_steps=None)).max_episode_steps == 123
+    assert task(arguments(max_episode_steps=None)).max_episode_steps == 300
+
+
+def test_arguments_of_the_record_are_used_and_the_configs_come_first():
+    recorded = {"env": None, "dataset_env_spec": spec(id="Pendulum-v1", kwargs={"g": 5.0})}
+    assert task(pendulum_arguments(**recorded)).make_env().unwrapped.g == 5.0
+    own = pendulum_arguments(**recorded, env_kwargs={"g": 6.0})
+    assert task(own).make_env().unwrapped.g == 6.0
+
+
+def test_a_task_can_be_sent_to_another_process():
+    made = task(arguments())
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_describe_is_json_and_names_the_protocol():
+    described = json.loads(json.dumps(task(antmaze_arguments(goal="d4rl_v2")).describe()))
+    assert described.pop("environment").startswith("AntMaze_UMaze-v4 (gymnasium-robotics ")
+    assert described.pop("start_noise_m") == pytest.approx(0.1)
+    assert described == {
+        "env_kwargs": {},
+        "max_episode_steps": 200,
+        "view": "d4rl",
+        "goal": "d4rl_v2",
+        "success_radius_m": 0.5,
+        "metric": "success",
+        "reference": [0.0, 1.0],
+    }
+    assert task(antmaze_arguments()).describe()["start_noise_m"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "keywords, words",
+    [
+        (arguments(env="PointMaze_Umaze-v3"), ["PointMaze_Umaze-v3", "PointMaze_UMaze-v3"]),
+        (arguments(env="nothing_like_it"), ["nothing_like_it", "not a registered environment"]),
+        (arguments(env="no_such_module:X-v0"), ["no_such_module", "dataset.env"]),
+        (arguments(observation_dim=6), ["(4,)", "(6,)", "dataset.view"]),
+        (antmaze_arguments(env="AntMaze_UMaze-v5"), ["(107,)", "(29,)", "dataset.env"]),
+        (arguments(action_low=[-1.0], action_high=[1.0]), ["(2,)", "(1,)", "dataset.env"]),
+        (arguments(action_high=[1.0, 2.0]), ["[1.0, 2.0]", "[1.0, 1.0]"]),
+        (arguments(view="flat"), ["dataset.view=flat", "PointMaze_UMaze-v3"]),
+        (pendulum_arguments(view="d4rl"), ["dataset.view=d4rl", "dataset.view=flat"]),
+        (arguments(view="full"), ["dataset.view=full", "goal_conditioned"]),
+        (arguments(maze="huge"), ["dataset.maze=huge", "umaze, medium, large, null"]),
+        (arguments(maze_scale=4.0), ["dataset.maze_scale=4.0", "dataset.maze_scale=1"]),
+        (pendulum_arguments(maze="umaze"), ["Pendulum-v1", "dataset.maze=null"]),
+        (antmaze_arguments(env="AntMaze_UMaze-v3"), ["AntMaze_UMaze-v3", "AntMaze_*-v4"]),
+        (pendulum_arguments(metric="success"), ["Pendulum-v1", "dataset.metric=return"]),
+        (arguments(reference=[1.0, 0.0]), ["dataset.reference=[1.0, 0.0]"]),
+        (arguments(env_kwargs={"colour": 1}), ["dataset.env_kwargs={'colour': 1}"]),
+        (
+            arguments(
+                # The mirror image: Minari's own evaluation map of the U maze.
+                dataset_env_spec=spec(
+                    kwargs={"maze_map": layout("11111", "1r001", "10111", "1g001", "11111")}
+                )
+            ),
+            ["dataset.maze=umaze", "other walls"],
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said(keywords, words):
+    with pytest.raises(UserError) as caught:
+        make_task(**keywords)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_marks_of_start_and_goal_do_not_make_other_walls():
+    maze_map = layout("11111", "1r001", "11101", "1g001", "11111")
+    assert task(arguments(dataset_env_spec=spec(kwargs={"maze_map": maze_map}))).maze is not None

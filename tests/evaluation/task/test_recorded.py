@@ -1,0 +1,73 @@
+import json
+import sys
+
+import pytest
+
+from ivr.errors import UserError
+from ivr.evaluation.task.build import make_task
+from ivr.evaluation.task.recorded import read_recorded
+from tests.evaluation.evaluation_making import pendulum_arguments, task
+
+
+def record(**changed):
+    spec = {"id": "Pendulum-v1", "entry_point": "x:y", "kwargs": {}, "additional_wrappers": []}
+    return json.dumps(spec | changed)
+
+
+@pytest.fixture
+def trap(tmp_path, monkeypatch):
+    """The name of a module that leaves a file behind when it is imported."""
+    sprung = tmp_path / "sprung"
+    (tmp_path / "ivr_trap.py").write_text(
+        f"open({str(sprung)!r}, 'w').close()\ndef make(*a, **k): raise SystemExit\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield sprung
+    sys.modules.pop("ivr_trap", None)
+
+
+def test_the_recorded_entry_point_is_never_called(trap):
+    recorded = record(entry_point="ivr_trap:make", vector_entry_point="ivr_trap:make")
+    env = task(pendulum_arguments(env=None, dataset_env_spec=recorded)).make_env()
+    assert type(env.unwrapped).__name__ == "PendulumEnv"
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"id": "ivr_trap:Pendulum-v1"},
+        {"kwargs": {"env_id": "ivr_trap:Pendulum-v1"}},
+        {"kwargs": {"nested": [{"xml_file": "../elsewhere.xml"}]}},
+        {
+            "additional_wrappers": [
+                {"name": "Trap", "entry_point": "ivr_trap:make", "kwargs": {}},
+            ]
+        },
+    ],
+)
+def test_modules_files_and_wrappers_of_the_record_are_refused(changed, trap):
+    with pytest.raises(UserError, match=r"dataset\.env"):
+        make_task(**pendulum_arguments(env=None, dataset_env_spec=record(**changed)))
+    assert not trap.exists()
+
+
+def test_a_named_environment_makes_the_record_irrelevant(trap):
+    keywords = pendulum_arguments(dataset_env_spec=record(id="ivr_trap:Pendulum-v1"))
+    assert task(keywords).env_id == "Pendulum-v1"
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[]", "7", "{}", '{"id": "x"}', '{"id": "x", "kwargs": 3}',
+             '{"id": "x", "kwargs": {"maze_map": 3}}', '{"id": "x", "kwargs": {"maze_map": []}}',
+             '{"id": "x", "kwargs": {}, "max_episode_steps": "many"}']
+)  # fmt: skip
+def test_a_malformed_record_is_said(text):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_recorded(text)
+
+
+def test_ours_are_not_taken_from_the_record():
+    kwargs = {"render_mode": "human", "max_episode_steps": 3, "g": 9.0}
+    assert read_recorded(record(kwargs=kwargs)).kwargs == {"g": 9.0}
