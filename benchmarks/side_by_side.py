@@ -18,7 +18,7 @@ from ivr.commands.train import train
 from ivr.config.command_line import CONFIG_DIR
 from ivr.config.schema import TrainConfig
 from ivr.nets.mlp import MLP, LayerNormStack
-from ivr.training.precision import PRECISIONS
+from ivr.training.hardware import PRECISIONS
 from ivr.types import Batch
 
 MARKS = (10, 100, 1_000, 10_000, 100_000)

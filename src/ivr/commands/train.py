@@ -16,12 +16,16 @@ from ivr.data.prepare import Prepared, clean_sample, prepare
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
 from ivr.evaluation.task.build import Task, make_task
-from ivr.training.allocator import keep_freed_memory
 from ivr.training.callbacks.result import git_commit, versions
-from ivr.training.compiling import compiler_wanted
 from ivr.training.fit import Plan, fit
+from ivr.training.hardware import (
+    LIBRARIES,
+    compiler_wanted,
+    keep_freed_memory,
+    library_of,
+    product_library,
+)
 from ivr.training.members import Member, combinations
-from ivr.training.precision import float32_products
 from ivr.training.resume import FIXED, go_on_from
 from ivr.training.summary import next_steps, table
 
@@ -79,6 +83,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     arguments = _arguments(config, datamodule, members)
     algorithm = build_algorithm(config.algo, arguments)
     algorithm.compile_updates = compiler_wanted(config.compile, config.num_updates, config.device)
+    library, rule = product_library(config.float32_products, config.device)
     description = {
         "class": config.algo["class"],
         "arguments": arguments,
@@ -86,16 +91,19 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         "overrides": overrides,
         "members": [[member.seed, member.alpha] for member in members],
         "dataset": facts,
-        "float32_products": float32_products(config.device),
+        "float32_products": LIBRARIES[library],
     }
     if resumed_from is not None:
         description |= go_on_from(resumed_from, description, algorithm, config.num_updates)
-    torch.set_float32_matmul_precision(description["float32_products"])
+        rule = "as in the run that is resumed"
+    products = description["float32_products"]
+    torch.set_float32_matmul_precision(products)
     plan = Plan(
         folder=folder,
         members=members,
         description=description,
-        facts=_facts(config, data, task) | {"float32_products": description["float32_products"]},
+        facts=_facts(config, data, task)
+        | {"float32_products": {"library": library_of(products), "rule": rule}},
         reward_scale=info.reward_scale,
         hyperparameters=_hyperparameters(config),
         num_updates=config.num_updates,

@@ -12,7 +12,7 @@ from ivr.config import values as words
 from ivr.config.transforms import KINDS, build
 from ivr.data.load import load_dataset
 from ivr.errors import UserError, nearest
-from ivr.training.precision import PRECISIONS
+from ivr.training.hardware import LIBRARIES, PRECISIONS
 
 # The dataset's keys that decide how a policy is evaluated, and nothing else.
 TASK_KEYS = (
@@ -71,6 +71,7 @@ class TrainConfig:
     device: str
     compile: str
     precision: str
+    float32_products: str
     resume: str | None
 
     @classmethod
@@ -109,6 +110,9 @@ class TrainConfig:
             device=words.device(str(raw["device"])),
             compile=words.one_of("compile", raw["compile"], ("auto", "true", "false")),
             precision=words.one_of("precision", raw["precision"], tuple(PRECISIONS)),
+            float32_products=words.one_of(
+                "float32_products", raw["float32_products"], ("auto", *LIBRARIES)
+            ),
             resume=raw["resume"],
             **checked,
         )

@@ -22,9 +22,9 @@ from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, Interrupt
 from ivr.training.callbacks.metrics import MetricsRecorder
 from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import ResultFile, ResultWriter
+from ivr.training.hardware import PRECISIONS
 from ivr.training.loggers import CsvLogger, MemberLogger, TensorBoardLogger
 from ivr.training.members import Member
-from ivr.training.precision import PRECISIONS
 from ivr.types import Batch
 
 
