@@ -1,11 +1,14 @@
 """Published hyperparameters of the results table's 18 datasets, as they are composed."""
 
+import math
 from typing import Any
 
 import pytest
+import torch
 
 from ivr.config.command_line import CONFIG_DIR, choices
 from ivr.config.schema import TrainConfig
+from ivr.losses.divergences import q_logarithm
 from tests.running import composed
 
 BODIES = ("halfcheetah", "hopper", "walker2d")
@@ -47,12 +50,32 @@ def test_the_released_temperatures():
         assert alphas(algo) == expected
 
 
-def test_the_rebuttals_temperatures_of_sql():
-    """2 for medium and medium-replay, 5 for medium-expert, 0.5 and 2 for AntMaze, 2 for Kitchen."""
-    expected = dict.fromkeys(LOCOMOTION[:6], 2) | dict.fromkeys(LOCOMOTION[6:], 5)
-    expected |= dict.fromkeys(ANTMAZE, 0.5) | {"antmaze-umaze-diverse": 2}
-    assert alphas("sql", "paper") == expected | dict.fromkeys(KITCHEN, 2)
-    assert alphas("eql", "paper") == alphas("eql")
+def test_the_rebuttals_temperatures_in_the_units_of_equation_11():
+    """A quarter of the rebuttal's 2, 5 (medium-expert), 0.5, 2 (umaze-diverse) and 2 (Kitchen)."""
+    expected = dict.fromkeys(LOCOMOTION[:6], 2 / 4) | dict.fromkeys(LOCOMOTION[6:], 5 / 4)
+    expected |= dict.fromkeys(ANTMAZE, 0.5 / 4) | {"antmaze-umaze-diverse": 2 / 4}
+    assert alphas("sql", "paper") == expected | dict.fromkeys(KITCHEN, 2 / 4)
+    assert alphas("eql", "paper") == alphas("eql") | dict.fromkeys(LOCOMOTION[6:], 5)
+
+
+def test_the_rebuttals_weight_is_equation_13_at_a_quarter_of_its_alpha():
+    """[0.5 + (Q - V)/alpha']+ is half of [1 + (Q - V)/(2 alpha)]+ where alpha' = 4 alpha."""
+    advantage, alpha = torch.linspace(-3, 3, 61), 0.5
+    written_then = (0.5 + advantage / (4 * alpha)).clamp(min=0)
+    torch.testing.assert_close(2 * written_then, q_logarithm(1.0).weight(advantage / alpha))
+
+
+def test_rvs_trains_for_the_epochs_of_its_source():
+    """2,000 epochs in batches of 16,384 (the last is smaller); Kitchen 50 of 2,450,000 by 256."""
+    transitions = [10**6, 999_906, 999_995, 202_000, 402_000, 302_000]
+    transitions += [2 * 10**6, 1_999_906, 1_999_995]
+    for name, count in zip(LOCOMOTION, transitions, strict=True):
+        config = parsed("algo=rvs", f"dataset={name}")
+        assert config.batch_size == 16_384
+        assert config.num_updates == 2_000 * math.ceil(count / 16_384)
+    for name in KITCHEN:
+        config = parsed("algo=rvs", f"dataset={name}")
+        assert (config.batch_size, config.num_updates) == (256, math.ceil(50 * 2_450_000 / 256))
 
 
 def test_the_temperatures_of_extreme_q_learning():
@@ -91,6 +114,11 @@ def test_conservative_q_learning(algo, name, alpha, threshold, max_target, rate,
     assert (data["reward"], data["reward_scale"], data["reward_shift"]) == reward
 
 
+def test_calibrated_q_learning_on_kitchen_is_half_as_long():
+    for algo, updates in {"calql": 500_000, "cql": 1_000_000}.items():
+        assert parsed(f"algo={algo}", "dataset=kitchen-mixed").num_updates == updates
+
+
 def test_the_networks_of_conservative_q_learning_on_antmaze():
     """CORL's CQL: five layers of 256; the authors' Cal-QL: four, and a policy of two."""
     cql, calql = (parsed(f"algo={a}", "dataset=antmaze-umaze").algo for a in ("cql", "calql"))
@@ -110,7 +138,8 @@ def test_the_returns_that_the_decision_transformer_asks_for():
     targets = {"halfcheetah": 6000, "hopper": 3600, "walker2d": 5000}
     for name in LOCOMOTION:
         algo = parsed("algo=dt", f"dataset={name}").algo
-        assert (algo["target"], algo["return_scale"]) == (targets[name.split("-")[0]], 1000)
+        target = 12_000 if name == "halfcheetah-medium-expert" else targets[name.split("-")[0]]
+        assert (algo["target"], algo["return_scale"]) == (target, 1000)
     algo = parsed("algo=dt", "dataset=antmaze-umaze").algo
     assert (algo["target"], algo["return_scale"]) == (None, None)
 
