@@ -8,11 +8,12 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
@@ -20,7 +21,7 @@ from torch import Tensor
 from ivr.errors import UserError
 
 _INFO = "info.json"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quota error
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -75,15 +76,14 @@ def _node() -> str:
 def _remove_abandoned(parent: Path) -> None:
     """Remove what builds of this machine left behind when they were killed."""
     for path in parent.glob(f".building-{_node()}-*-*"):
-        try:
-            os.kill(int(path.name.split("-")[-2]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(path, ignore_errors=True)
-        except (PermissionError, ValueError, OverflowError):
-            pass
+        with suppress(ValueError, OverflowError):  # no number of a process: not of ours
+            if not psutil.pid_exists(int(path.name.split("-")[-2])):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _fsync(path: Path) -> None:
+    if os.name == "nt":  # opens no folder, and syncs only files that are open for writing
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,5 @@
-"""Is there a network, and files that are fetched over it whole or not at all."""
+"""Asks whether there is a network, and downloads files over it whole or not at all."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from ivr.errors import UserError
@@ -88,7 +88,9 @@ def check_digest(path: Path) -> None:
 
 
 def fetch(url: str, path: Path, progress: bool) -> None:
-    """Download `url` to `path`, going on with what an earlier attempt left.
+    """Download `url` to `path`, resuming what an earlier attempt left.
+
+    By hand: huggingface_hub resumes downloads of its own hub only, and pooch begins again.
 
     Raises:
         OSError: the download failed; what came so far is kept for the next attempt.
@@ -98,20 +100,20 @@ def fetch(url: str, path: Path, progress: bool) -> None:
     with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=30) as head:
         size = int(head.headers["Content-Length"] or 0)
         if size == 0:
-            raise OSError("the server does not tell the size of the file")
+            raise OSError("the server does not report the size of the file")
         version = f"{head.headers['ETag']} {head.headers['Last-Modified']} {size}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    # What is left of another version of the file is not gone on with.
+    # What an attempt left of another version of the file is not continued.
     tag = hashlib.sha256(version.encode()).hexdigest()[:8]
     part = path.with_name(f".{path.name}.{tag}.part")
-    with open(part, "ab") as file:
-        # Another process that wants the same file waits here, and then finds it.
-        fcntl.flock(file, fcntl.LOCK_EX)
+    # Another process that wants the same file waits here, and then finds it.
+    with FileLock(path.with_name(f".{path.name}.lock")):
         if path.exists():
             return
-        _fill(url, file, size, progress)
-        file.flush()
-        os.fsync(file.fileno())
+        with open(part, "ab") as file:
+            _fill(url, file, size, progress)
+            file.flush()
+            os.fsync(file.fileno())
         with open(part, "rb") as whole:
             digest = hashlib.file_digest(whole, "sha256").hexdigest()
         before = recorded(path)
@@ -121,13 +123,13 @@ def fetch(url: str, path: Path, progress: bool) -> None:
                 f"{url} now has the SHA-256 {digest}, and had {before['sha256']} when it was "
                 f"fetched before: another file. To take it, delete {record_of(path)}."
             )
-        facts = {"url": url, "bytes": file.tell(), "sha256": digest}
+        facts = {"url": url, "bytes": size, "sha256": digest}
         write_text(record_of(path), json.dumps(facts, indent=1))
         os.replace(part, path)
 
 
 def _fill(url: str, file: BinaryIO, size: int, progress: bool) -> None:
-    """Append what is missing; start again where the server cannot go on."""
+    """Append what is missing; start again where the server cannot resume."""
     if file.tell() == size:
         return
     request = urllib.request.Request(url, headers={"Range": f"bytes={file.tell()}-"})

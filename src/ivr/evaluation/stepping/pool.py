@@ -42,7 +42,8 @@ class EnvironmentPool:
     def __init__(self, task: Task, workers: int | None = None) -> None:
         self.task = task
         self.observation_shape: tuple[int, ...] = ()
-        self._workers = workers or os.cpu_count() or 1
+        # Windows hands no pipe to a process that is started by its command line.
+        self._workers = 1 if os.name == "nt" else workers or os.cpu_count() or 1
         self._costly = False
         self._hosts: Sequence[Host] = ()
         self._batches: list[_Batch] = []
