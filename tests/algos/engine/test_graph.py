@@ -61,3 +61,23 @@ def test_a_compiler_that_fails_is_told_once_and_changes_nothing(monkeypatch):
     assert trainer.global_step == graph.updates_done == 9
     for (name, a), b in zip(plain.named_parameters(), graph.parameters(), strict=True):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("case", ["sql", "eql-exact", "td3bc"])
+def test_the_real_compiler_computes_the_same_updates(case, recwarn):
+    """Inductor with the options of a training: what no other back end of these tests compiles."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    plain, graph = build(case, [0, 1], 10), compiled(case, 10)
+    train(plain, 10)
+    train(graph, 10)
+    assert not [str(w.message) for w in recwarn if "compiler failed" in str(w.message)]
+    assert graph._graph is not None, "it fell back to updates that are not compiled"
+    assert torch._dynamo.utils.counters["inductor"], "nothing reached Inductor"
+    for (name, a), b in zip(plain.state_dict().items(), graph.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=name)
+    for key, mean in plain.sums.means().items():
+        if not key.startswith("gradient_norm"):  # which a graph measures at every update
+            torch.testing.assert_close(graph.sums.means()[key], mean, rtol=1e-3, atol=1e-4, msg=key)

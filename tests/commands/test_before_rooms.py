@@ -1,0 +1,54 @@
+"""A checkpoint from before the package was laid out in rooms still evaluates and resumes.
+
+`fixtures/before_rooms` was written by that code: `last.ckpt` at update 4, `last_at_8.ckpt` the same
+run resumed to update 8, `best.ckpt` its best policies, `pendulum.npz` the data of all three.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+WRITTEN = ROOT / "tests" / "fixtures" / "before_rooms"
+
+
+def run(program: str, *words: str) -> None:
+    # From the root, below which the checkpoints' words look for their data.
+    done = subprocess.run(
+        [sys.executable, program, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_resumed_it_ends_where_the_code_that_wrote_it_did(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    checkpoint = shutil.copy(WRITTEN / "last.ckpt", tmp_path / "checkpoints")
+    run("train.py", f"resume={checkpoint}", "num_updates=8")
+    ours, theirs = (
+        torch.load(path, weights_only=True) for path in (checkpoint, WRITTEN / "last_at_8.ckpt")
+    )
+    for key in ("updates_done", "global_step"):
+        assert ours[key] == theirs[key] == 8
+    assert ours["sums"] == theirs["sums"]
+    for key in ("state_dict", "optimizer_states"):
+        # Other processors round otherwise.
+        torch.testing.assert_close(ours[key], theirs[key], rtol=1e-4, atol=1e-6)
+    kept = "EvaluationCallback"
+    assert ours["callbacks"][kept]["best_scores"] == pytest.approx(
+        theirs["callbacks"][kept]["best_scores"], rel=1e-4
+    )
+
+
+def test_evaluated_it_scores_what_it_did(tmp_path):
+    best = WRITTEN / "best.ckpt"
+    run("evaluate.py", f"checkpoint={best}", "episodes=2", f"hydra.run.dir={tmp_path}")
+    members = json.loads((tmp_path / "scores.json").read_text())["members"]
+    assert [(m["seed"], m["alpha"], m["update"]) for m in members] == [(0, 0.5, 4), (1, 0.5, 4)]
+    # What evaluate.py of the code that wrote it made of it.
+    returns = [m["return_mean"] for m in members]
+    assert returns == pytest.approx([-122.36496350757363, -111.49484199436449], rel=1e-4)
