@@ -100,6 +100,11 @@ $(STAMP): pyproject.toml constraints.txt
 			exit 1; } >&2; \
 	else echo 'Bringing .venv up to date ...'; fi
 	@rm -f .venv/.ready-*
-	@if [ -t 1 ]; then quiet=; else quiet=-qq; fi; \
-		.venv/bin/python $(PIP) install $$quiet -c constraints.txt -e ".[dev]"
+	@# On a terminal one line says what pip does; what fails is printed whole.
+	@install="install -c constraints.txt -e .[dev]"; \
+	if [ -t 1 ]; then \
+		.venv/bin/python $(PIP) $$install --progress-bar off | while read -r line; do \
+			case $$line in Collecting*|Downloading*|Building*|Installing*) \
+				printf '\r\033[K  %.70s' "$${line%% (from*}";; esac; done; printf '\r\033[K'; \
+	else .venv/bin/python $(PIP) $$install -qq; fi
 	@touch $@

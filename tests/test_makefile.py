@@ -1,6 +1,8 @@
 """What the Makefile and CI promise, without setting anything up."""
 
+import contextlib
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -61,6 +63,61 @@ def test_a_comparison_that_stops_reports_what_there_is(tmp_path, whole) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode != 0 and "Error 3" in done.stderr
     assert ("reported" in done.stdout) == whole
+
+
+SET_UP = """#!/usr/bin/env bash
+# For Python: makes a .venv, and a pip that says much and fails where FAIL is set.
+case "$*" in
+  -V) echo Python 3.12.0;;
+  "-m venv "*) mkdir -p .venv/bin; cp "$0" .venv/bin/python;;
+  *pip*install*)
+    case "$*" in *-q*) ;; *)
+      for i in $(seq 100); do
+        echo "Collecting package$i (from somewhere)"; echo "Requirement already satisfied"
+      done;;
+    esac
+    if [ -n "${FAIL:-}" ]; then echo "ERROR: no such package" >&2; exit 1; fi;;
+  train.py*) echo trained;;
+esac
+"""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_setting_up_takes_a_line_and_shows_what_fails(tmp_path, terminal, fails) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text(SET_UP)
+    python.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"]} | ({"FAIL": "1"} if fails else {})
+    screen, other_side = pty.openpty() if terminal else os.pipe()
+    with subprocess.Popen(
+        ["make", "train", f"PYTHON={python}"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=other_side,
+        stderr=other_side,
+    ) as process:
+        os.close(other_side)
+        shown = _until_the_end(screen)
+    lines = shown.replace("\r\n", "\n").splitlines()
+    assert lines[0] == "Setting up .venv (once, a few minutes) ..."
+    assert ("Collecting package100" in shown) == terminal
+    assert "Requirement" not in shown and "somewhere" not in shown
+    assert shown.count("\n") <= 4, "more than a few lines"
+    assert (process.returncode == 0) == ("trained" in shown) == (not fails)
+    assert ("ERROR: no such package" in shown) == fails
+    assert bool(list((tmp_path / ".venv").glob(".ready-*"))) == (not fails)
+
+
+def _until_the_end(screen: int) -> str:
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes any more
+        while data := os.read(screen, 4096):
+            shown += data
+    os.close(screen)
+    return shown.decode()
 
 
 def test_ci_runs_make_test() -> None:
