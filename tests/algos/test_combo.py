@@ -44,8 +44,7 @@ def modelled():
         loss, metrics = algorithm.model_loss(chunk.at(update))
         loss.sum().backward()
         optimizer.step()
-        algorithm.last_metrics = metrics
-        algorithm._remember_errors(chunk.at(update))
+        algorithm.remember_errors(chunk.at(update), metrics)
     return algorithm
 
 
@@ -99,9 +98,9 @@ def test_errors_are_remembered_the_older_the_lighter():
     """(0.99 * 3 * 2 + 1 * 4) / (0.99 * 3 + 1) after errors of 2 on three and 4 on one."""
     algorithm = build("combo", [0])
     for error, count in ((2.0, 3), (4.0, 1)):
-        algorithm.last_metrics = {f"model/held_out_{k}": torch.tensor([error]) for k in range(3)}
+        measured = {f"model/held_out_{k}": torch.tensor([error]) for k in range(3)}
         held = torch.zeros(1, 64).index_fill(1, torch.arange(count), 1.0)
-        algorithm._remember_errors(BATCH._replace(held_out=held))
+        algorithm.remember_errors(BATCH._replace(held_out=held), measured)
     found = algorithm.held_out_sum / algorithm.held_out_count
     assert found.flatten().tolist() == [pytest.approx((0.99 * 6 + 4) / (0.99 * 3 + 1))] * 3
 

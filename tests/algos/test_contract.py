@@ -53,8 +53,8 @@ def test_each_optimizer_moves_its_own_network_and_nothing_else(case, monkeypatch
     minimise = algorithm.minimise
     monkeypatch.setattr(algorithm, "minimise", watched)
     train(algorithm, until_all_stepped(case))
-    assert moved == {name: {name} for name in algorithm.learning_rates}
-    assert list(moved) == list(algorithm.learning_rates), "the last one counts the updates"
+    assert moved == {name: {name} for name in algorithm.trained_networks}
+    assert tuple(moved) == algorithm.trained_networks, "the last one counts the updates"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -70,12 +70,12 @@ def test_every_loss_leaves_gradients_in_its_own_network_alone(case, monkeypatch)
         touched = {k.split(".")[0] for k, p in algorithm.named_parameters() if p.grad is not None}
         reached[name] = touched
         algorithm.zero_grad(set_to_none=True)
-        minimise(name, loss_fn, *inputs)
+        return minimise(name, loss_fn, *inputs)
 
     minimise = algorithm.minimise
     monkeypatch.setattr(algorithm, "minimise", watched)
     train(algorithm, until_all_stepped(case))
-    assert reached == {name: {name} for name in algorithm.learning_rates}
+    assert reached == {name: {name} for name in algorithm.trained_networks}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -125,7 +125,7 @@ def test_counters_say_the_number_of_updates(case):
     state = algorithm.sums.state()
     assert sum(count for *_, count in state) == 33
     ends = {6, 13, 20, 27, 32}
-    for name in algorithm.learning_rates:
+    for name in algorithm.trained_networks:
         steps = {update for update in range(33) if name in algorithm.networks_due(update)}
         told = {
             key: sum(count for names, _, count in state if f"{key}/{name}" in names)
@@ -176,6 +176,12 @@ def test_compiled_losses_are_the_same_losses(case, monkeypatch):
     whole = functools.partial(torch.compile, backend="aot_eager", fullgraph=True)
     monkeypatch.setattr(torch, "compile", whole)
     train(plain, 3), train(compiled, 3)
+    if compiled.one_graph:
+        assert compiled._stepper.compiles, "the graph was not replaced by eager updates"
+    else:
+        assert set(compiled._stepper._compiled) == set(compiled.networks_due(0)) | set(
+            compiled.networks_due(2)
+        )
     for (name, a), b in zip(plain.named_parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=name)
 

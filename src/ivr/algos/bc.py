@@ -28,6 +28,8 @@ class BehaviourCloning(OfflineAlgorithm):
         ValueError: where an option lies outside its range.
     """
 
+    step_order = ("actor",)
+
     def __init__(
         self,
         *,

@@ -46,6 +46,8 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
 
     words_for_alpha = ("max_perturbation", "min_weight")
 
+    step_order = ("vae", "critic", "actor")
+
     def __init__(
         self,
         *,

@@ -60,6 +60,8 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     one_graph = False
     """Rollouts are kept outside of it."""
 
+    step_order = ("model", *ConservativeQLearning.step_order)
+
     def __init__(
         self,
         *,
@@ -103,8 +105,7 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         self.model = DynamicsEnsemble(
             observation_dim, len(action_low), model_hidden, networks, self.generators("model")
         )
-        # Before the others, which stand still while it is trained.
-        self.learning_rates = {"model": model_lr, **self.learning_rates}
+        self.learning_rates["model"] = model_lr
         self.model_updates = model_updates
         self.elites = elites
         self.rollout_length = rollout_length
@@ -128,15 +129,15 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         return Needs(holdout=options["holdout"])
 
     def networks_due(self, update: int) -> tuple[str, ...]:
-        """The model first, then the others."""
+        """The model alone in the first `model_updates`, then the others."""
         modelling = update < self.model_updates
         return tuple(n for n in super().networks_due(update) if (n == "model") == modelling)
 
     def update(self, batch: Batch) -> None:
         """The model; or now and then rollouts, and a soft actor-critic's update on the mixture."""
         if self.due("model"):
-            self.minimise("model", self.model_loss, batch)
-            self._remember_errors(batch)
+            measured = self.minimise("model", self.model_loss, batch)
+            self.remember_errors(batch, measured)
             return
         if (self.updates_done - self.model_updates) % self.rollout_every == 0:
             self.roll_out(batch)
@@ -159,6 +160,16 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         normalised = (observations - self.observation_mean) / (self.observation_std + 1e-6)
         predicted: tuple[Tensor, Tensor] = self.model(normalised, actions)
         return predicted
+
+    @torch.no_grad()
+    def remember_errors(self, batch: Batch, measured: Metrics) -> None:
+        """Add the networks' errors on held-out data, as `model_loss` measured them, to the sums."""
+        assert batch.held_out is not None
+        count = batch.held_out.sum(-1, keepdim=True)
+        networks = range(self.held_out_sum.shape[1])
+        errors = torch.stack([measured[f"model/held_out_{k}"] for k in networks], 1)
+        self.held_out_sum.mul_(MEMORY).add_(errors * count)
+        self.held_out_count.mul_(MEMORY).add_(count)
 
     def elite_networks(self) -> Tensor:
         """Numbers of the networks with the least error on held-out data, (R, elites)."""
@@ -238,13 +249,3 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         """Restore what `on_save_checkpoint` kept."""
         super().on_load_checkpoint(checkpoint)
         self.rollouts.load(checkpoint["rollouts"])
-
-    @torch.no_grad()
-    def _remember_errors(self, batch: Batch) -> None:
-        assert batch.held_out is not None
-        count = batch.held_out.sum(-1, keepdim=True)
-        errors = [
-            self.last_metrics[f"model/held_out_{k}"] for k in range(self.held_out_sum.shape[1])
-        ]
-        self.held_out_sum.mul_(MEMORY).add_(torch.stack(errors, 1) * count)
-        self.held_out_count.mul_(MEMORY).add_(count)

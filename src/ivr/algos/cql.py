@@ -55,6 +55,8 @@ class ConservativeQLearning(SoftActorCritic):
 
     advice = "Raise alpha or lower the learning rates."
 
+    step_order: tuple[str, ...] = (*SoftActorCritic.step_order, "multiplier")
+
     def __init__(
         self,
         *,
@@ -76,14 +78,13 @@ class ConservativeQLearning(SoftActorCritic):
         self.max_target = max_target
         if gap_threshold is not None:
             self.multiplier = PositiveScalar(self.runs, math.e)
-            # After the critic, by the gap that the critic had.
             self.learning_rates["multiplier"] = self.learning_rates["critic"]
 
     def update_critic(self, batch: Batch) -> None:
         """The critics, then the multiplier by the gap that they had."""
-        self.minimise("critic", self.critic_loss, batch, self.draws(batch))
+        measured = self.minimise("critic", self.critic_loss, batch, self.draws(batch))
         if self.gap_threshold is not None:
-            self.minimise("multiplier", self.multiplier_loss, self.last_metrics["penalty/gap"])
+            self.minimise("multiplier", self.multiplier_loss, measured["penalty/gap"])
 
     def draws(self, batch: Batch) -> Draws:
         """The randomness of one step of the critic."""

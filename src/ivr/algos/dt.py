@@ -46,6 +46,8 @@ class DecisionTransformer(OfflineAlgorithm):
     one_graph = False
     """Its optimizer decays weights, which the graph's does not."""
 
+    step_order = ("actor",)
+
     def __init__(
         self,
         *,

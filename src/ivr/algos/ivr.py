@@ -54,6 +54,8 @@ class ImplicitValueRegularization(InSampleActorCritic):
         "protocol=released)."
     )
 
+    step_order = ("normaliser", *InSampleActorCritic.step_order)
+
     def __init__(
         self,
         *,
@@ -61,6 +63,7 @@ class ImplicitValueRegularization(InSampleActorCritic):
         order: float = 1.0,
         value: str = "approximate",
         value_layer_norm: bool = True,
+        weight_clip: float | None = None,
         positive_advantage: bool = False,
         weight_scale: float = 1.0,
         exponent_clip: float | None = None,
@@ -71,11 +74,7 @@ class ImplicitValueRegularization(InSampleActorCritic):
         exact = value == "exact"
         if not exact and value != "approximate":
             raise ValueError(f"value={value} must be approximate or exact")
-        super().__init__(
-            value_layer_norm=value_layer_norm,
-            value_networks=("normaliser", "value") if exact else ("value",),
-            **shared,
-        )
+        super().__init__(value_layer_norm=value_layer_norm, weight_clip=weight_clip, **shared)
         self.normaliser: StateValue | None = None
         if exact:
             self.normaliser = StateValue(
@@ -84,6 +83,7 @@ class ImplicitValueRegularization(InSampleActorCritic):
                 self.generators("normaliser"),
                 value_layer_norm,
             )
+            self.learning_rates["normaliser"] = self.learning_rates["value"]
         alphas = torch.as_tensor(alpha, dtype=torch.float32).expand(self.runs).clone()
         self.register_buffer("alpha", alphas[:, None], persistent=False)
         self.alpha: Tensor

@@ -43,6 +43,8 @@ class MildlyConservativeQLearning(SoftActorCritic):
 
     words_for_alpha = ("td_weight",)
 
+    step_order = ("vae", *SoftActorCritic.step_order)
+
     def __init__(
         self,
         *,
@@ -57,7 +59,7 @@ class MildlyConservativeQLearning(SoftActorCritic):
         **shared: Any,
     ) -> None:
         super().__init__(observation_dim=observation_dim, action_low=action_low, **shared)
-        self.learning_rates = {"vae": vae_lr, **self.learning_rates}
+        self.learning_rates["vae"] = vae_lr
         check_range("td_weight", td_weight, 0 < td_weight <= 1, "in (0, 1]")
         check_range("candidates", candidates, candidates >= 1, "from 1 on")
         check_range("kl_weight", kl_weight, kl_weight >= 0, "from 0 on")

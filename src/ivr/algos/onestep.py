@@ -51,6 +51,8 @@ class OneStep(SarsaCritic):
     advice = "Lower algo.temperature or the learning rates."
     words_for_alpha = ("temperature",)
 
+    step_order = ("critic", "value", "actor")
+
     def __init__(
         self,
         *,
@@ -61,7 +63,8 @@ class OneStep(SarsaCritic):
         value_layer_norm: bool = False,
         **shared: Any,
     ) -> None:
-        super().__init__(policy_learning_rates={"value": value_lr, "actor": actor_lr}, **shared)
+        super().__init__(**shared)
+        self.learning_rates |= {"value": value_lr, "actor": actor_lr}
         check_range("temperature", temperature, temperature >= 0, "from 0 on")
         states, _, hidden = self.sizes
         self.value = StateValue(states, hidden, self.generators("value"), value_layer_norm)
@@ -112,11 +115,13 @@ class OneStepReverseKL(SarsaCritic):
 
     advice = "Raise alpha or lower the learning rates."
 
+    step_order = ("critic", "behaviour", "actor")
+
     def __init__(
         self, *, alpha: float | Sequence[float], actor_lr: float = 3e-4, **shared: Any
     ) -> None:
-        rates = {"behaviour": actor_lr, "actor": actor_lr}
-        super().__init__(policy_learning_rates=rates, **shared)
+        super().__init__(**shared)
+        self.learning_rates |= {"behaviour": actor_lr, "actor": actor_lr}
         self.behaviour = GaussianActor(*self.sizes, self.generators("behaviour"))
         self.actor = GaussianActor(*self.sizes, self.generators("actor"))
         alphas = torch.as_tensor(alpha, dtype=torch.float32).expand(self.runs).clone()
@@ -156,8 +161,11 @@ class OneStepEasyBCQ(SarsaCritic):
 
     words_for_alpha = ("candidates",)
 
+    step_order = ("critic", "behaviour")
+
     def __init__(self, *, candidates: int = 10, actor_lr: float = 3e-4, **shared: Any) -> None:
-        super().__init__(policy_learning_rates={"behaviour": actor_lr}, **shared)
+        super().__init__(**shared)
+        self.learning_rates["behaviour"] = actor_lr
         check_range("candidates", candidates, candidates >= 1, "from 1 on")
         self.behaviour = GaussianActor(*self.sizes, self.generators("behaviour"))
         # In units of the standard deviation.

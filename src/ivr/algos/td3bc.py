@@ -42,6 +42,8 @@ class TD3BehaviourCloning(OfflineAlgorithm):
     advice = "Lower algo.q_weight or the learning rates."
     words_for_alpha = ("q_weight",)
 
+    step_order = ("actor", "critic")
+
     def __init__(
         self,
         *,

@@ -76,9 +76,10 @@ def go_on_from(
 
 def _check_optimizers(states: list[dict[str, Any]], algorithm: OfflineAlgorithm) -> None:
     """Raise a ValueError unless each network has Adam's moments, or none yet, of its parameters."""
-    if len(states) != len(algorithm.learning_rates):
-        raise ValueError(f"{len(states)} optimizers for {len(algorithm.learning_rates)} networks")
-    for name, state in zip(algorithm.learning_rates, states, strict=True):
+    names = algorithm.trained_networks
+    if len(states) != len(names):
+        raise ValueError(f"{len(states)} optimizers for {len(names)} networks")
+    for name, state in zip(names, states, strict=True):
         shapes = [p.shape for p in algorithm.get_submodule(name).parameters()]
         for moment in ("exp_avg", "exp_avg_sq"):
             held = [state["state"][i][moment].shape for i in sorted(state["state"])]

@@ -1,22 +1,27 @@
 """Adam (Kingma & Ba, 2015) in tensors, so that its step can be compiled with the losses.
 
-State and hyperparameters are those of `torch.optim.Adam`, which checkpoints hold and which takes
-the steps where nothing is compiled.
+State and hyperparameters are those of `torch.optim.Adam`: checkpoints hold them, and where nothing
+is compiled it takes the steps itself.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from ivr.algos.engine.stepper import Turn
+
 
 class GraphAdam:
-    """Takes the steps of several optimizers inside a compiled update."""
+    """Takes the steps of several optimizers inside a compiled update.
+
+    Args:
+        optimizers: one for each network, by name; their state is read and kept up to date.
+    """
 
     def __init__(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        """Begin where the optimizers are, one for each network, by name."""
         self.optimizers = dict(optimizers)
         self.index = {name: k for k, name in enumerate(optimizers)}
         self.moments: dict[str, list[tuple[Tensor, Tensor]]] = {}
@@ -34,35 +39,30 @@ class GraphAdam:
         (self.betas,) = {o.param_groups[0]["betas"] for o in optimizers.values()}
         (self.eps,) = {o.param_groups[0]["eps"] for o in optimizers.values()}
         self.factors = self.factor = torch.zeros(0)
-        self._due: list[Sequence[str]] = []
+        self._turns: Sequence[Turn] = ()
 
-    def begin(
-        self,
-        updates: range,
-        due: Callable[[int], Sequence[str]],
-        learning_rate: Callable[[str, int], float],
-    ) -> None:
-        """Work out the factors of the coming updates, (C, networks, 2).
+    def begin(self, turns: Sequence[Turn]) -> None:
+        """Compute the factors of the coming updates, (C, networks, 2).
 
         They are lr / (1 - beta_1^t) and sqrt(1 - beta_2^t), for the t-th step of each network.
         """
         states = {name: next(iter(o.state.values())) for name, o in self.optimizers.items()}
         steps = {name: int(state["step"]) for name, state in states.items()}
-        self._due = [due(update) for update in updates]
+        self._turns = turns
         rows = []
-        for update, names in zip(updates, self._due, strict=True):
+        for turn in turns:
             row = [[0.0, 1.0]] * len(self.index)
-            for name in names:
+            for name in turn.due:
                 steps[name] += 1
                 first, second = (1 - beta ** steps[name] for beta in self.betas)
-                row[self.index[name]] = [learning_rate(name, update) / first, math.sqrt(second)]
+                row[self.index[name]] = [turn.rates[name] / first, math.sqrt(second)]
             rows.append(row)
         device = next(iter(states.values()))["exp_avg"].device
         self.factors = torch.tensor(rows, device=device)
 
     @torch.no_grad()
     def step(self, name: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
-        """One step of one network, as `torch.optim.Adam` takes it."""
+        """Take one step of one network, as `torch.optim.Adam` takes it."""
         rate, correction = self.factor[self.index[name]]
         for parameter, gradient, (first, second) in zip(
             parameters, gradients, self.moments[name], strict=True
@@ -72,8 +72,8 @@ class GraphAdam:
             parameter.sub_(rate * first / (second.sqrt() / correction + self.eps))
 
     def end(self, updates: int) -> None:
-        """Tell the optimizers that the first `updates` of those begun were done."""
-        taken = Counter(name for names in self._due[:updates] for name in names)
+        """Count the steps of the first `updates` of those begun in the optimizers' state."""
+        taken = Counter(name for turn in self._turns[:updates] for name in turn.due)
         for name, steps in taken.items():
             for state in self.optimizers[name].state.values():
                 state["step"] += steps

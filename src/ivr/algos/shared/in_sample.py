@@ -34,12 +34,13 @@ class InSampleActorCritic(OfflineAlgorithm):
         actor_dropout: probability to drop a hidden unit of the actor while it trains.
         actor_lr_cosine: let the actor's learning rate fall to 0 along a cosine.
         weight_clip: upper bound of the actor's weights.
-        value_networks: attributes that are state values, in the order in which they are stepped.
         run: see `OfflineAlgorithm`.
 
     Raises:
         ValueError: where an option lies outside its range.
     """
+
+    step_order: tuple[str, ...] = ("value", "actor", "critic")
 
     def __init__(
         self,
@@ -55,14 +56,12 @@ class InSampleActorCritic(OfflineAlgorithm):
         value_layer_norm: bool = False,
         actor_dropout: float = 0.0,
         actor_lr_cosine: bool = True,
-        weight_clip: float | None = None,
-        value_networks: Sequence[str] = ("value",),
+        weight_clip: float | None = 100.0,
         **run: Any,
     ) -> None:
-        values = dict.fromkeys(value_networks, value_lr)
         super().__init__(
             action_low=action_low,
-            learning_rates=values | {"actor": actor_lr, "critic": critic_lr},
+            learning_rates={"value": value_lr, "actor": actor_lr, "critic": critic_lr},
             cosine_decay=("actor",) if actor_lr_cosine else (),
             **run,
         )

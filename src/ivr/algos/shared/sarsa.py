@@ -22,13 +22,13 @@ from ivr.types import Batch, Needs
 class SarsaCritic(OfflineAlgorithm):
     """The critic of the data's policy, which the improvement operators share.
 
-    An operator that needs the data's policy as well trains it as `behaviour`.
+    An operator adds its own networks and their learning rates. One that needs the data's policy
+    trains it as `behaviour`.
 
     Args:
         discount: gamma.
         target_tau: Polyak's tau.
         hidden: sizes of the hidden layers of every network.
-        policy_learning_rates: of the networks that an operator adds.
         actor_lr_cosine: let the learning rates of policies fall to 0 along a cosine.
         run: see `OfflineAlgorithm`.
 
@@ -43,7 +43,6 @@ class SarsaCritic(OfflineAlgorithm):
         *,
         observation_dim: int,
         action_low: Sequence[float],
-        policy_learning_rates: Mapping[str, float],
         discount: float = 0.99,
         critic_lr: float = 3e-4,
         target_tau: float = 0.005,
@@ -53,7 +52,7 @@ class SarsaCritic(OfflineAlgorithm):
     ) -> None:
         super().__init__(
             action_low=action_low,
-            learning_rates={"critic": critic_lr, **policy_learning_rates},
+            learning_rates={"critic": critic_lr},
             cosine_decay=("actor", "behaviour") if actor_lr_cosine else (),
             **run,
         )

@@ -39,6 +39,8 @@ class SoftActorCritic(OfflineAlgorithm):
         ValueError: where an option lies outside its range.
     """
 
+    step_order: tuple[str, ...] = ("actor", "temperature", "critic")
+
     def __init__(
         self,
         *,
@@ -77,9 +79,8 @@ class SoftActorCritic(OfflineAlgorithm):
     def update(self, batch: Batch) -> None:
         """The actor, its temperature by the entropy that it had, the critics, their target."""
         noise = self.noise.normal("policy", batch.actions)
-        self.minimise("actor", self.actor_loss, batch, noise)
-        entropy = self.last_metrics["actor/entropy"]
-        self.minimise("temperature", self.temperature_loss, entropy)
+        measured = self.minimise("actor", self.actor_loss, batch, noise)
+        self.minimise("temperature", self.temperature_loss, measured["actor/entropy"])
         self.update_critic(batch)
         self.polyak(self.critic, self.target_critic, self.target_tau)
 

@@ -24,7 +24,7 @@ class MetricsRecorder(pl.Callback):
         assert isinstance(module, OfflineAlgorithm)
         means = {key: mean.tolist() for key, mean in module.sums.means().items()}
         module.sums = Sums()
-        for name in module.learning_rates:
+        for name in module.trained_networks:
             means[f"learning_rate/{name}"] = [module.learning_rate(name, update)] * module.runs
         histograms = {
             key.removeprefix("histogram/"): value.cpu()
