@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from gymnasium.spaces import Box, Dict
 from minari.serialization import serialize_space
 from numpy.typing import NDArray
 
+from ivr.data.generation.hdf5 import new_hdf5
 from ivr.mazes import Maze
 
 REWARD_RADIUS = 0.45
@@ -37,7 +39,7 @@ class Recording:
 
 
 class MinariWriter:
-    """Collects maze episodes into `folder`/data; the metadata are written at the end.
+    """Writes maze episodes into `folder`/data, and their metadata at the end.
 
     Minari's own writer is not used: it makes each array resizable, which takes ten times the
     space for episodes as short as PointMaze's.
@@ -49,7 +51,8 @@ class MinariWriter:
         self._data = folder / "data"
         self._data.mkdir()
         self._recording = recording
-        self._file = h5py.File(self._data / "main_data.hdf5", "w")
+        self._open = ExitStack()
+        self._file, self._disk = self._open.enter_context(new_hdf5(self._data / "main_data.hdf5"))
 
     def add(
         self,
@@ -63,10 +66,13 @@ class MinariWriter:
 
         Args:
             positions: (T + 1, 2), metres.
-            observations: (T + 1, O), what the environment tells besides the goals.
+            observations: (T + 1, O), what the environment observes besides the goals.
             actions: (T, A).
             target: (2,), the episode's own goal.
-            success: (T + 1,), what the environment's info tells; None to leave it out.
+            success: (T + 1,), what the environment's info reports; None to leave it out.
+
+        Raises:
+            OSError: the disk is full or fails.
         """
         steps = len(actions)
         group = self._file.create_group(f"episode_{self.total_episodes}")
@@ -83,6 +89,7 @@ class MinariWriter:
         group["truncations"] = np.arange(1, steps + 1) == steps
         if success is not None:
             group["infos/success"] = success
+        self._disk.check()
         self.total_episodes += 1
         self.total_steps += steps
 
@@ -103,7 +110,7 @@ class MinariWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._open.__exit__(kind, error, traceback)
         if error is None:
             (self._data / "metadata.json").write_text(json.dumps(self._metadata(), indent=1))
 

@@ -1,13 +1,17 @@
-"""Pieces of work done in several processes; what comes out does not depend on their number."""
+"""Computes pieces of work in several processes; the result does not depend on their number."""
 
+import itertools
 import multiprocessing as mp
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ivr.errors import UserError
 
@@ -17,41 +21,38 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def shards(make: Callable[[int], T], processes: int | None = None) -> Generator[T, None, None]:
-    """make(0), make(1), ... without end and in this order, from processes that work side by side.
+    """Yield make(0), make(1), ... without end and in this order, computed in parallel.
 
-    Close the iterator to stop them; they also end when this process is killed.
+    Close the iterator to end the processes; they also end when this process is killed.
 
     Args:
         make: a function of a module, or a partial of one, that depends on nothing but its argument.
         processes: None for as many as this process may use cores.
 
     Raises:
-        UserError: a process ended early.
+        UserError: a process was killed.
     """
     count = processes or _cores()
     context = mp.get_context("spawn")
-    workers: list[tuple[Any, Connection]] = []
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, context, initializer=_end_with, initargs=(theirs,))
+    pieces: deque[Future[T]] = deque()
     try:
-        for k in range(count):
-            here, there = context.Pipe(duplex=False)
-            worker = context.Process(target=_work, args=(there, make, k, count), daemon=True)
-            with _one_thread():
-                worker.start()
-            there.close()
-            workers.append((worker, here))
-        while True:
-            for _, connection in workers:
-                yield connection.recv()
-    except EOFError:
+        for number in itertools.count():
+            with _settings_of_workers():
+                pieces.append(pool.submit(make, number))
+            if len(pieces) > 2 * count:  # so that no process waits for a slower one
+                yield pieces.popleft().result()
+    except BrokenProcessPool:
         raise UserError(
-            "A process of the simulation ended before its work was done; its own message, if any, "
-            "stands above. Without one it may have run out of memory."
+            "A process of the simulation was killed before its work was done: it may have run out "
+            "of memory. Nothing is kept of what was made: start again, with fewer cores if need be "
+            "(taskset -c 0,1 python ... on Linux)."
         ) from None
     finally:
-        for worker, connection in workers:
-            connection.close()
-            worker.terminate()
-            worker.join()
+        ours.close()  # a process that is in the middle of a piece ends now
+        pool.shutdown(cancel_futures=True)
+        theirs.close()
 
 
 def _cores() -> int:
@@ -60,32 +61,30 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _work(connection: Connection, make: Callable[[int], Any], first: int, step: int) -> None:
-    # Ctrl-C is the other process's affair; when that one is killed, this one ends at once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    number = first
-    while True:
-        made = make(number)
+def _end_with(parent: Connection) -> None:
+    """End this process as soon as the other end of `parent` is closed, however that happens."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which closes the pipe
+
+    def wait() -> None:
         try:
-            connection.send(made)
-        except BrokenPipeError:  # nobody waits for it any more
-            return
-        number += step
+            parent.recv()
+        except EOFError:
+            os._exit(1)
 
-
-def _end_with_parent() -> None:
-    parent = mp.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that are started inside compute in one thread each, as sums depend on that."""
+def _settings_of_workers() -> Iterator[None]:
+    """Let processes that start inside use one thread, as sums depend on that, and miss Ctrl-C.
+
+    Ctrl-C would print the traceback of whatever a process imports just then. It is held back, and
+    reaches this process at the end of the block.
+    """
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    if hasattr(signal, "pthread_sigmask"):
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
@@ -94,3 +93,5 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
