@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +136,15 @@ def test_the_page_needs_nothing_but_itself(tmp_path, small_pointmaze):
     assert "url(" not in page and "@import" not in page
 
 
-def test_names_from_the_data_are_text_on_the_page(tmp_path):
-    path = write_minari(tmp_path / "made", encoded_episodes([3]), dataset_id="<script>alert(1)")
-    inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
-    assert "<script" not in (tmp_path / "run" / "card.html").read_text()
+def test_names_from_the_data_are_text_on_the_page_and_on_the_screen(tmp_path, caplog):
+    evil = "<script>alert(1)</script> \x1b[2J\x1b]0;title\x07 \u202e&amp;"
+    path = write_minari(tmp_path / "made", encoded_episodes([3]), dataset_id=evil)
+    with caplog.at_level("INFO"):
+        inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
+    page = (tmp_path / "run" / "card.html").read_text()
+    shown = r"<script>alert(1)</script> \x1b[2J\x1b]0;title\x07 \u202e&amp;"
+    assert shown in caplog.text and "\x1b" not in caplog.text + page
+    assert page.count(escape(shown)) == 2 and "<script" not in page  # above, and among all figures
 
 
 def test_the_program_ends_with_a_status_and_no_traceback(tmp_path):

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from ivr.inspection.occupancy import Occupancy
@@ -53,7 +54,8 @@ def _svg(draw: Callable[[Axes], None], height: float = 3.2) -> str:
 def _spread(axes: Axes, values: ArrayLike, name: str) -> None:
     """A histogram over episodes, with the mean."""
     array = np.asarray(values, np.float64)
-    axes.hist(array, bins=50, color=_BLUE)
+    bins = int(np.clip(np.ceil(2 * len(array) ** (1 / 3)), 5, 50))  # Rice's rule
+    axes.hist(array, bins=bins, color=_BLUE)
     mean = float(array.mean())
     axes.axvline(mean, color=_ORANGE, lw=1.5, label=f"mean {mean:,.4g}")
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
@@ -63,13 +65,17 @@ def _spread(axes: Axes, values: ArrayLike, name: str) -> None:
 def _rewards(axes: Axes, card: dict[str, Any], tally: Tally) -> None:
     transform, histogram = card["reward_transform"], tally.rewards
     scale, shift = transform["scale"], transform["shift"]
-    words = f"reward, after {transform['name']}"
+    words = "reward" if transform["name"] == "none" else f"reward, after {transform['name']}"
     if scale is None:
         scale, shift, words = 1.0, 0.0, "reward, as it is"
-    edges = scale * histogram.edges + shift
+    # The histogram's range has grown by doubling: only the part that holds rewards is drawn.
+    held = np.flatnonzero(histogram.counts)
+    first, last = int(held[0]), int(held[-1]) + 1
+    edges = scale * histogram.edges[first : last + 1] + shift
     order = slice(None) if scale > 0 else slice(None, None, -1)
-    axes.stairs(histogram.counts[order], edges[order], fill=True, color=_BLUE)
-    axes.set(xlabel=words, ylabel="steps", yscale="log")
+    axes.stairs(histogram.counts[first:last][order], edges[order], fill=True, color=_BLUE)
+    # From below 1, so that a bar of one step is seen.
+    axes.set(xlabel=words, ylabel="steps", yscale="log", ylim=(0.5, None))
 
 
 def _actions(axes: Axes, tally: Tally) -> None:
@@ -107,6 +113,7 @@ def _observations(axes: Axes, tally: Tally) -> None:
     if constant:
         axes.plot(constant, seen.mean[constant], "x", color=_ORANGE, ms=7, label="constant")
     axes.set_yscale("symlog", linthresh=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncol=3)
     axes.set(xlabel="number of the observation", ylabel="value")
 

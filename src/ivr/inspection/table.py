@@ -1,6 +1,8 @@
-"""What a person reads on the screen."""
+"""Lays the data card out as text for the terminal."""
 
 from typing import Any
+
+from ivr.errors import printable
 
 _WIDTH = 14
 _ACTIONS = 20
@@ -8,7 +10,7 @@ _ACTIONS = 20
 
 
 def table(card: dict[str, Any]) -> str:
-    """Figures, checks, warnings and defects, aligned."""
+    """Lay out figures, checks, warnings and defects as aligned text, safe to print."""
     lines = ["", f"{card['dataset']}: {card['source']} at {card['place']}"]
     lines += _figures(card) + _actions(card["actions"]) + _observations(card["observations"])
     lines += ["", "checks", *(_check(kind, found) for kind, found in card["defects"].items())]
@@ -20,7 +22,7 @@ def table(card: dict[str, Any]) -> str:
             lines += [f"  {defect['text']}" for defect in found["first"]]
             more = found["count"] - len(found["first"])
             lines += [f"  and {more:,} more (show=N prints more)"] if more else []
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _figures(card: dict[str, Any]) -> list[str]:

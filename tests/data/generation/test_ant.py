@@ -92,4 +92,4 @@ def test_what_is_not_code_is_installed_with_it():
         path for pattern in settings["package-data"]["ivr"] for path in package.glob(pattern)
     }
     others = {p for p in package.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
-    assert others == installed and len(others) == 1
+    assert others == installed and len(others) == 2

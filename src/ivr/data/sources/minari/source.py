@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ivr.data.sources.defects import UNREADABLE, Defect, Defects, Report, refuse
 from ivr.data.sources.minari.checks import MinariCheck
 from ivr.data.sources.source import Episode
-from ivr.errors import UserError
+from ivr.errors import UserError, printable
 
 _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, ImportError)
 """What the libraries raise at a file that is damaged."""
@@ -33,7 +33,7 @@ class MinariSource:
         self._data = folder / "data"
         try:
             self.metadata: dict[str, Any] = json.loads((self._data / "metadata.json").read_text())
-            self.id: str = self.metadata.get("dataset_id", folder.name)
+            self.id = printable(str(self.metadata.get("dataset_id", folder.name)))
             self.env_spec: str | None = self.metadata.get("env_spec")
             self.observation_space = json.loads(self.metadata["observation_space"])
             action_space = json.loads(self.metadata["action_space"])
