@@ -8,7 +8,7 @@ import pytest
 
 from tests.importing import PACKAGE, imports
 
-SHARED = {"types", "errors", "random", "mazes", "files", "views"}  # any room may import these
+SHARED = {"types", "errors", "random", "mazes", "files", "agreement"}  # any room may import these
 TOP = {"config", "commands"}  # only these know hydra, and no room knows them
 CONFIGURATION = {"hydra", "omegaconf"}
 LIGHTNING = {"pytorch_lightning", "lightning_fabric"}

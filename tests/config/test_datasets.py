@@ -5,12 +5,12 @@ from itertools import product
 import gymnasium
 import pytest
 
+from ivr.agreement.views import VIEWS
 from ivr.config.command_line import CONFIG_DIR, choices
 from ivr.config.schema import TrainConfig
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.sources.d4rl import location as d4rl_files
 from ivr.mazes import MAZES
-from ivr.views import VIEWS
 from tests.running import composed
 
 LOCOMOTION = [

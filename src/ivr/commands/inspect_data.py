@@ -7,9 +7,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from ivr.agreement.views import check_view
+from ivr.agreement.walls import check_walls, recorded_walls
 from ivr.commands.train import build_task
 from ivr.config.schema import InspectConfig
-from ivr.data.cache.relabel import check_walls, recorded_layout
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.load import named_maze
 from ivr.data.open_source import open_source
@@ -23,7 +24,6 @@ from ivr.inspection.plots import plots
 from ivr.inspection.table import table
 from ivr.inspection.tally import Tally
 from ivr.mazes import Maze
-from ivr.views import check_view
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def _environment(
     """The evaluation's environment, whose spaces and walls fit the data; None without one."""
     try:
         if maze is not None:
-            check_walls(recorded_layout(source.env_spec), maze, dataset["maze"])
+            check_walls(recorded_walls(source.env_spec), maze, dataset["maze"])
         if tally.observations is None:
             return None
         facts = {

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ivr.agreement.views import check_view
+from ivr.agreement.walls import check_walls, recorded_walls
 from ivr.data.cache.convert import convert, key
-from ivr.data.cache.relabel import check_walls, recorded_layout
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.store import is_built, read_store
 from ivr.data.dataset import DatasetInfo, OfflineDataset
 from ivr.data.open_source import open_source
 from ivr.errors import UserError
 from ivr.mazes import MAZES, Maze
-from ivr.views import check_view
 
 
 def load_dataset(
@@ -59,7 +59,7 @@ def load_dataset(
             it, or a list of such, whose episodes follow each other; or with source=arrays an
             .npz, .parquet or .csv file, a folder of such, or a list.
         transitions: with source=generated, how many to make; None for the usual number.
-        view: d4rl, goal_conditioned, observation or flat; see `views.apply_view`.
+        view: d4rl, goal_conditioned, observation or flat; see `agreement.views.view_keys`.
         reward: none, minus_one, return_range or scale_shift; see `rewards.RewardTransform`.
         reward_scale: with reward=scale_shift, the factor.
         reward_shift: with reward=scale_shift, what is then added.
@@ -99,7 +99,7 @@ def load_dataset(
         action_high=action_high,
         progress=progress,
     )
-    layout = recorded_layout(recorded.env_spec)
+    layout = recorded_walls(recorded.env_spec)
     if evaluation_maze is not None:
         check_walls(layout, evaluation_maze, str(maze))
         if layout is None:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.bounds import outside
+from ivr.agreement.views import apply_view
 from ivr.data.cache.labels import label
 from ivr.data.sources.source import Episode, Source, unusable
 from ivr.inspection.duplicates import Duplicates
 from ivr.inspection.occupancy import Occupancy
 from ivr.inspection.streaming import BINS, Histogram, Moments
 from ivr.mazes import Maze
-from ivr.views import apply_view
 
 _EDGE = 0.999
 """An action counts as at its bound from this part of the way on from the middle."""
@@ -128,8 +129,7 @@ class Tally:
         for column, counts in zip(bins.T, self.action_counts, strict=True):
             counts += np.bincount(column, minlength=BINS)
         with np.errstate(invalid="ignore"):
-            slack = 1e-5 * (high - low) / 2
-            beyond = np.flatnonzero(((actions < low - slack) | (actions > high + slack)).any(1))
+            beyond = np.flatnonzero(outside(actions, low, high))
         what = "actions outside their bounds, trained on as if at them"
         self.odd(what, len(beyond), number, int(beyond[0]) if len(beyond) else None)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ivr.agreement.views import apply_view
 from ivr.data.cache.labels import label
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.store import Column, new_folder, write_info
@@ -17,7 +18,6 @@ from ivr.data.sources.download import check_digest
 from ivr.data.sources.source import Episode, Source
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze
-from ivr.views import apply_view
 
 _FORMAT = 4
 """Raised whenever a conversion would give other numbers or other files."""
@@ -65,7 +65,7 @@ def convert(
     Args:
         source: where the episodes come from.
         final: the folder, made whole at the end.
-        view: see `views.apply_view`.
+        view: see `agreement.views.view_keys`.
         reward: what becomes of the rewards, after relabelling.
         maze: with view=d4rl, rewards and ends are recomputed for its goal.
         progress: show a progress bar.

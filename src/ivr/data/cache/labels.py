@@ -24,7 +24,7 @@ def label(episode: Episode, view: str, maze: Maze | None) -> Labels:
 
     Args:
         episode: of T steps.
-        view: see `views.apply_view`; with goal_conditioned each episode's own goal counts.
+        view: see `agreement.views.view_keys`; with goal_conditioned each episode's own goal counts.
         maze: with view=d4rl its goal counts.
     """
     steps = len(episode.actions)

@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.bounds import outside
 from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import BOUNDS, FINITE, Defect, Defects, Report, refuse
 from ivr.data.sources.ends import ends
 from ivr.data.sources.source import Episode, unusable
-
-_ACTION_NOISE = 1e-5
-"""How far beyond its bounds rounding may take an action, as a part of half their distance."""
 
 
 class Bounds(NamedTuple):
@@ -73,10 +71,9 @@ def episodes(
 def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
     for name, values in rows.columns.items():
         yield _not_finite(rows, name, values, unusable(values))
-    noise = _ACTION_NOISE * (bounds.high - bounds.low) / 2
     actions = rows.columns["actions"]
-    beyond = (actions < bounds.low - noise) | (actions > bounds.high + noise)
-    steps = np.flatnonzero(beyond.any(1) & np.isfinite(actions).all(1))
+    beyond = outside(actions, bounds.low, bounds.high)
+    steps = np.flatnonzero(beyond & np.isfinite(actions).all(1))
     yield Defects(
         BOUNDS,
         len(steps),

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.views import Observations
 from ivr.data.sources.defects import Report, refuse
-from ivr.views import Observations
 
 
 class Episode(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ivr.agreement.bounds import same_bounds
 from ivr.data.cache.store import Column, new_folder, read_store, write_info
 from ivr.data.dataset import OfflineDataset
 from ivr.data.transforms.picking import digest, pick, random_transitions
@@ -132,7 +133,7 @@ class Mix:
                 f"{widths[0]}: only data of one environment can be mixed"
             )
         bounds = [(d.info.action_low, d.info.action_high) for d in (dataset, noise)]
-        if bounds[0] != bounds[1]:
+        if not same_bounds(*bounds):
             raise UserError(
                 f"{self.name} scales its actions by the bounds {bounds[1]}, and {name} by "
                 f"{bounds[0]}: give dataset.action_low and dataset.action_high, which then hold "

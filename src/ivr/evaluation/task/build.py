@@ -9,6 +9,8 @@ from typing import Any
 
 import gymnasium
 
+from ivr.agreement.views import VIEWS
+from ivr.agreement.walls import check_walls, recorded_walls
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_id, check_spaces, reported
 from ivr.evaluation.task.recorded import RecordedEnvironment, read_recorded
@@ -19,7 +21,7 @@ from ivr.mazes import MAZES, Maze
 __all__ = ["Task", "make_task"]
 
 _CHOICES = {
-    "view": ("d4rl", "goal_conditioned", "observation", "flat"),
+    "view": VIEWS,
     "metric": ("success", "return", "tasks"),
     "goal": tuple(START_NOISE),
     "maze": (*MAZES, None),
@@ -66,17 +68,13 @@ def make_task(
     if reference is not None and (len(reference) != 2 or reference[0] >= reference[1]):
         raise UserError(f"dataset.reference={list(reference)} must be [min, max], min below max.")
     recorded = None
-    # The record of data whose environment is named in the config matters for its walls only.
-    if dataset_env_spec is not None and (env is None or maze is not None):
+    if dataset_env_spec is not None and env is None:
         recorded = read_recorded(dataset_env_spec)
     if env is None and recorded is None:
         return None
     placed = None if maze is None else Maze.named(maze, maze_scale)
-    if placed and recorded and recorded.walls not in (None, placed.layout):
-        raise UserError(
-            f"dataset.maze={maze} has other walls than the maze of the data, so scores would mean "
-            f"nothing. The data's: {recorded.walls}. Set dataset.maze to theirs."
-        )
+    if placed is not None:
+        check_walls(recorded_walls(dataset_env_spec), placed, str(maze))
     if env is None:
         assert recorded is not None
         env_id, limit = _recorded_id(recorded), recorded.max_episode_steps

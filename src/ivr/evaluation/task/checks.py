@@ -7,6 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from ivr.agreement.bounds import same_bounds
+from ivr.agreement.views import check_view
 from ivr.errors import UserError
 from ivr.evaluation.task.wrappers import Env
 from ivr.mazes import Maze
@@ -33,6 +35,21 @@ def check_maze_scale(env: Env, env_id: str, maze: Maze) -> None:
         )
 
 
+def check_observations(env: Env, env_id: str, view: str) -> None:
+    """Check that the view fits the environment's observations."""
+    space = env.observation_space
+    if isinstance(space, gymnasium.spaces.Box):
+        check_view(view, {"observation"}, False, env_id)
+    elif isinstance(space, gymnasium.spaces.Dict):
+        boxes = {key: box for key, box in space.items() if isinstance(box, gymnasium.spaces.Box)}
+        check_view(view, {key for key, box in boxes.items() if len(box.shape) == 1}, True, env_id)
+    else:
+        raise UserError(
+            f"The observations of {env_id} are {space}: only a Box, or a Dict with vectors (Box of "
+            "one axis), can be learned from. Choose another dataset.env."
+        )
+
+
 def check_spaces(
     env: Env,
     env_id: str,
@@ -56,7 +73,7 @@ def check_spaces(
             f"{env_id} takes actions from {space}, the data's have shape {low.shape}. Change "
             "dataset.env to the environment that the data were collected in."
         )
-    if not (np.allclose(space.low, low) and np.allclose(space.high, high)):
+    if not same_bounds((space.low.tolist(), space.high.tolist()), (action_low, action_high)):
         raise UserError(
             f"{env_id} takes actions from {space.low.tolist()} to {space.high.tolist()}, the "
             f"data's go from {low.tolist()} to {high.tolist()}. Change dataset.env or "

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from ivr.agreement.walls import recorded_walls
 from ivr.errors import UserError
 
 # Arguments that belong to whoever makes the environment, not to the record.
@@ -19,12 +20,6 @@ class RecordedEnvironment:
     max_episode_steps: int | None
     wrappers: tuple[str, ...]
 
-    @property
-    def walls(self) -> tuple[tuple[int, ...], ...] | None:
-        """The recorded maze with 1 for a wall and 0 elsewhere; None where there is no maze."""
-        maze = self.kwargs.get("maze_map")
-        return None if maze is None else tuple(tuple(int(c == 1) for c in row) for row in maze)
-
 
 def read_recorded(env_spec: str) -> RecordedEnvironment:
     """Reads the JSON of a Gymnasium `EnvSpec`.
@@ -35,6 +30,7 @@ def read_recorded(env_spec: str) -> RecordedEnvironment:
     Raises:
         UserError: the record is malformed, or an argument or the id names a file or a module.
     """
+    recorded_walls(env_spec)  # a maze that cannot be read is reported as such
     try:
         spec = json.loads(env_spec)
         kwargs = {key: value for key, value in spec["kwargs"].items() if key not in _OURS}
@@ -42,8 +38,7 @@ def read_recorded(env_spec: str) -> RecordedEnvironment:
         wrappers = tuple(str(w.get("name", w)) for w in spec.get("additional_wrappers") or ())
         recorded = RecordedEnvironment(str(spec["id"]), kwargs, limit, wrappers)
         plain = all(map(_is_plain, [recorded.id, kwargs])) and (limit is None or limit > 0)
-        assert recorded.walls is None or len({len(row) for row in recorded.walls}) == 1
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             "The dataset records its environment in a form that cannot be read "
             f"({type(error).__name__}: {error}). Name the environment: dataset.env=..."

@@ -9,7 +9,7 @@ import gymnasium
 import gymnasium_robotics
 
 from ivr.errors import UserError
-from ivr.evaluation.task.checks import check_maze_scale
+from ivr.evaluation.task.checks import check_maze_scale, check_observations
 from ivr.evaluation.task.wrappers import START_NOISE, Env, FlatView, PlacedGoal
 from ivr.files import private_temporary_folder
 from ivr.mazes import SUCCESS_RADIUS, Maze
@@ -68,28 +68,8 @@ class Task:
         if self.maze is not None:
             check_maze_scale(env, self.env_id, self.maze)
             env = PlacedGoal(env, self.maze, self.goal)
-        return FlatView(env, self._keys(env))
-
-    def _keys(self, env: Env) -> tuple[str, ...]:
-        """The entries of the observation that make up the view, in order; () for a plain box."""
-        space = env.observation_space
-        if self.view == "flat":
-            keys: tuple[str, ...] = ()
-            fits = isinstance(space, gymnasium.spaces.Box)
-        else:
-            # PointMaze's observation starts with the position, AntMaze's leaves it out.
-            alone = self.view == "observation" or self.env_id.startswith("PointMaze")
-            keys = ("observation",) if alone else ("achieved_goal", "observation")
-            keys += ("desired_goal",) if self.view == "goal_conditioned" else ()
-            fits = isinstance(space, gymnasium.spaces.Dict) and set(keys) <= set(space.spaces)
-        if not fits:
-            raise UserError(
-                f"dataset.view={self.view} does not fit {self.env_id}, whose observations are "
-                f"{space}. Use dataset.view=flat for a box, d4rl or goal_conditioned for a "
-                "dictionary with observation, achieved_goal and desired_goal, observation for one "
-                "with other goals."
-            )
-        return keys
+        check_observations(env, self.env_id, self.view)
+        return FlatView(env, self.view)
 
     @property
     def environment(self) -> str:

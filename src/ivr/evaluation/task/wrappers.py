@@ -1,12 +1,12 @@
 """What stands between a registered environment and a policy: the view, and the placed goal."""
 
-import math
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.views import Observations, join, view_keys
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
 Env = gymnasium.Env[Any, Any]
@@ -17,21 +17,25 @@ START_NOISE = {"centre": 0.25, "d4rl_v2": 0.1 / 4}
 
 
 class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
-    """Joins the named entries of a dictionary observation, or takes a box as it is; float32."""
+    """Shows a view of the observations as one float32 vector (O,)."""
 
-    def __init__(self, env: Env, keys: tuple[str, ...]):
+    def __init__(self, env: Env, view: str):
+        """Resets `env` once: whether its observations begin with the position shows in one."""
         super().__init__(env)
-        self.keys = keys
-        space: Any = env.observation_space
-        parts = [space[key] for key in keys] if keys else [space]
-        size = sum(math.prod(part.shape) for part in parts)
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        first = self._entries(env.reset(seed=0)[0])
+        self._keys = view_keys(view, first)
+        size = join(self._keys, first).shape
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, size, np.float32)
+
+    @staticmethod
+    def _entries(observation: Any) -> Observations:
+        if isinstance(observation, dict):
+            return observation
+        return {"observation": np.reshape(observation, -1)}
 
     def observation(self, observation: Any) -> NDArray[np.float32]:
-        """The flat vector, shape (O,)."""
-        if self.keys:
-            observation = np.concatenate([observation[key] for key in self.keys])
-        return np.asarray(observation, dtype=np.float32).reshape(-1)
+        """Join the entries of the view, shape (O,)."""
+        return join(self._keys, self._entries(observation))
 
 
 class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -1,0 +1,27 @@
+"""The bounds of actions, which the data and the environment must have in common."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_ROUNDING = 1e-5
+"""What float32 may add to an action, as a part of half the distance between its bounds."""
+
+Bounds = tuple[Sequence[float], Sequence[float]]
+"""Least and greatest actions, (A,) each."""
+
+
+def same_bounds(ours: Bounds, theirs: Bounds) -> bool:
+    """Whether two pairs of bounds (low, high) are equal up to the rounding of float32."""
+    return all(
+        np.shape(one) == np.shape(other) and np.allclose(one, other)
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+def outside(actions: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> NDArray[np.bool_]:
+    """Which of the actions (N, A) are outside of the bounds (A,) by more than rounding: (N,)."""
+    low, high = np.asarray(low), np.asarray(high)
+    slack = _ROUNDING * (high - low) / 2
+    return np.asarray(((actions < low - slack) | (actions > high + slack)).any(1))
