@@ -43,6 +43,7 @@ LAGRANGE = {
     "critic_hidden": (16, 16, 16),
 }
 COMBO = {
+    "normalised": "all",
     "proposals": 3,
     "model_updates": 2,
     "model_hidden": (16, 16),
@@ -91,8 +92,6 @@ def build(
     given = {
         "hidden": (16, 16),
         "outcome_goal": OUTCOME,
-        "observation_mean": [0.0] * STATES,
-        "observation_std": [1.0] * STATES,
         "best_return": 1.0,
     }
     options = {**{k: v for k, v in given.items() if k in keywords(algorithm)}, **options}

@@ -130,6 +130,31 @@ def test_a_rollout_follows_an_elite_and_begins_again_where_it_ends():
     assert torch.equal(here[1:], expected[:-1])
 
 
+def test_the_model_alone_sees_normalised_observations_unless_all_networks_are_asked_to():
+    given = {"input_mean": [1.0, 0.0, -1.0], "input_scale": [2.0, 4.0, 0.5]}
+    mean, scale = (torch.tensor(given[key]) for key in ("input_mean", "input_scale"))
+    plain, model, everything = (
+        build("combo", [4], normalised=normalised, **keys)
+        for normalised, keys in (("model", {}), ("model", given), ("all", given))
+    )
+    states, actions = BATCH.observations, BATCH.actions
+    normal = (states - mean) / scale
+    assert torch.equal(model.act(states), plain.act(states))
+    assert torch.equal(everything.act(states), plain.act(normal))
+    expected = plain.predict(normal, actions)[0]
+    assert torch.equal(model.predict(states, actions)[0], expected)
+    assert torch.equal(everything.predict(normal, actions)[0], expected), "not twice"
+
+
+def test_the_rule_that_ends_an_episode_sees_raw_observations():
+    """A height of 1 m is healthy and one of 0.5 m is not, whatever they are normalised to."""
+    algorithm = build(
+        "combo", [4], termination="hopper", input_mean=[0.9, 0, 0], input_scale=[0.1, 1, 1]
+    )
+    reached = torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.0, 0.0]]])
+    assert algorithm.ended(algorithm.standardise(reached)).tolist() == [[False, True]]
+
+
 def test_half_of_a_batch_is_the_datas():
     algorithm = after(MODEL_UPDATES + 4)
     mixed = algorithm.mixture(BATCH)
@@ -220,6 +245,7 @@ def test_the_model_has_an_eleventh_of_the_updates_unless_told(num_updates, model
         ("algo.holdout=1.5", "holdout=1.5"),
         ("algo.termination=hoper", "did you mean hopper"),
         ("algo.real_fraction=1.0", "real_fraction"),
+        ("algo.normalised=some", "normalised=some must be model or all"),
     ],
 )
 def test_an_option_outside_its_range_is_refused(tmp_path, word, message):

@@ -60,6 +60,16 @@ def test_an_action_is_what_the_network_says_of_the_last_steps(policy):
         torch.testing.assert_close(taken[t], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_player_normalises_what_it_sees():
+    given = {"input_mean": [1.0, 0.0, -1.0], "input_scale": [2.0, 4.0, 0.5]}
+    raw, normal = build("dt", [0, 1]), build("dt", [0, 1], **given)
+    observations, rewards, starts = episode(3)
+    mean, scale = (torch.tensor(given[key]) for key in ("input_mean", "input_scale"))
+    with torch.no_grad():
+        expected = play(raw, (observations - mean) / scale, rewards, starts)
+        assert torch.equal(play(normal, observations, rewards, starts), expected)
+
+
 def test_a_context_that_is_reset_is_a_fresh_one_and_the_others_go_on(policy):
     observations, rewards, starts = episode(12)
     alone = play(policy, observations, rewards, starts)

@@ -6,14 +6,13 @@ import pytest
 import torch
 
 from ivr.algos.engine.constructors import algorithm_class
-from ivr.commands import train as run
 from ivr.config import command_line as cli
 from ivr.data.generation.pointmaze import generate
 from ivr.data.prepare import clean_sample, prepare
 from ivr.errors import UserError
 from ivr.training.callbacks.checkpoints import load_checkpoint, load_policy
 from ivr.types import Needs
-from tests.running import evaluate, train
+from tests.running import composed, evaluate, train
 
 pytestmark = pytest.mark.usefixtures("small_pointmaze")
 
@@ -152,8 +151,36 @@ def test_one_run_of_a_sweep_is_resumed_as_one_run(tmp_path):
     assert "experiment=small_data" in words and "hydra.mode=RUN" in words
 
 
-def test_an_algorithm_that_normalises_by_itself_is_not_normalised_twice(tmp_path, monkeypatch):
-    honest = run.takes
-    monkeypatch.setattr(run, "takes", lambda *a: a[1] == "observation_mean" or honest(*a))
-    with pytest.raises(UserError, match=r"normalize=standard: sql normalises .* by itself"):
-        train(tmp_path, *SHORT, "normalize=standard")
+@pytest.mark.parametrize(("algo", "epsilon"), [("dt", 1e-6), ("combo", 1e-6), ("td3bc", 1e-3)])
+def test_an_algorithm_whose_authors_normalise_does_so_unless_asked_not_to(algo, epsilon):
+    words = (f"algo={algo}", "dataset=hopper-medium")
+    assert composed(words).normalize == {"name": "standard", "epsilon": epsilon}
+    assert composed((*words, "normalize=none")).normalize == {"name": "none"}
+
+
+@pytest.mark.usefixtures("small_pointmaze")
+@pytest.mark.parametrize("algo", ["dt", "combo"])
+def test_a_run_from_when_they_normalised_by_themselves_is_resumed_and_scored(algo, tmp_path):
+    """Its arguments were observation_mean and observation_std, and its normalize was none."""
+    words = (f"algo={algo}", "eval_every=4", "seed=[0,3]")
+    train(tmp_path / "whole", *words, "num_updates=8")
+    result = train(tmp_path / "run", *words, "num_updates=4")
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    config, arguments = content["ivr"]["config"], content["ivr"]["arguments"]
+    arguments["observation_mean"] = arguments.pop("input_mean")
+    scale = torch.tensor(arguments.pop("input_scale"), dtype=torch.float64)
+    arguments["observation_std"] = (scale - 1e-6).float().tolist()
+    config["normalize"] = {"name": "none"}
+    for options in (arguments, config["algo"]):
+        options.pop("normalised", None)
+    torch.save(content, path)
+    scored = evaluate(tmp_path / "again", f"checkpoint={path}", "episodes=2", "seed=1000000")
+    for before, now in zip(result["members"], scored["members"], strict=True):
+        assert now["return_mean"] == pytest.approx(before["last"]["return_mean"], rel=1e-4)
+    train(tmp_path / "run", *words, "num_updates=8", f"resume={path}")
+    ended, whole = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("run", "whole")
+    )
+    assert all(torch.equal(ended[key], whole[key]) for key in whole)

@@ -18,8 +18,7 @@ from tests.running import composed
 # Constructor arguments that come from elsewhere than the algo node.
 GIVEN = {
     "seeds", "alpha", "discount", "num_updates", "observation_dim", "action_low", "action_high",
-    "outcome_goal", "input_mean", "input_scale", "observation_mean", "observation_std",
-    "best_return", "value_networks", "policy_learning_rates", "learning_rates", "cosine_decay",
+    "outcome_goal", "input_mean", "input_scale", "best_return", "learning_rates", "cosine_decay",
 }  # fmt: skip
 
 # Keys that only one's own data have.

@@ -8,6 +8,8 @@ from ivr import random
 from ivr.nets.transformer import Block, DecisionTransformerNet
 
 WIDTH, LENGTH, BATCH = 8, 6, 5
+NARROW = 4
+"""So narrow that its layers multiply in another order; see `LinearStack`."""
 
 
 def generators(seeds):
@@ -111,3 +113,12 @@ def test_a_dropped_token_is_not_seen():
     returns = returns.clone()
     returns[:, :, 0] += 1
     assert torch.equal(model(returns, *others, keep), dropped)
+
+
+def test_a_narrow_transformer_acts():
+    net = DecisionTransformerNet(3, 2, NARROW, 1, 1, 10, generators([0, 1]))
+    steps = torch.arange(LENGTH).expand(2, BATCH, -1)
+    actions = net(
+        torch.zeros(steps.shape), torch.ones(*steps.shape, 3), torch.zeros(*steps.shape, 2), steps
+    )
+    assert actions.shape == (2, BATCH, LENGTH, 2) and actions.abs().max() < 1

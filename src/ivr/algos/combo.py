@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ivr.algos.cql import ConservativeQLearning, Draws, of_each
 from ivr.algos.engine.base import Metrics
@@ -24,6 +24,7 @@ from ivr.losses.conservative import rollout_gap
 from ivr.losses.critic import td_loss
 from ivr.losses.dynamics import ensemble_loss, gaussian_nll
 from ivr.nets.dynamics import DynamicsEnsemble
+from ivr.nets.standardiser import Standardiser
 from ivr.types import Batch, Needs
 
 BOUND_WEIGHT = 0.01
@@ -37,8 +38,6 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     """An ensemble of models, then a soft policy that is trained in it, conservatively.
 
     Args:
-        observation_mean, observation_std: of the data, O numbers each; the model sees them
-            normalised.
         model_updates: how many of the updates train the model, before the first of the policy;
             None is an eleventh of them.
         model_lr: learning rate of the model.
@@ -51,7 +50,9 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         rollouts_kept: the latest rollouts, which the critics learn from.
         real_fraction: f, the data's share of a batch.
         termination: where an imagined episode ends, a name in `TERMINATIONS`.
-        shared: see `ConservativeQLearning`.
+        normalised: which networks see observations normalised by `input_mean` and `input_scale`:
+            "model", the model alone, or "all".
+        actor_lr, shared: see `ConservativeQLearning`.
 
     Raises:
         ValueError: where an option lies outside its range.
@@ -67,8 +68,6 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         *,
         observation_dim: int,
         action_low: Sequence[float],
-        observation_mean: Sequence[float],
-        observation_std: Sequence[float],
         model_updates: int | None = None,
         model_lr: float = 1e-3,
         model_hidden: Sequence[int] = (200, 200, 200, 200),
@@ -80,9 +79,13 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         rollouts_kept: int = 100,
         real_fraction: float = 0.5,
         termination: str = "none",
+        normalised: str = "model",
+        actor_lr: float = 1e-4,
         **shared: Any,
     ) -> None:
-        super().__init__(observation_dim=observation_dim, action_low=action_low, **shared)
+        super().__init__(
+            observation_dim=observation_dim, action_low=action_low, actor_lr=actor_lr, **shared
+        )
         if model_updates is None:
             model_updates = max(1, self.num_updates // 11)
         shorter = 0 < model_updates < self.num_updates
@@ -102,6 +105,11 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
             raise ValueError(
                 f"termination={termination} is unknown{nearest(termination, TERMINATIONS)}"
             )
+        if normalised not in ("model", "all"):
+            raise ValueError(f"normalised={normalised} must be model or all")
+        self.standardise_for_model: nn.Module = nn.Identity()
+        if normalised == "model":
+            self.standardise_for_model, self.standardise = self.standardise, nn.Identity()
         self.model = DynamicsEnsemble(
             observation_dim, len(action_low), model_hidden, networks, self.generators("model")
         )
@@ -113,10 +121,6 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         self.real_fraction = real_fraction
         self.termination = TERMINATIONS[termination]
         self.rollouts = Rollouts(rollouts_kept)
-        for name, of_data in (("mean", observation_mean), ("std", observation_std)):
-            self.register_buffer(f"observation_{name}", torch.tensor(of_data), persistent=False)
-        self.observation_mean: Tensor
-        self.observation_std: Tensor
         # Sum and number of each network's errors on held-out data, the older the lighter.
         self.register_buffer("held_out_sum", torch.zeros(self.runs, networks))
         self.register_buffer("held_out_count", torch.zeros(self.runs, 1))
@@ -157,9 +161,17 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
 
     def predict(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of (s' - s, r): (R, N, O), (R, N, A) to two of (R, K, N, O + 1)."""
-        normalised = (observations - self.observation_mean) / (self.observation_std + 1e-6)
-        predicted: tuple[Tensor, Tensor] = self.model(normalised, actions)
+        predicted: tuple[Tensor, Tensor] = self.model(
+            self.standardise_for_model(observations), actions
+        )
         return predicted
+
+    def ended(self, reached: Tensor) -> Tensor:
+        """Whether an imagined episode ends in the observations that it reached, (R, B) bool."""
+        # The rules are about metres and radians.
+        if isinstance(self.standardise, Standardiser):
+            reached = self.standardise.inverse(reached)
+        return self.termination(reached)
 
     @torch.no_grad()
     def remember_errors(self, batch: Batch, measured: Metrics) -> None:
@@ -197,7 +209,7 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
             noise = self.noise.normal(f"rollout/{i}/model", mean)
             change = mean + (0.5 * log_var).exp() * noise
             there, rewards = here + change[..., :-1], change[..., -1]
-            ended = self.termination(there)
+            ended = self.ended(there)
             steps.append(Batch(here, actions, rewards, ended.float(), there))
             here = torch.where(ended[..., None], batch.observations, there)
         columns = zip(*(step[:5] for step in steps), strict=True)

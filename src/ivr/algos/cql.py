@@ -47,7 +47,7 @@ class ConservativeQLearning(SoftActorCritic):
         gap_floor: lower bound of a state's gap; None is the equation.
         proposals: how many actions a_j of each of the three kinds.
         max_target: the target takes the best of as many actions of the policy, not a single one.
-        shared: see `SoftActorCritic`.
+        actor_lr, hidden, shared: see `SoftActorCritic`.
 
     Raises:
         ValueError: where an option lies outside its range.
@@ -65,9 +65,11 @@ class ConservativeQLearning(SoftActorCritic):
         gap_floor: float | None = None,
         proposals: int = 10,
         max_target: bool = False,
+        actor_lr: float = 3e-5,
+        hidden: Sequence[int] = (256, 256, 256),
         **shared: Any,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(actor_lr=actor_lr, hidden=hidden, **shared)
         check_range("proposals", proposals, proposals >= 1, "from 1 on")
         alphas = torch.as_tensor(alpha, dtype=torch.float32).expand(self.runs).clone()
         self.register_buffer("alpha", alphas[:, None], persistent=False)

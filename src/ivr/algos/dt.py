@@ -23,7 +23,6 @@ class DecisionTransformer(OfflineAlgorithm):
     """A causal transformer over the last K steps, asked for a return.
 
     Args:
-        observation_mean, observation_std: of the data, O numbers each; observations are normalised.
         best_return: the highest return of an episode of the data.
         target: the return of an episode that is asked for, in the units of the recorded rewards,
             which are the environment's; None: the data's best.
@@ -53,8 +52,6 @@ class DecisionTransformer(OfflineAlgorithm):
         *,
         observation_dim: int,
         action_low: Sequence[float],
-        observation_mean: Sequence[float],
-        observation_std: Sequence[float],
         best_return: float,
         target: float | None = None,
         return_scale: float | None = None,
@@ -92,6 +89,7 @@ class DecisionTransformer(OfflineAlgorithm):
             max_timestep,
             self.generators("actor"),
         )
+        self.observation_dim = observation_dim
         self.target = best_return if target is None else target
         self.return_scale = scale
         self.context = context
@@ -100,10 +98,6 @@ class DecisionTransformer(OfflineAlgorithm):
         self.warmup = warmup
         self.weight_decay = weight_decay
         self.gradient_clips = {"actor": gradient_clip}
-        for name, of_data in (("mean", observation_mean), ("std", observation_std)):
-            self.register_buffer(f"observation_{name}", torch.tensor(of_data), persistent=False)
-        self.observation_mean: Tensor
-        self.observation_std: Tensor
 
     @classmethod
     def needs(cls, options: Mapping[str, Any]) -> Needs:
@@ -133,9 +127,8 @@ class DecisionTransformer(OfflineAlgorithm):
         keep: list[Tensor] | None = None,
     ) -> Tensor:
         """Actions (R, B, K, A), from what the data hold, unscaled; see the network."""
-        normalised = (observations - self.observation_mean) / (self.observation_std + 1e-6)
         chosen: Tensor = self.actor(
-            returns_to_go / self.return_scale, normalised, actions, timesteps, keep
+            returns_to_go / self.return_scale, observations, actions, timesteps, keep
         )
         return chosen
 
@@ -166,7 +159,7 @@ class DecisionTransformer(OfflineAlgorithm):
         def play(observations: Tensor, rewards: Tensor, starts: Tensor) -> Tensor:
             context.receive(rewards)
             context.reset(starts)
-            return self.to_bounds(context.step(observations))
+            return self.to_bounds(context.step(self.standardise(observations)))
 
         return play
 
@@ -181,7 +174,7 @@ class Context:
         self.policy = policy
         low = policy.action_low
         shape = (policy.runs, slots, policy.context)
-        self.observations = low.new_zeros(*shape, len(policy.observation_mean))
+        self.observations = low.new_zeros(*shape, policy.observation_dim)
         self.actions = low.new_zeros(*shape, len(low))
         self.returns_to_go = low.new_zeros(shape)
         self.timesteps = torch.zeros(shape, dtype=torch.int64, device=low.device)
@@ -198,7 +191,7 @@ class Context:
         self.time.masked_fill_(starts, 0)
 
     def step(self, observations: Tensor) -> Tensor:
-        """Act on the next observations (R, S, O): scaled actions (R, S, A)."""
+        """Act on the next normalised observations (R, S, O): scaled actions (R, S, A)."""
         last = self.policy.context - 1
         full = self.time > last
         here = self.time.clamp(max=last)

@@ -43,7 +43,7 @@ class ImplicitValueRegularization(InSampleActorCritic):
         exponent_clip, batch_max_floor: see `implicit_value_loss` (released EQL: 5 and -1).
         max_ratio: the weight w, the density ratio pi*/mu, counts as no more than this; below it
             nothing changes. It keeps float32 from overflowing.
-        shared: see `InSampleActorCritic`.
+        value_layer_norm, weight_clip, shared: see `InSampleActorCritic`.
 
     Raises:
         ValueError: where an option lies outside its range.

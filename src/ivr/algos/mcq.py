@@ -35,7 +35,7 @@ class MildlyConservativeQLearning(SoftActorCritic):
         kl_weight: of the VAE's divergence from its prior, against the error of an action.
         vae_lr: learning rate of the VAE.
         vae_hidden: sizes of the hidden layers of the encoder and the decoder.
-        shared: see `SoftActorCritic`.
+        actor_lr, hidden, shared: see `SoftActorCritic`.
 
     Raises:
         ValueError: where an option lies outside its range.
@@ -56,9 +56,17 @@ class MildlyConservativeQLearning(SoftActorCritic):
         kl_weight: float = 2.0,
         vae_lr: float = 1e-3,
         vae_hidden: Sequence[int] = (750, 750),
+        actor_lr: float = 3e-4,
+        hidden: Sequence[int] = (400, 400),
         **shared: Any,
     ) -> None:
-        super().__init__(observation_dim=observation_dim, action_low=action_low, **shared)
+        super().__init__(
+            observation_dim=observation_dim,
+            action_low=action_low,
+            actor_lr=actor_lr,
+            hidden=hidden,
+            **shared,
+        )
         self.learning_rates["vae"] = vae_lr
         check_range("td_weight", td_weight, 0 < td_weight <= 1, "in (0, 1]")
         check_range("candidates", candidates, candidates >= 1, "from 1 on")

@@ -22,7 +22,7 @@ class ReinforcementViaSupervision(BehaviourCloning):
         conditioning: "return" (mean reward of the time that is left) or "goal" (a position that
             the trajectory came to).
         target: the return of an episode that is asked for; None: the best of the data.
-        shared: see `BehaviourCloning`.
+        actor_lr, hidden, actor_lr_cosine, shared: see `BehaviourCloning`.
 
     Raises:
         ValueError: where an option lies outside its range.
@@ -37,9 +37,18 @@ class ReinforcementViaSupervision(BehaviourCloning):
         outcome_goal: Sequence[float],
         conditioning: str = "return",
         target: float | None = None,
+        actor_lr: float = 1e-3,
+        hidden: Sequence[int] = (1024, 1024),
+        actor_lr_cosine: bool = False,
         **shared: Any,
     ) -> None:
-        super().__init__(observation_dim=observation_dim + len(outcome_goal), **shared)
+        super().__init__(
+            observation_dim=observation_dim + len(outcome_goal),
+            actor_lr=actor_lr,
+            hidden=hidden,
+            actor_lr_cosine=actor_lr_cosine,
+            **shared,
+        )
         self.register_buffer("outcome_goal", torch.tensor(outcome_goal), persistent=False)
         self.outcome_goal: Tensor
 

@@ -32,7 +32,7 @@ class ExtremeQLearning(InSampleActorCritic):
         batch_max_floor: divide the value loss by exp(max(batch maximum of z, this)); null is the
             equation.
         huber_delta: TD errors above it count linearly; null squares all of them.
-        shared: see `InSampleActorCritic`.
+        value_layer_norm, shared: see `InSampleActorCritic`.
 
     Raises:
         ValueError: where an option lies outside its range.
@@ -49,9 +49,10 @@ class ExtremeQLearning(InSampleActorCritic):
         exponent_clip: float | None = 7.0,
         batch_max_floor: float | None = -1.0,
         huber_delta: float | None = 20.0,
+        value_layer_norm: bool = True,
         **shared: Any,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(value_layer_norm=value_layer_norm, **shared)
         check_range("temperature", temperature, temperature > 0, "above 0")
         check_range("actor_temperature", actor_temperature, actor_temperature >= 0, "from 0 on")
         self.temperature = temperature

@@ -163,16 +163,10 @@ def _arguments(
         arguments["discount"] = config.discount
     if datamodule.outcomes is not None:
         arguments["outcome_goal"] = datamodule.outcomes.target
-    for fact in ("observation_mean", "observation_std", "best_return"):
-        if takes(config.algo, fact):
-            arguments[fact] = getattr(dataset, fact)
+    if takes(config.algo, "best_return"):
+        arguments["best_return"] = dataset.best_return
     normalisation = build("normalize", config.normalize)
     if normalisation is not None:
-        if takes(config.algo, "observation_mean"):
-            raise UserError(
-                f"normalize={config.normalize['name']}: {config.algo['name']} normalises what it "
-                "sees by itself. Leave normalize out"
-            )
         arguments |= normalisation.fit(dataset, datamodule.selection)
     return arguments
 

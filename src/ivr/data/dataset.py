@@ -93,18 +93,6 @@ class OfflineDataset:
         """The highest return of an episode, undiscounted and before the transform of rewards."""
         return float(self.episode_returns.max())
 
-    @property
-    def observation_mean(self) -> list[float]:
-        """Mean of the transitions' observations, (O,)."""
-        mean: list[float] = self.observations[self.rows].mean(0).tolist()
-        return mean
-
-    @property
-    def observation_std(self) -> list[float]:
-        """Standard deviation of the transitions' observations, (O,)."""
-        std: list[float] = self.observations[self.rows].std(0, correction=0).tolist()
-        return std
-
     @cached_property
     def steps(self) -> Tensor:
         """Steps of each transition's episode before it, (N,)."""

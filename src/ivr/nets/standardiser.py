@@ -29,3 +29,7 @@ class Standardiser(nn.Module):
     def forward(self, observations: Tensor) -> Tensor:
         """(..., O) raw to (..., O) normalised."""
         return (observations - self.mean) / self.scale
+
+    def inverse(self, normalised: Tensor) -> Tensor:
+        """(..., O) normalised to (..., O) raw."""
+        return normalised * self.scale + self.mean

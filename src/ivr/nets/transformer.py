@@ -53,7 +53,7 @@ class Block(nn.Module):
 
     def _attention(self, x: Tensor, length: int) -> Tensor:
         runs, n, width = x.shape
-        split = self.project_in(x).view(-1, length, 3, self.heads, width // self.heads)
+        split = self.project_in(x).reshape(-1, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (R * B, heads, T, E / heads)
         attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return attended.transpose(1, 2).reshape(runs, n, width)

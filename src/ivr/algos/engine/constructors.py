@@ -23,14 +23,10 @@ _NOT_OPTIONS = {
     "outcome_goal",
     "input_mean",
     "input_scale",
-    "observation_mean",
-    "observation_std",
     "best_return",
     # What a base class asks of its subclasses.
     "learning_rates",
     "cosine_decay",
-    "value_networks",
-    "policy_learning_rates",
 }
 
 

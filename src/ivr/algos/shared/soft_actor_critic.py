@@ -28,9 +28,9 @@ class SoftActorCritic(OfflineAlgorithm):
     Args:
         discount: gamma.
         actor_lr: learning rate of the policy and of the entropy temperature.
+        hidden: sizes of the policy's hidden layers.
         critic_lr: learning rate of the critics.
         target_tau: Polyak's tau.
-        hidden: sizes of the policy's hidden layers.
         critic_hidden: sizes of the critics'; None for those of the policy.
         target_entropy: what the temperature holds the policy's entropy at; None is -A, the usual.
         run: see `OfflineAlgorithm`.
@@ -47,10 +47,10 @@ class SoftActorCritic(OfflineAlgorithm):
         observation_dim: int,
         action_low: Sequence[float],
         discount: float = 0.99,
-        actor_lr: float = 1e-4,
+        actor_lr: float,
+        hidden: Sequence[int],
         critic_lr: float = 3e-4,
         target_tau: float = 0.005,
-        hidden: Sequence[int] = (256, 256),
         critic_hidden: Sequence[int] | None = None,
         target_entropy: float | None = None,
         **run: Any,

@@ -12,6 +12,7 @@ from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.algos.engine.constructors import algorithm_class
 from ivr.errors import UserError
 from ivr.files import write_whole
+from ivr.training.earlier import in_current_words
 
 _KEYS = ("ivr", "state_dict")
 _DESCRIPTION_KEYS = ("class", "arguments", "config", "overrides", "members", "dataset")
@@ -43,7 +44,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         for key in keys:
             if _get(holder, key) is None:
                 raise UserError(f"{path} was not written by ivr, or is damaged: it lacks {key}")
-    return dict(content)
+    try:
+        description = in_current_words(content["ivr"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    return {**content, "ivr": description}
 
 
 def load_resumable(path: Path) -> dict[str, Any]:
