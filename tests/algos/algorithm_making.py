@@ -77,7 +77,10 @@ CASES: dict[str, tuple[type[OfflineAlgorithm], dict[str, Any]]] = {
     "bcq": (BatchConstrainedQLearning, {"vae_hidden": (16, 16)}),
     "mcq": (MildlyConservativeQLearning, {"vae_hidden": (16, 16)}),
     "rvs": (ReinforcementViaSupervision, {"actor_dropout": 0.1}),
-    "dt": (DecisionTransformer, {"embedding": 16, "layers": 2, "heads": 2, "context": 4}),
+    "dt": (
+        DecisionTransformer,
+        {"embedding": 16, "layers": 2, "heads": 2, "context": 4, "warmup": 5},
+    ),
 }
 STATES, ACTIONS, OUTCOME = 3, 2, [0.5, -1.0]
 UPDATES = 50
