@@ -1,5 +1,6 @@
 """What the pages say of this repository is there: links, paths, options, algorithms."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -57,11 +58,16 @@ def test_what_is_missing_is_found(tmp_path: Path) -> None:
     ]
 
 
+@functools.cache
+def module_of(algo: str) -> str:
+    return str(composed((f"algo={algo}",)).algo["class"]).split(".")[2]
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/algorithms.md"])
 def test_every_algorithm_is_linked_to_its_file(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for algo in choices("algo"):
-        _, _, module, _ = composed((f"algo={algo}",)).algo["class"].split(".")
+        module = module_of(algo)
         linked = rf"\[`{algo}`\]\((?:\.\./)?src/ivr/algos/{module}\.py\)"
         assert re.search(rf"^\|[^|]*{linked}", text, re.MULTILINE), (algo, module)
 
@@ -76,4 +82,5 @@ def test_every_option_of_the_readme_exists() -> None:
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
     options = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert len(options) > 10
-    assert [name for name in options if name not in composed(()) and not choices(name)] == []
+    config = composed(())
+    assert [name for name in options if name not in config and not choices(name)] == []

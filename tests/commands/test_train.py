@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,8 @@ from ivr.evaluation.scores import Evaluation
 from ivr.training.callbacks import evaluate as evaluation_module
 from ivr.training.callbacks.checkpoints import load_policy
 from tests.running import evaluate, train
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.usefixtures("small_pointmaze")
 
@@ -237,8 +242,33 @@ def test_data_without_an_environment_train_without_an_evaluation(tmp_path, small
     assert math.isfinite(result["updates_per_second"])
 
 
-def test_a_training_keeps_the_memory_that_its_updates_free(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr("ivr.commands.train.keep_freed_memory", lambda: asked.append(True))
-    train(tmp_path, "num_updates=2", "eval_every=2")
-    assert asked == [True]
+PAGE_FAULTS = """
+import resource, sys
+from pathlib import Path
+import torch
+from tests.running import train
+
+def update():
+    return float(torch.ones(12_000_000)[0])
+
+def page_faults():
+    for _ in range(10):
+        update()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        update()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = page_faults()
+train(Path(sys.argv[1]), "num_updates=2", "eval_every=2")
+print(before, page_faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="elsewhere nothing is kept")
+def test_a_training_keeps_the_memory_that_its_updates_free(tmp_path):
+    """Ten updates of 48 MB each: before it the system maps their pages anew, after it none."""
+    command = [sys.executable, "-c", PAGE_FAULTS, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split()[-2:])
+    assert after < 100 < before

@@ -66,6 +66,8 @@ def test_a_value_map_looks_at_a_part_of_them(mapped):
             peak.append(_own_bytes())
             return super().state_value(observations)
 
-    assert value_map(Watched(), 0, 1, mapped.observations, Maze.named("umaze", 1.0)) is not None
+    values = value_map(Watched(), 0, 1, mapped.observations, Maze.named("umaze", 1.0))
+    # All of them are at (0, 0), where V is 0; nowhere else is anything known.
+    assert values is not None and values[np.isfinite(values)].tolist() == [0.0]
     # Two coordinates of all, in double precision, would be 16 bytes a transition.
     assert peak[0] - before < 4 * N
