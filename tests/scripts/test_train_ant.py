@@ -113,7 +113,7 @@ def test_export_writes_what_the_package_loads(trainer, ppo, tmp_path, monkeypatc
     monkeypatch.setattr(ant, "_WEIGHTS", tmp_path / "walker.npz")
     seen = torch.randn(4, 29)
     told = learner.actor(learner.standardised(seen)).detach().numpy()
-    assert_allclose(ant.walker()(seen.numpy()), told, atol=2e-3)  # half precision
+    assert_allclose(ant.trained_policy()(seen.numpy()), told, atol=2e-3)  # half precision
     assert (tmp_path / "walker.npz").stat().st_size < 200_000
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ivr.agreement.bounds import outside
 from ivr.agreement.views import apply_view
-from ivr.data.cache.labels import label
+from ivr.data.cache.rewards_and_ends import rewards_and_ends
 from ivr.data.sources.source import Episode, Source, unusable
 from ivr.inspection.duplicates import Duplicates
 from ivr.inspection.occupancy import Occupancy
@@ -47,7 +47,7 @@ class Tally:
     """
 
     def __init__(self, source: Source, view: str, maze: Maze | None) -> None:
-        """Of `source`; see `labels.label` for the others."""
+        """Of `source`; see `rewards_and_ends` for the others."""
         self._source, self._view, self._maze = source, view, maze
         self.recorded, self.kept = Rewards(), Rewards()
         self.rewards = Histogram()
@@ -72,12 +72,12 @@ class Tally:
         self.recorded.add(rewards, terminations, truncations)
         self._starts.append(self.duplicates.rows)
         self._look_at_ends(number, terminations, truncations)
-        labels = label(episode, self._view, self._maze)
-        if labels.steps:
-            self.kept.add(labels.rewards, labels.terminated, labels.truncated)
-            cut = labels.steps == 1 < len(rewards)
+        kept = rewards_and_ends(episode, self._view, self._maze)
+        if kept.steps:
+            self.kept.add(kept.rewards, kept.terminated, kept.truncated)
+            cut = kept.steps == 1 < len(rewards)
             self.odd("episodes cut to one step: they are at the goal at once", cut, number)
-            self.rewards.add(_finite_rows(labels.rewards)[:, 0])
+            self.rewards.add(_finite_rows(kept.rewards)[:, 0])
         seen = apply_view(self._view, episode.observations)
         if self.observations is None:
             self.observations = Moments(seen.shape[1])

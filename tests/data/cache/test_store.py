@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ivr.data.cache.store import Column, new_folder, read_store, write_info
+from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
 from ivr.data.load import load_dataset
 from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
@@ -22,7 +22,7 @@ def _load(path: Path, cache: Path) -> float:
 
 
 def test_a_column_grows_and_is_a_plain_npy_file(tmp_path):
-    column = Column(tmp_path, "x", (2,), np.float32)
+    column = ColumnWriter(tmp_path, "x", (2,), np.float32)
     for rows in (1, 0, 12_345):
         column.append(np.full((rows, 2), rows))
     column.close()
@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_with_the_folder_and_the_bytes(tmp_path, monkeypatch
     def full(self, values):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Column, "append", full)
+    monkeypatch.setattr(ColumnWriter, "append", full)
     cache = tmp_path / "cache"
     with pytest.raises(UserError, match=rf"{cache}.*about \d+ bytes.*IVR_CACHE"):
         _load(path, cache)
@@ -143,7 +143,7 @@ def test_a_damaged_cache_is_named(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
 def test_columns_are_mapped_not_read(tmp_path):
     with new_folder(tmp_path / "x", 1, "IVR_CACHE") as folder:
-        column = Column(folder, "numbers", (), np.float32)
+        column = ColumnWriter(folder, "numbers", (), np.float32)
         column.append(np.arange(5))
         column.close()
         write_info(folder, {"a": 1})

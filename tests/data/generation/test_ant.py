@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from ivr.data.generation.ant import ANT_XML, Body, features, uprightness, walker
+from ivr.data.generation.ant import ANT_XML, Body, features, trained_policy, uprightness
 
 
 def _states(seed: int, count: int = 5):
@@ -71,7 +71,7 @@ def test_the_body_moves_as_gymnasiums_ant():
 
 def test_the_shipped_policy_walks_to_a_way_point():
     """On an empty plane, 3 m away, without noise; within ten seconds."""
-    body, policy = Body(mujoco.MjModel.from_xml_path(str(ANT_XML))), walker()
+    body, policy = Body(mujoco.MjModel.from_xml_path(str(ANT_XML))), trained_policy()
     for target in ([3.0, 0.0], [-2.0, 2.2]):
         body.reset(np.zeros(2))
         for _ in range(200):

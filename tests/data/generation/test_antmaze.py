@@ -12,7 +12,7 @@ from gymnasium_robotics.envs.maze.ant_maze_v4 import AntMazeEnv
 
 from ivr.data.generation import antmaze
 from ivr.data.generation.antmaze import draw, generate, limit_of, maze_of
-from ivr.data.generation.antmaze_walks import Trip, Walk, model_of, walk_all, way_point
+from ivr.data.generation.antmaze_walks import AntEpisode, Trip, model_of, walk_all, way_point
 from ivr.data.load import load_dataset
 from ivr.data.sources.stand_ins import ANTMAZES
 from ivr.errors import UserError
@@ -198,7 +198,7 @@ def test_starts_and_goals(name):
 def test_an_episode_from_start_to_goal_is_left_out_of_all_but_the_u_maze(monkeypatch, name, kept):
     maze = maze_of(name)
     way = np.stack([maze.centre(cell) for cell in maze.shortest_path(maze.start, maze.goal)])
-    walks = [Walk(np.pad(path, ((0, 0), (0, 27))), None, None) for path in (way, way[::-1])]
+    walks = [AntEpisode(np.pad(path, ((0, 0), (0, 27))), None, None) for path in (way, way[::-1])]
     monkeypatch.setattr(antmaze, "walk_all", lambda *_: walks)
     assert len(antmaze._walks(name, 0, 2, 0)) == kept
 

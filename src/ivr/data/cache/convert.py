@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ivr.agreement.views import apply_view
-from ivr.data.cache.labels import label
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.cache.store import Column, new_folder, write_info
+from ivr.data.cache.rewards_and_ends import rewards_and_ends
+from ivr.data.cache.store import ColumnWriter, new_folder, write_info
 from ivr.data.sources.download import check_digest
 from ivr.data.sources.source import Episode, Source
 from ivr.errors import UserError
@@ -78,21 +78,21 @@ def convert(
     for path in source.files():
         check_digest(path)
     with new_folder(final, needed, "IVR_CACHE") as folder:
-        columns: dict[str, Column] = {}
+        columns: dict[str, ColumnWriter] = {}
         content = hashlib.blake2b(digest_size=16)
 
         def put(name: str, values: NDArray[Any]) -> None:
             if name not in columns:
-                columns[name] = Column(folder, name, values.shape[1:], values.dtype)
+                columns[name] = ColumnWriter(folder, name, values.shape[1:], values.dtype)
             content.update(columns[name].append(values))
 
         # What they become may depend on all of them, so they wait in a file.
-        recorded = Column(folder, "recorded_rewards", (), np.float32)
+        recorded = ColumnWriter(folder, "recorded_rewards", (), np.float32)
         returns: list[np.float64] = []
         low, high = source.action_low, source.action_high
         row = 0
         for episode in _watched(source, progress):
-            steps, new_rewards, terminated, truncated = label(episode, view, maze)
+            steps, new_rewards, terminated, truncated = rewards_and_ends(episode, view, maze)
             if steps == 0:
                 continue
             scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1

@@ -95,7 +95,7 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-class Column:
+class ColumnWriter:
     """A .npy file that grows along its first axis; its length need not be known beforehand."""
 
     def __init__(self, folder: Path, name: str, tail: Sequence[int], dtype: DTypeLike) -> None:

@@ -126,7 +126,7 @@ class Network:
         return out
 
 
-def walker() -> Network:
+def trained_policy() -> Network:
     """The trained policy: features (N, 29) to torques (N, 8), to be clipped to ±1."""
     with np.load(_WEIGHTS, allow_pickle=False) as arrays:
         return Network.of(dict(arrays))

@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ivr.data.generation.ant import ACTIONS
-from ivr.data.generation.antmaze_walks import Trip, Walk, walk_all
+from ivr.data.generation.antmaze_walks import AntEpisode, Trip, walk_all
 from ivr.data.generation.minari_writer import REWARD_RADIUS, MinariWriter, Recording
 from ivr.data.generation.shards import shards
 from ivr.mazes import Cell, Maze
@@ -113,7 +113,7 @@ def limit_of(name: str) -> int:
     return 700 if _size(name) == "umaze" else 1000
 
 
-def _walks(name: str, seed: int, together: int, number: int) -> list[Walk]:
+def _walks(name: str, seed: int, together: int, number: int) -> list[AntEpisode]:
     """Piece `number` of the dataset; a function of the arguments alone."""
     maze = maze_of(name)
     rngs = [np.random.default_rng([seed, number, episode]) for episode in range(together)]

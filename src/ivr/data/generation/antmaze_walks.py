@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium_robotics.envs.maze.ant_maze_v4 import AntMazeEnv
 from numpy.typing import NDArray
 
-from ivr.data.generation.ant import ACTIONS, Body, Network, features, walker
+from ivr.data.generation.ant import ACTIONS, Body, Network, features, trained_policy
 from ivr.data.generation.minari_writer import REWARD_RADIUS
 from ivr.files import private_temporary_folder
 from ivr.mazes import Cell, Maze
@@ -26,7 +26,7 @@ class Trip:
     goal_cell: Cell
 
 
-class Walk(NamedTuple):
+class AntEpisode(NamedTuple):
     """One episode of T steps."""
 
     states: NDArray[np.float64]  # (T + 1, 29): x, y, and the 27 numbers of the observation
@@ -40,7 +40,7 @@ def walk_all(
     limit: int,
     rngs: list[np.random.Generator],
     noise: float = NOISE,
-) -> list[Walk]:
+) -> list[AntEpisode]:
     """The episodes of all trips, each until its goal is reached or for `limit` steps.
 
     Positions and velocities are rounded to single precision: it saves half of the space.
@@ -69,7 +69,7 @@ def walk_all(
             k for k in going if np.linalg.norm(states[k][-1][:2] - trips[k].goal) > REWARD_RADIUS
         ]
     return [
-        Walk(np.array(s, np.float64), np.array(a), trip.goal)
+        AntEpisode(np.array(s, np.float64), np.array(a), trip.goal)
         for s, a, trip in zip(states, actions, trips, strict=True)
     ]
 
@@ -96,4 +96,4 @@ def model_of(maze: Maze) -> mujoco.MjModel:
 
 @functools.cache
 def _policy() -> Network:
-    return walker()
+    return trained_policy()

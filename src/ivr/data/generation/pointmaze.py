@@ -33,7 +33,7 @@ _ENVIRONMENTS = {
 
 
 @dataclass(frozen=True)
-class Walker:
+class WalkSettings:
     """How the walks are made; lengths in metres, speeds in metres a second (100 steps)."""
 
     targets: int = 4  # episodes between two resets
@@ -46,7 +46,7 @@ class Walker:
     limit: int = 400  # steps of an episode
 
 
-class Walk(NamedTuple):
+class PointEpisode(NamedTuple):
     """One episode of T steps."""
 
     observations: NDArray[np.float64]  # (T + 1, 4): x, y and their velocities
@@ -61,7 +61,7 @@ def generate(
     transitions: int | None = None,
     dataset_id: str | None = None,
     seed: int = 0,
-    walker: Walker | None = None,
+    settings: WalkSettings | None = None,
     progress: bool = False,
 ) -> None:
     """Write at least `transitions` of them to `folder`/data, in Minari's format.
@@ -87,16 +87,18 @@ def generate(
         ),
     )
     with bar, MinariWriter(folder, recording) as writer:
-        for walk in _walks(maze, walker or Walker(), rng):
-            positions = walk.observations[:, :2]
+        for episode in _episodes(maze, settings or WalkSettings(), rng):
+            positions = episode.observations[:, :2]
             assert not maze.connects(positions)
-            writer.add(positions, walk.observations, walk.actions, walk.target)
-            bar.update(len(walk.actions))
+            writer.add(positions, episode.observations, episode.actions, episode.target)
+            bar.update(len(episode.actions))
             if writer.total_steps >= total:
                 break
 
 
-def _walks(maze: Maze, walker: Walker, rng: np.random.Generator) -> Iterator[Walk]:
+def _episodes(
+    maze: Maze, settings: WalkSettings, rng: np.random.Generator
+) -> Iterator[PointEpisode]:
     cells = maze.free_cells()
     towards = {target: maze.next_cells(target) for target in cells}
     radius = (len(maze.shortest_path(maze.start, maze.goal)) - 1) // 6
@@ -105,18 +107,20 @@ def _walks(maze: Maze, walker: Walker, rng: np.random.Generator) -> Iterator[Wal
     try:
         while True:
             at, region = _region(maze, cells, radius, rng)
-            start = maze.centre(at) + walker.start_jitter * rng.uniform(-1, 1, 2)
+            start = maze.centre(at) + settings.start_jitter * rng.uniform(-1, 1, 2)
             point.set_state(start, np.zeros(2))
             walks = []
-            for _ in range(walker.targets):
+            for _ in range(settings.targets):
                 goal = at
                 while goal == at:
                     goal = region[rng.integers(len(region))]
-                target = maze.centre(goal) + walker.target_jitter * rng.uniform(-1, 1, 2)
-                walks.append(_walk(maze, walker, point, towards[goal], goal, target, rng))
+                target = maze.centre(goal) + settings.target_jitter * rng.uniform(-1, 1, 2)
+                walks.append(_episode(maze, settings, point, towards[goal], goal, target, rng))
                 at = goal
             # The walks of one start are one trajectory, however they are recorded.
-            if not maze.connects(np.concatenate([walk.observations[:, :2] for walk in walks])):
+            if not maze.connects(
+                np.concatenate([episode.observations[:, :2] for episode in walks])
+            ):
                 yield from walks
     finally:
         environment.close()
@@ -136,29 +140,29 @@ def _region(
     return region[rng.integers(len(region))], region
 
 
-def _walk(
+def _episode(
     maze: Maze,
-    walker: Walker,
+    settings: WalkSettings,
     point: PointEnv,
     towards: dict[Cell, Cell],
     goal: Cell,
     target: NDArray[np.float64],
     rng: np.random.Generator,
-) -> Walk:
-    speed = rng.uniform(*walker.speed)
+) -> PointEpisode:
+    speed = rng.uniform(*settings.speed)
     state = np.concatenate([point.data.qpos, point.data.qvel])
     observations, actions = [state], []
-    noise = walker.noise * rng.standard_normal((walker.limit, 2))
-    for step in range(walker.limit):
+    noise = settings.noise * rng.standard_normal((settings.limit, 2))
+    for step in range(settings.limit):
         cell = maze.cell(state[:2])
         # From anywhere in a cell, the way to a point of the next one is straight and free.
         way = (target if cell == goal else maze.centre(towards[cell])) - state[:2]
         wanted = speed * way / max(float(np.linalg.norm(way)), 1e-6)
-        action = walker.gain * (wanted - state[2:]) + noise[step]
+        action = settings.gain * (wanted - state[2:]) + noise[step]
         action = np.clip(action, -1, 1).astype(np.float32)
         state = point.step(action)[0]
         observations.append(state)
         actions.append(action)
-        if np.linalg.norm(state[:2] - target) <= walker.reached:
+        if np.linalg.norm(state[:2] - target) <= settings.reached:
             break
-    return Walk(np.array(observations), np.array(actions), target)
+    return PointEpisode(np.array(observations), np.array(actions), target)

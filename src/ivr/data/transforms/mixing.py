@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ivr.agreement.bounds import same_bounds
-from ivr.data.cache.store import Column, new_folder, read_store, write_info
+from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
 from ivr.data.dataset import OfflineDataset
 from ivr.data.transforms.picking import digest, pick, random_transitions
 from ivr.errors import UserError
@@ -165,12 +165,12 @@ def _write(parts: Sequence[OfflineDataset], final: Path) -> None:
     width = parts[0].observation_dim + parts[0].action_dim
     needed = sum(part.num_transitions * (4 * width + 14) for part in parts)
     with new_folder(final, needed, "IVR_CACHE") as folder:
-        columns: dict[str, Column] = {}
+        columns: dict[str, ColumnWriter] = {}
 
         def put(name: str, values: Tensor) -> None:
             array: Any = values.numpy()
             if name not in columns:
-                columns[name] = Column(folder, name, array.shape[1:], array.dtype)
+                columns[name] = ColumnWriter(folder, name, array.shape[1:], array.dtype)
             columns[name].append(array)
 
         first = 0

@@ -10,7 +10,7 @@ from ivr.data.sources.source import Episode
 from ivr.mazes import Maze
 
 
-class Labels(NamedTuple):
+class RewardsAndEnds(NamedTuple):
     """The labels of the transitions that are kept of an episode."""
 
     steps: int
@@ -19,7 +19,7 @@ class Labels(NamedTuple):
     truncated: NDArray[np.bool_]  # (steps,)
 
 
-def label(episode: Episode, view: str, maze: Maze | None) -> Labels:
+def rewards_and_ends(episode: Episode, view: str, maze: Maze | None) -> RewardsAndEnds:
     """The recorded labels, or those of a goal.
 
     Args:
@@ -43,4 +43,4 @@ def label(episode: Episode, view: str, maze: Maze | None) -> Labels:
     # one that reached its end is not, whatever else was recorded.
     truncated = truncated[:steps] & ~terminated
     truncated[-1:] = ~terminated[-1:]
-    return Labels(steps, rewards, terminated, truncated)
+    return RewardsAndEnds(steps, rewards, terminated, truncated)
