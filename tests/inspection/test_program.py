@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ivr.data.load import load_dataset
 from ivr.data.sources.defects import BOUNDS, FINITE
 from ivr.errors import UserError
-from ivr.inspection.collect import MISFIT
+from ivr.inspection.findings import MISFIT
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 from tests.inspection.inspecting import EPISODES, d4rl_words, inspect, places

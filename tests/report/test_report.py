@@ -9,7 +9,7 @@ from PIL import Image
 
 from ivr.commands.report import run_report
 from ivr.errors import UserError
-from ivr.report.collect import collect, labels, mean_and_error
+from ivr.report.results import group_names, mean_and_error, read_results
 from ivr.report.show import markdown
 from tests.running import composed
 
@@ -48,7 +48,7 @@ def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
     write(tmp_path / "0", {0: 10.0, 1: 20.0})
     write(tmp_path / "1", {2: 60.0})
     write(tmp_path / "2", {0: 7.0}, noise={"expert_fraction": 1.0}, dataset_source="clean")
-    few, many = collect(tmp_path, "noise.expert_fraction")
+    few, many = read_results(tmp_path, "noise.expert_fraction")
     assert (few.x, few.scores) == (0.1, {0: 10, 1: 20, 2: 60})
     assert (many.x, many.scores) == (1.0, {0: 7})
     text = markdown([few, many], "noise.expert_fraction")
@@ -65,43 +65,43 @@ def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
 def test_what_differs_in_more_than_the_seed_is_never_averaged(tmp_path, change):
     write(tmp_path / "0", {0: 10.0})
     write(tmp_path / "1", {1: 20.0}, **change)
-    cells = collect(tmp_path)
-    assert sorted(list(cell.scores.values()) for cell in cells) == [[10.0], [20.0]]
-    assert len(set(labels(cells))) == 2
+    groups = read_results(tmp_path)
+    assert sorted(list(group.scores.values()) for group in groups) == [[10.0], [20.0]]
+    assert len(set(group_names(groups))) == 2
 
 
 def test_unfinished_runs_are_left_out_and_a_folder_without_results_is_refused(tmp_path):
     write(tmp_path / "0", {0: 10.0}, status="interrupted")
     with pytest.raises(UserError, match=r"no result\.json of a finished run"):
-        collect(tmp_path)
+        read_results(tmp_path)
     write(tmp_path / "1", {0: 20.0})
-    assert [cell.scores for cell in collect(tmp_path)] == [{0: 20.0}]
+    assert [group.scores for group in read_results(tmp_path)] == [{0: 20.0}]
 
 
 def test_a_seed_that_is_there_twice_is_refused(tmp_path):
     write(tmp_path / "0", {0: 10.0})
     write(tmp_path / "1", {0: 20.0}, noise={"expert_fraction": 0.3})
-    assert len(collect(tmp_path, "noise.expert_fraction")) == 2
+    assert len(read_results(tmp_path, "noise.expert_fraction")) == 2
     with pytest.raises(UserError, match=r"seed 0 of the same settings twice"):
-        collect(tmp_path)
+        read_results(tmp_path)
 
 
 def test_an_x_that_results_do_not_have_is_named(tmp_path):
     write(tmp_path / "0", {0: 10.0})
     with pytest.raises(UserError, match=r"x=noise\.share.*share is not in it"):
-        collect(tmp_path, "noise.share")
+        read_results(tmp_path, "noise.share")
     with pytest.raises(UserError, match=r"x=noise: .*not one number"):
-        collect(tmp_path, "noise")
+        read_results(tmp_path, "noise")
     (tmp_path / "0" / "result.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
-        collect(tmp_path)
+        read_results(tmp_path)
 
 
 def test_returns_stand_in_where_there_is_no_reference(tmp_path):
     write(tmp_path / "0", {0: 10.0}, normalised=False, error=None)
-    (cell,) = collect(tmp_path)
-    assert cell.scores == {0: 100.0} and cell.errors == {}
-    assert "| sql | 100.0 | – | 1 | 1 |" in markdown([cell], None)
+    (group,) = read_results(tmp_path)
+    assert group.scores == {0: 100.0} and group.errors == {}
+    assert "| sql | 100.0 | – | 1 | 1 |" in markdown([group], None)
 
 
 @pytest.mark.parametrize("x", ["noise.expert_fraction", "algo", "alpha"])

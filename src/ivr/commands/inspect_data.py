@@ -18,11 +18,11 @@ from ivr.data.sources.source import Source
 from ivr.errors import UserError
 from ivr.files import write_text
 from ivr.inspection.card import make_card
-from ivr.inspection.collect import Collector, collect
+from ivr.inspection.findings import Findings, read_all
 from ivr.inspection.page import page
 from ivr.inspection.plots import plots
-from ivr.inspection.table import table
 from ivr.inspection.tally import Tally
+from ivr.inspection.text import card_text
 from ivr.mazes import Maze
 
 log = logging.getLogger(__name__)
@@ -53,25 +53,25 @@ def run_inspection(composed: DictConfig, folder: Path, overrides: list[str]) -> 
         progress=True,
     )
     check_view(dataset["view"], set(source.boxes), source.is_dict)
-    tally, collector = Tally(source, dataset["view"], maze), Collector(config.show)
-    collect(source, tally, collector, progress=True)
-    environment = _environment(dataset, source, tally, maze, collector)
+    tally, findings = Tally(source, dataset["view"], maze), Findings(config.show)
+    read_all(source, tally, findings, progress=True)
+    environment = _environment(dataset, source, tally, maze, findings)
     card = {"dataset": dataset["name"], "environment": environment}
-    card |= make_card(source, tally, transform, collector)
-    log.info(table(card))
+    card |= make_card(source, tally, transform, findings)
+    log.info(card_text(card))
     write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")
     write_text(folder / "card.html", page(card, plots(card, tally)))
     log.info(f"\npage:    {folder / 'card.html'}\nfigures: {folder / 'card.json'}")
-    if collector.total:
+    if findings.total:
         raise UserError(
-            f"{dataset['name']} has {collector.total:,} defects, listed above and in "
+            f"{dataset['name']} has {findings.total:,} defects, listed above and in "
             f"{folder / 'card.html'}"
         )
     return card
 
 
 def _environment(
-    dataset: dict[str, Any], source: Source, tally: Tally, maze: Maze | None, collector: Collector
+    dataset: dict[str, Any], source: Source, tally: Tally, maze: Maze | None, findings: Findings
 ) -> str | None:
     """The evaluation's environment, whose spaces and walls fit the data; None without one."""
     try:
@@ -87,6 +87,6 @@ def _environment(
         }
         task = build_task(dataset, facts)
     except UserError as error:
-        collector.misfit(source.id, error)
+        findings.misfit(source.id, error)
         return None
     return None if task is None else task.environment

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ivr.errors import UserError
 from ivr.files import write_text, write_whole
-from ivr.report.collect import collect
+from ivr.report.results import read_results
 from ivr.report.show import markdown, plot
 
 log = logging.getLogger(__name__)
@@ -25,13 +25,13 @@ def run_report(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     runs, x = Path(str(composed.folder)), composed.x
     if not runs.is_dir():
         raise UserError(f"folder={runs} is not a folder")
-    cells = collect(runs, None if x is None else str(x))
-    text = markdown(cells, x)
+    groups = read_results(runs, None if x is None else str(x))
+    text = markdown(groups, x)
     write_text(runs / "report.md", text)
     log.info(text)
     if x is not None:
         picture = io.BytesIO()
-        plot(cells, str(x)).savefig(picture, format="png")
+        plot(groups, str(x)).savefig(picture, format="png")
         write_whole(runs / "report.png", lambda file: file.write(picture.getvalue()))
     log.info(f"written to {runs}")
     return text

@@ -8,7 +8,7 @@ from ivr.data.cache.rewards import RewardTransform
 from ivr.data.sources.defects import BOUNDS
 from ivr.data.sources.source import Source
 from ivr.errors import UserError
-from ivr.inspection.collect import Collector
+from ivr.inspection.findings import Findings
 from ivr.inspection.streaming import Moments
 from ivr.inspection.tally import Rewards, Tally
 
@@ -17,10 +17,10 @@ _SATURATED = 0.25
 
 
 def make_card(
-    source: Source, tally: Tally, transform: RewardTransform, collector: Collector
+    source: Source, tally: Tally, transform: RewardTransform, findings: Findings
 ) -> dict[str, Any]:
     """Everything that was found, as JSON."""
-    scale, shift, transformed = _transform(source.id, transform, tally.kept, collector)
+    scale, shift, transformed = _transform(source.id, transform, tally.kept, findings)
     card = {
         "source": source.id,
         "place": source.place,
@@ -36,10 +36,10 @@ def make_card(
                 "count": found.count,
                 "first": [one._asdict() | {"text": str(one)} for one in found.first],
             }
-            for kind, found in collector.found.items()
+            for kind, found in findings.found.items()
         },
     }
-    return card | {"warnings": collector.warnings + _warnings(card, tally, collector)}
+    return card | {"warnings": findings.warnings + _warnings(card, tally, findings)}
 
 
 def _rewards(rewards: Rewards) -> dict[str, Any]:
@@ -64,14 +64,14 @@ def _three(moments: Moments, scale: float, shift: float) -> list[float] | None:
 
 
 def _transform(
-    dataset: str, transform: RewardTransform, kept: Rewards, collector: Collector
+    dataset: str, transform: RewardTransform, kept: Rewards, findings: Findings
 ) -> tuple[float | None, float | None, list[float] | None]:
     if not kept.returns:
         return None, None, None
     try:
         scale, shift = transform.affine(np.array(kept.returns))
     except UserError as error:
-        collector.misfit(dataset, error)
+        findings.misfit(dataset, error)
         return None, None, None
     return scale, shift, _three(kept.moments, scale, shift)
 
@@ -107,11 +107,11 @@ def _duplicates(tally: Tally) -> dict[str, Any]:
     return {"count": total, "estimated": tally.duplicates.every > 1, "first": places}
 
 
-def _warnings(card: dict[str, Any], tally: Tally, collector: Collector) -> list[str]:
+def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[str]:
     said = [
         f"{count:,} {what} (the first: {tally.first[what]})"
         for what, count in tally.oddities.items()
-        if not (what.startswith("actions outside") and collector.found[BOUNDS].count)
+        if not (what.startswith("actions outside") and findings.found[BOUNDS].count)
     ]
     copies = card["duplicates"]
     if copies["count"]:
@@ -137,7 +137,7 @@ def _warnings(card: dict[str, Any], tally: Tally, collector: Collector) -> list[
     if tally.occupancy is not None and tally.occupancy.outside:
         said.append(f"{tally.occupancy.outside:,} positions are in no free cell of the maze")
     missing = card["rows"] - card["recorded"]["steps"]
-    if missing and not collector.total:
+    if missing and not findings.total:
         said.append(
             f"{card['rows']:,} transitions are announced and {card['recorded']['steps']:,} were "
             "read: the last row of an episode is left out where its next observation is not known"

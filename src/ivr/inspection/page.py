@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ivr.errors import printable
-from ivr.inspection.table import table
+from ivr.inspection.text import card_text
 
 
 def page(card: dict[str, Any], plots: Mapping[str, str]) -> str:
@@ -25,7 +25,7 @@ def page(card: dict[str, Any], plots: Mapping[str, str]) -> str:
     kept = card["trained_on"]
     return environment.get_template("page.html").render(
         card=card,
-        text=table(card).strip(),
+        text=card_text(card).strip(),
         total=sum(found["count"] for found in card["defects"].values()),
         numbers={
             "transitions": f"{kept['steps']:,}",

@@ -4,20 +4,20 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from ivr.report.collect import Cell, labels, mean_and_error
+from ivr.report.results import SeedGroup, group_names, mean_and_error
 
 
-def markdown(cells: Sequence[Cell], x: str | None) -> str:
-    """One row a cell: last score, Bellman error (mean ± standard error), seeds, and the data."""
-    sources = sorted({source for cell in cells for source in cell.sources})
+def markdown(groups: Sequence[SeedGroup], x: str | None) -> str:
+    """One row a group: last score, Bellman error (mean ± standard error), seeds, and the data."""
+    sources = sorted({source for group in groups for source in group.sources})
     header = ["algorithm", *([x] if x else []), "last score", "Bellman error", "seeds", "data"]
     lines = [_row(header), _row(["---"] * len(header))]
-    for cell, label in zip(cells, labels(cells), strict=True):
-        numbers = ", ".join(str(sources.index(source) + 1) for source in sorted(cell.sources))
-        error = _with_error(list(cell.errors.values()), ".3g")
-        score = _with_error(list(cell.scores.values()), ".1f")
-        place = [str(cell.x)] if x else []
-        lines.append(_row([label, *place, score, error, str(len(cell.scores)), numbers]))
+    for group, label in zip(groups, group_names(groups), strict=True):
+        numbers = ", ".join(str(sources.index(source) + 1) for source in sorted(group.sources))
+        error = _with_error(list(group.errors.values()), ".3g")
+        score = _with_error(list(group.scores.values()), ".1f")
+        place = [str(group.x)] if x else []
+        lines.append(_row([label, *place, score, error, str(len(group.scores)), numbers]))
     lines += [
         "",
         "Last scores, not best ones; mean ± standard error over seeds. Bellman error: mean squared "
@@ -28,26 +28,26 @@ def markdown(cells: Sequence[Cell], x: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plot(cells: Sequence[Cell], x: str) -> Figure:
+def plot(groups: Sequence[SeedGroup], x: str) -> Figure:
     """Last score over x, and the Bellman error where there is one; a curve for each label."""
-    panels: list[tuple[str, Callable[[Cell], dict[int, float]]]] = [
-        ("last score", lambda cell: cell.scores)
+    panels: list[tuple[str, Callable[[SeedGroup], dict[int, float]]]] = [
+        ("last score", lambda group: group.scores)
     ]
-    if any(cell.errors for cell in cells):
-        panels.append(("Bellman error", lambda cell: cell.errors))
+    if any(group.errors for group in groups):
+        panels.append(("Bellman error", lambda group: group.errors))
     figure = Figure(figsize=(5.2 * len(panels), 3.8), dpi=120, layout="constrained")
-    numbers = [cell.x for cell in cells if isinstance(cell.x, int | float)]
-    are_numbers = len(numbers) == len(cells)
+    numbers = [group.x for group in groups if isinstance(group.x, int | float)]
+    are_numbers = len(numbers) == len(groups)
     for axis, (name, values) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
-        curves: dict[str, list[Cell]] = {}
-        for cell, label in zip(cells, labels(cells), strict=True):
-            if values(cell):
-                curves.setdefault(label, []).append(cell)
+        curves: dict[str, list[SeedGroup]] = {}
+        for group, label in zip(groups, group_names(groups), strict=True):
+            if values(group):
+                curves.setdefault(label, []).append(group)
         for label, curve in curves.items():
-            places = [cell.x if are_numbers else str(cell.x) for cell in curve]
-            found = [mean_and_error(list(values(cell).values())) for cell in curve]
+            places = [group.x if are_numbers else str(group.x) for group in curve]
+            found = [mean_and_error(list(values(group).values())) for group in curve]
             means, errors = [mean for mean, _ in found], [error or 0.0 for _, error in found]
             axis.errorbar(places, means, errors, marker="o", capsize=3, lw=1.4, label=label)
         if are_numbers and min(numbers) > 0 and max(numbers) >= 20 * min(numbers):

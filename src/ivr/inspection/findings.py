@@ -21,7 +21,7 @@ class Found:
     first: list[Defect] = field(default_factory=list)
 
 
-class Collector:
+class Findings:
     """Keeps what the checks report, the first `show` of every kind in words."""
 
     def __init__(self, show: int) -> None:
@@ -46,13 +46,13 @@ class Collector:
         return sum(found.count for found in self.found.values())
 
 
-def collect(source: Source, tally: Tally, collector: Collector, progress: bool) -> None:
-    """Show every episode to `tally`, and every defect and warning to `collector`."""
+def read_all(source: Source, tally: Tally, findings: Findings, progress: bool) -> None:
+    """Show every episode to `tally`, and every defect and warning to `findings`."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             bar = tqdm(
-                source.episodes(collector.report),
+                source.episodes(findings.report),
                 desc=f"inspecting {source.id}",
                 total=source.total_episodes,
                 unit=" episodes",
@@ -63,8 +63,8 @@ def collect(source: Source, tally: Tally, collector: Collector, progress: bool) 
         except UserError as error:  # nothing can be read from here on
             place = f"after {len(tally.recorded.lengths)} episodes"
             defect = Defect(source.place, f"{place}: {error}")
-            collector.report(Defects.one(UNREADABLE, defect))
-    if not tally.kept.lengths and collector.total == 0:
+            findings.report(Defects.one(UNREADABLE, defect))
+    if not tally.kept.lengths and findings.total == 0:
         defect = Defect(source.place, f"{source.id} has no transitions.")
-        collector.report(Defects.one(UNREADABLE, defect))
-    collector.warnings += list(dict.fromkeys(str(warning.message) for warning in caught))
+        findings.report(Defects.one(UNREADABLE, defect))
+    findings.warnings += list(dict.fromkeys(str(warning.message) for warning in caught))

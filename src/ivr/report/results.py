@@ -17,7 +17,7 @@ SETTINGS = ("dataset", "algo", "protocol", "alpha", "num_updates")
 
 
 @dataclass
-class Cell:
+class SeedGroup:
     """Members that differ in their seed alone, at one x."""
 
     settings: tuple[Any, ...]
@@ -31,7 +31,7 @@ class Cell:
     """Where their data come from."""
 
 
-def collect(folder: Path, x: str | None = None) -> list[Cell]:
+def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
     """Last scores of the finished runs below `folder`, ordered by settings and x.
 
     Args:
@@ -42,7 +42,7 @@ def collect(folder: Path, x: str | None = None) -> list[Cell]:
     Raises:
         UserError: no finished run, one that has no such x, or a seed that is there twice.
     """
-    cells: dict[str, Cell] = {}
+    groups: dict[str, SeedGroup] = {}
     places: dict[tuple[str, int], Path] = {}
     for path in sorted(folder.rglob("result.json")):
         result = _read(path)
@@ -64,16 +64,16 @@ def collect(folder: Path, x: str | None = None) -> list[Cell]:
                     "in which the two differ"
                 )
             places[key, seed] = path
-            cell = cells.setdefault(key, Cell(settings, at))
+            group = groups.setdefault(key, SeedGroup(settings, at))
             last = member["last"]
             normalised = last["normalized_score"]
-            cell.scores[seed] = last["return_mean"] if normalised is None else normalised
+            group.scores[seed] = last["return_mean"] if normalised is None else normalised
             if last.get("bellman_error") is not None:
-                cell.errors[seed] = last["bellman_error"]
-            cell.sources.add(result["dataset_source"])
-    if not cells:
+                group.errors[seed] = last["bellman_error"]
+            group.sources.add(result["dataset_source"])
+    if not groups:
         raise UserError(f"folder={folder} holds no result.json of a finished run with a score")
-    return sorted(cells.values(), key=lambda cell: (repr(cell.settings), _order(cell.x)))
+    return sorted(groups.values(), key=lambda group: (repr(group.settings), _order(group.x)))
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
@@ -85,9 +85,9 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 
-def labels(cells: Sequence[Cell]) -> list[str]:
-    """What each cell is called: its algorithm, and the settings that are not the same in all."""
-    columns = list(zip(*(cell.settings for cell in cells), strict=True))
+def group_names(groups: Sequence[SeedGroup]) -> list[str]:
+    """What each group is called: its algorithm, and the settings that are not the same in all."""
+    columns = list(zip(*(group.settings for group in groups), strict=True))
     shown = [name == "algo" or len(set(c)) > 1 for name, c in zip(SETTINGS, columns, strict=True)]
     # Where each algorithm has one alpha of its own, its name says as much.
     by_algo = {
@@ -98,10 +98,10 @@ def labels(cells: Sequence[Cell]) -> list[str]:
     return [
         " ".join(
             str(value) if name in ("algo", "dataset", "protocol") else f"{name} {value}"
-            for name, value, wanted in zip(SETTINGS, cell.settings, shown, strict=True)
+            for name, value, wanted in zip(SETTINGS, group.settings, shown, strict=True)
             if wanted
         )
-        for cell in cells
+        for group in groups
     ]
 
 

@@ -9,7 +9,7 @@ _ACTIONS = 20
 """Lines of them."""
 
 
-def table(card: dict[str, Any]) -> str:
+def card_text(card: dict[str, Any]) -> str:
     """Lay out figures, checks, warnings and defects as aligned text, safe to print."""
     lines = ["", f"{card['dataset']}: {card['source']} at {card['place']}"]
     lines += _figures(card) + _actions(card["actions"]) + _observations(card["observations"])
