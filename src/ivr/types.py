@@ -74,7 +74,7 @@ class Policy(Protocol):
         """(R, N, O) raw observations to V of shape (R, N); None where no V is learned."""
 
 
-Player = Callable[[Tensor, Tensor, Tensor], Tensor]
+ActFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 """R policies at play in S episodes each, with what they remember of these.
 
 From observations (R, S, O), the rewards received since the call before (R, S), and whether an
@@ -90,5 +90,5 @@ class RememberingPolicy(Policy, Protocol):
     Its `act` answers for an episode that begins.
     """
 
-    def begin(self, slots: int) -> Player:
+    def begin(self, slots: int) -> ActFunction:
         """Start playing S = `slots` episodes for each member, with an empty memory."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.evaluation.stepping.play import begin
+from ivr.evaluation.stepping.acting import begin_episodes
 from tests.algos import algorithm_making
 from tests.algos.algorithm_making import (
     ACTIONS,
@@ -136,7 +136,7 @@ def test_a_player_starts_every_episode_as_the_policy_says(case):
     """Whatever was seen and received in the slot before."""
     algorithm = build(case, [0, 1])
     seen = torch.randn(6, 2, 5, STATES, generator=torch.Generator().manual_seed(0))
-    player = begin(algorithm, 5)
+    player = begin_episodes(algorithm, 5)
     with torch.no_grad():
         for observations in seen:
             player(observations, torch.ones(2, 5), torch.zeros(2, 5, dtype=torch.bool))

@@ -6,7 +6,7 @@ import torch
 from ivr.algos.dt import Context
 from ivr.algos.engine.gradients import clipped, gradient_norm
 from ivr.errors import UserError
-from ivr.evaluation.stepping.play import begin
+from ivr.evaluation.stepping.acting import begin_episodes
 from tests.algos.algorithm_making import ACTIONS, STATES, build, toy_batches, toy_windows, train
 from tests.running import evaluate
 from tests.running import train as run
@@ -40,7 +40,7 @@ def episode(steps, seed=0):
 
 
 def play(policy, observations, rewards, starts):
-    player = begin(policy, SLOTS)
+    player = begin_episodes(policy, SLOTS)
     return torch.stack([player(*each) for each in zip(observations, rewards, starts, strict=True)])
 
 

@@ -157,7 +157,7 @@ class Diary(Idle):
 def test_a_policy_that_remembers_is_told_rewards_and_starts_slot_by_slot(monkeypatch):
     """Pendulum for 20 steps: two slots play three episodes, so one slot plays two."""
     monkeypatch.setattr(rollout, "MAX_ENVIRONMENTS", 2)
-    monkeypatch.setattr(rollout, "LANES", 1)
+    monkeypatch.setattr(rollout, "GROUPS", 1)
     policy = Diary(1)
     result = evaluate(made(pendulum_arguments()), policy, members=1, episodes=3, seed=0)
     observations, rewards, starts = (

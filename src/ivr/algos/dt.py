@@ -16,7 +16,7 @@ from ivr.algos.engine.base import Metrics, OfflineAlgorithm
 from ivr.algos.engine.ranges import check_range
 from ivr.losses.actor import sequence_regression_loss
 from ivr.nets.transformer import DecisionTransformerNet
-from ivr.types import Batch, Needs, Player
+from ivr.types import ActFunction, Batch, Needs
 
 
 class DecisionTransformer(OfflineAlgorithm):
@@ -152,7 +152,7 @@ class DecisionTransformer(OfflineAlgorithm):
         """The first action of an episode."""
         return Context(self, observations.shape[1]).step(observations)
 
-    def begin(self, slots: int) -> Player:
+    def begin(self, slots: int) -> ActFunction:
         """Remember the last K steps of each slot's episode."""
         context = Context(self, slots)
 

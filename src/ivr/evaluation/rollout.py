@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
-from ivr.evaluation.stepping.lane import Lane
+from ivr.evaluation.stepping.group import EnvironmentGroup
 from ivr.evaluation.stepping.pool import EnvironmentPool
 from ivr.evaluation.task.build import Task
 from ivr.random import key
@@ -22,7 +22,7 @@ __all__ = ["EnvironmentPool", "Evaluation", "episode_seed", "evaluate"]
 MAX_ENVIRONMENTS = 32
 # While one half of them steps, the other half's policy acts. A constant: a policy's actions depend,
 # in their last bits, on how many observations it sees at once.
-LANES = 2
+GROUPS = 2
 
 
 def episode_seed(seed: int, episode: int) -> int:
@@ -65,7 +65,7 @@ def evaluate(
 
 
 class _Sweep:
-    """Every member's episodes, in lanes that do not wait for each other."""
+    """Every member's episodes, in groups that do not wait for each other."""
 
     def __init__(
         self, pool: EnvironmentPool, members: int, episodes: int, seed: int, record_paths: bool
@@ -77,9 +77,9 @@ class _Sweep:
         self.episodes = episodes
         self.seed = seed
         self.slots = max(1, min(episodes, MAX_ENVIRONMENTS // members))
-        self.lanes = min(LANES, self.slots)
-        self.slots //= self.lanes  # of each member in each lane
-        pool.grow(members * self.slots * self.lanes)
+        self.groups = min(GROUPS, self.slots)
+        self.slots //= self.groups  # of each member in each group
+        pool.grow(members * self.slots * self.groups)
         self.returns = np.zeros((members, episodes))
         self.lengths = np.zeros((members, episodes), np.int64)
         self.successes = np.zeros((members, episodes), np.bool_)
@@ -112,53 +112,54 @@ class _Sweep:
         )
 
     def _play(self, policy: Policy, device: torch.device | str) -> None:
-        lanes = [
-            Lane(self.members, self.slots, self.pool.observation_shape, policy)
-            for _ in range(self.lanes)
+        groups = [
+            EnvironmentGroup(self.members, self.slots, self.pool.observation_shape, policy)
+            for _ in range(self.groups)
         ]
         count = self.members * self.slots
-        for k, lane in enumerate(lanes):
-            # Which episodes a lane plays does not depend on how fast it is.
-            lane.waiting = [iter(range(k, self.episodes, self.lanes)) for _ in range(self.members)]
-            lane.numbers = range(k, k + self.lanes * count, self.lanes)
+        for k, group in enumerate(groups):
+            # Which episodes a group runs does not depend on how fast it is.
+            episodes = range(k, self.episodes, self.groups)
+            group.waiting = [iter(episodes) for _ in range(self.members)]
+            group.numbers = range(k, k + self.groups * count, self.groups)
             for row in range(count):
-                self._start(lane, row)
-            self.pool.send(*lane.act(device))
-        playing = len(lanes)
-        while playing:
+                self._start(group, row)
+            self.pool.send(*group.act(device))
+        running = len(groups)
+        while running:
             slots, steps = self.pool.receive()
-            lane = lanes[slots[0] % self.lanes]
+            group = groups[slots[0] % self.groups]
             for slot, step in zip(slots, steps, strict=True):
-                row = slot // self.lanes
-                at = row // self.slots, lane.playing[row]
-                lane.rewards[row] = step.reward
+                row = slot // self.groups
+                at = row // self.slots, group.active[row]
+                group.rewards[row] = step.reward
                 self.returns[at] += step.reward
                 self.lengths[at] += 1
                 self.successes[at] |= step.success
                 self.completed[at] = step.completed
-                self._see(lane, row, step.observation)
+                self._see(group, row, step.observation)
                 if step.terminated or step.truncated:
-                    del lane.playing[row]
-                    self._start(lane, row)
-            if lane.playing:
-                self.pool.send(*lane.act(device))
+                    del group.active[row]
+                    self._start(group, row)
+            if group.active:
+                self.pool.send(*group.act(device))
             else:
-                playing -= 1
+                running -= 1
 
-    def _start(self, lane: Lane, row: int) -> None:
+    def _start(self, group: EnvironmentGroup, row: int) -> None:
         """The member's next episode, where one is left."""
-        episode = next(lane.waiting[row // self.slots], None)
+        episode = next(group.waiting[row // self.slots], None)
         if episode is not None:
-            lane.playing[row] = episode
-            lane.starts[row] = True
+            group.active[row] = episode
+            group.starts[row] = True
             seed = episode_seed(self.seed, episode)
-            self._see(lane, row, self.pool.reset(lane.numbers[row], seed))
+            self._see(group, row, self.pool.reset(group.numbers[row], seed))
 
-    def _see(self, lane: Lane, row: int, observation: NDArray[np.float32]) -> None:
-        lane.observations[row] = observation
+    def _see(self, group: EnvironmentGroup, row: int, observation: NDArray[np.float32]) -> None:
+        group.observations[row] = observation
         if self.paths is not None:
             position = observation[:2].copy()
-            self.paths[row // self.slots][lane.playing[row]].append(position)
+            self.paths[row // self.slots][group.active[row]].append(position)
 
 
 @contextmanager

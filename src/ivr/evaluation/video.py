@@ -15,7 +15,7 @@ from PIL import Image
 
 from ivr.errors import UserError
 from ivr.evaluation.rollout import episode_seed
-from ivr.evaluation.stepping.play import begin
+from ivr.evaluation.stepping.acting import begin_episodes
 from ivr.evaluation.task.build import Task
 from ivr.files import write_whole
 from ivr.mazes import Maze
@@ -83,7 +83,7 @@ def _film(
         if task.maze is not None:
             _look_from_above(env.unwrapped, task.maze)
         # Played first and rendered when its length is known: frames cost more than steps.
-        player = begin(policy, 1)
+        player = begin_episodes(policy, 1)
         actions: list[NDArray[np.float32]] = []
         received, done = 0.0, False
         observation, _ = env.reset(seed=seed)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivr.evaluation.stepping.environments import Step
-from ivr.evaluation.stepping.hosts import Host, LocalHost, ProcessHost, ready
+from ivr.evaluation.stepping.workers import LocalWorker, ProcessWorker, Worker, ready
 from ivr.evaluation.task.build import Task
 from ivr.evaluation.task.wrappers import Env
 
@@ -23,8 +23,8 @@ TRIAL_STEPS = 8
 
 class _Batch(NamedTuple):
     slots: list[int]
-    missing: dict[Host, list[int]]
-    """Slots that each host has not answered for."""
+    missing: dict[Worker, list[int]]
+    """Slots that each worker has not answered for."""
     steps: dict[int, Step]
 
 
@@ -43,27 +43,27 @@ class EnvironmentPool:
         self.task = task
         self.observation_shape: tuple[int, ...] = ()
         # Windows hands no pipe to a process that is started by its command line.
-        self._workers = 1 if os.name == "nt" else workers or os.cpu_count() or 1
+        self._processes = 1 if os.name == "nt" else workers or os.cpu_count() or 1
         self._costly = False
-        self._hosts: Sequence[Host] = ()
+        self._workers: Sequence[Worker] = ()
         self._batches: list[_Batch] = []
         """Sent and not yet received."""
 
     @property
     def processes(self) -> int:
         """How many step the environments; 0 where this one does."""
-        return sum(isinstance(host, ProcessHost) for host in self._hosts)
+        return sum(isinstance(worker, ProcessWorker) for worker in self._workers)
 
     def grow(self, count: int) -> None:
         """Have the environments 0..count-1, and none of them at play."""
         if not self.observation_shape:
             self._try_out()
         slots = list(range(count))
-        wanted = min(self._workers, count)
+        wanted = min(self._processes, count)
         if self._costly and wanted > 1:
             if self.processes < wanted:
                 self.close()
-                self._hosts = [ProcessHost(self.task) for _ in range(wanted)]
+                self._workers = [ProcessWorker(self.task) for _ in range(wanted)]
             try:
                 self._make(slots)
                 return
@@ -72,14 +72,14 @@ class EnvironmentPool:
             except Exception:
                 self.close()
                 self._costly = False
-        self._hosts = self._hosts or [LocalHost(self.task)]
+        self._workers = self._workers or [LocalWorker(self.task)]
         self._make(slots)
 
     def _make(self, slots: list[int]) -> None:
-        for k, host in enumerate(self._hosts):
-            host.order("make", slots[k :: len(self._hosts)])
-        for host in self._hosts:
-            host.answer()
+        for k, worker in enumerate(self._workers):
+            worker.order("make", slots[k :: len(self._workers)])
+        for worker in self._workers:
+            worker.answer()
 
     def _try_out(self) -> None:
         env: Env = self.task.make_env()
@@ -100,21 +100,21 @@ class EnvironmentPool:
 
     def reset(self, slot: int, seed: int) -> NDArray[np.float32]:
         """Begin an episode in a slot that is not at play; the first observation (O,)."""
-        host = self._hosts[slot % len(self._hosts)]
-        while any(host in batch.missing for batch in self._batches):
-            self._take(host)
-        host.order("reset", slot, seed)
-        observation: NDArray[np.float32] = host.answer()
+        worker = self._workers[slot % len(self._workers)]
+        while any(worker in batch.missing for batch in self._batches):
+            self._take(worker)
+        worker.order("reset", slot, seed)
+        observation: NDArray[np.float32] = worker.answer()
         return observation
 
     def send(self, slots: list[int], actions: NDArray[np.float32]) -> None:
         """Begin to step a batch of environments with their actions (slots, A)."""
         parts = {}
-        for k, host in enumerate(self._hosts):
-            rows = [row for row, slot in enumerate(slots) if slot % len(self._hosts) == k]
+        for k, worker in enumerate(self._workers):
+            rows = [row for row, slot in enumerate(slots) if slot % len(self._workers) == k]
             if rows:
-                parts[host] = [slots[row] for row in rows]
-                host.order("step", parts[host], actions[rows])
+                parts[worker] = [slots[row] for row in rows]
+                worker.order("step", parts[worker], actions[rows])
         self._batches.append(_Batch(slots, parts, {}))
 
     def receive(self) -> tuple[list[int], list[Step]]:
@@ -128,27 +128,27 @@ class EnvironmentPool:
                 if not batch.missing:
                     self._batches.remove(batch)
                     return batch.slots, [batch.steps[slot] for slot in batch.slots]
-            self._take(ready([host for batch in self._batches for host in batch.missing]))
+            self._take(ready([worker for batch in self._batches for worker in batch.missing]))
 
-    def _take(self, host: Host) -> None:
-        """A host answers in the order in which it was asked."""
-        batch = next(batch for batch in self._batches if host in batch.missing)
-        slots = batch.missing.pop(host)
-        batch.steps.update(zip(slots, host.answer(), strict=True))
+    def _take(self, worker: Worker) -> None:
+        """A worker answers in the order in which it was asked."""
+        batch = next(batch for batch in self._batches if worker in batch.missing)
+        slots = batch.missing.pop(worker)
+        batch.steps.update(zip(slots, worker.answer(), strict=True))
 
     def settle(self) -> None:
         """Forget the batches that were sent: what comes next finds every environment at rest."""
         for batch in self._batches:
-            for host in batch.missing:
+            for worker in batch.missing:
                 with suppress(Exception):  # it was told, or will be at the next order
-                    host.answer()
+                    worker.answer()
         self._batches = []
 
     def close(self) -> None:
         """Close every environment; the pool can be used again."""
-        for host in self._hosts:
-            host.close()
-        self._hosts, self._batches = (), []
+        for worker in self._workers:
+            worker.close()
+        self._workers, self._batches = (), []
 
     def __enter__(self) -> "EnvironmentPool":
         return self

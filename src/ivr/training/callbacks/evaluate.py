@@ -13,10 +13,10 @@ from torch import Tensor
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.evaluation.pictures import maze_picture, value_map
 from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
-from ivr.evaluation.stepping.play import begin
+from ivr.evaluation.stepping.acting import begin_episodes
 from ivr.files import write_whole
 from ivr.training.loggers import MemberLogger, TensorBoardLogger
-from ivr.types import Batch, Player
+from ivr.types import ActFunction, Batch
 
 # A picture takes about a third of a second to draw.
 MAX_PICTURES = 4
@@ -35,8 +35,8 @@ class _InterruptiblePolicy:
     def act(self, observations: Tensor) -> Tensor:
         return self.module.act(observations)
 
-    def begin(self, slots: int) -> Player:
-        player = begin(self.module, slots)
+    def begin(self, slots: int) -> ActFunction:
+        player = begin_episodes(self.module, slots)
 
         def checked(observations: Tensor, rewards: Tensor, starts: Tensor) -> Tensor:
             self.check()

@@ -17,7 +17,7 @@ _PATIENCE = 10.0
 """Seconds that a process has to end in."""
 
 
-class Host(Protocol):
+class Worker(Protocol):
     """Carries out orders to its environments, one after the other."""
 
     def order(self, method: str, *arguments: Any) -> None:
@@ -30,7 +30,7 @@ class Host(Protocol):
         """Close the environments."""
 
 
-class LocalHost:
+class LocalWorker:
     """In this process: an order is carried out when its answer is asked for."""
 
     def __init__(self, task: Task) -> None:
@@ -48,7 +48,7 @@ class LocalHost:
         self.environments.close()
 
 
-class ProcessHost:
+class ProcessWorker:
     """In a process of its own, which ends when this side hangs up, however it does."""
 
     def __init__(self, task: Task) -> None:
@@ -57,7 +57,7 @@ class ProcessHost:
         environ = os.environ | {"PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ivr.evaluation.stepping.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "ivr.evaluation.stepping.serve", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environ,
@@ -107,7 +107,7 @@ class ProcessHost:
             self.process.wait()
 
 
-def ready(hosts: Sequence[Host]) -> Host:
-    """Wait for the first of the hosts that has an answer."""
-    pipes = {host.connection: host for host in hosts if isinstance(host, ProcessHost)}
-    return pipes[wait(list(pipes))[0]] if pipes else hosts[0]  # type: ignore[index]
+def ready(workers: Sequence[Worker]) -> Worker:
+    """Wait for the first of the workers that has an answer."""
+    pipes = {worker.connection: worker for worker in workers if isinstance(worker, ProcessWorker)}
+    return pipes[wait(list(pipes))[0]] if pipes else workers[0]  # type: ignore[index]

@@ -1,9 +1,9 @@
 """A policy at play: most see the latest observation alone, some remember the episode."""
 
-from ivr.types import Player, Policy, RememberingPolicy
+from ivr.types import ActFunction, Policy, RememberingPolicy
 
 
-def begin(policy: Policy, slots: int) -> Player:
+def begin_episodes(policy: Policy, slots: int) -> ActFunction:
     """Start playing `slots` episodes side by side for each member of a policy."""
     if isinstance(policy, RememberingPolicy):
         return policy.begin(slots)

@@ -1,4 +1,4 @@
-"""A process that steps environments: python -m ivr.evaluation.stepping.worker FILE_DESCRIPTOR."""
+"""A process that steps environments: python -m ivr.evaluation.stepping.serve FILE_DESCRIPTOR."""
 
 import sys
 import traceback

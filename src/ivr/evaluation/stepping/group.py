@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from ivr.errors import UserError
-from ivr.evaluation.stepping.play import begin
+from ivr.evaluation.stepping.acting import begin_episodes
 from ivr.types import Policy
 
 
-class Lane:
+class EnvironmentGroup:
     """Row k * S + i is the i-th environment of member k; R members of S rows each.
 
     Args:
@@ -25,12 +25,12 @@ class Lane:
         self, members: int, slots: int, observation_shape: tuple[int, ...], policy: Policy
     ) -> None:
         self.shape = members, slots
-        self.player = begin(policy, slots)
+        self._act = begin_episodes(policy, slots)
         self.waiting: list[Iterator[int]] = []
         """The episodes that are left, for each member."""
         self.numbers: Sequence[int] = ()
         """The environment of each row, in the pool."""
-        self.playing: dict[int, int] = {}  # row: episode
+        self.active: dict[int, int] = {}  # row: episode
         self.observations = np.zeros((members * slots, *observation_shape), np.float32)
         self.rewards = np.zeros(members * slots, np.float32)  # of the latest step
         self.starts = np.zeros(members * slots, np.bool_)  # of an episode
@@ -47,7 +47,7 @@ class Lane:
             self.rewards.reshape(self.shape),
             self.starts.reshape(self.shape),
         )
-        actions = self.player(*(torch.tensor(each, device=device) for each in shown)).cpu().numpy()
+        actions = self._act(*(torch.tensor(each, device=device) for each in shown)).cpu().numpy()
         self.starts[:] = False
         finite = np.isfinite(actions).all((1, 2))
         if not finite.all():
@@ -56,5 +56,5 @@ class Lane:
                 "finite: its training diverged. Lower the learning rates."
             )
         flat: NDArray[np.float32] = actions.reshape(len(self.observations), -1)
-        rows = list(self.playing)
+        rows = list(self.active)
         return [self.numbers[row] for row in rows], flat[rows]

@@ -33,7 +33,7 @@ def sweep(pool, policy=None):
 
 def test_processes_end_with_the_pool(pool):
     sweep(pool)
-    processes = [host.process for host in pool._hosts]
+    processes = [worker.process for worker in pool._workers]
     assert len(processes) == 2 and all(p.poll() is None for p in processes)
     pool.close()
     assert [p.poll() for p in processes] == [0, 0]
@@ -42,16 +42,16 @@ def test_processes_end_with_the_pool(pool):
 def test_a_process_ends_when_this_side_is_gone(pool):
     """As where the training is killed: the pipe closes, and nobody asks it to end."""
     pool.grow(2)
-    host = pool._hosts[0]
-    os.close(host.connection.fileno())
-    assert host.process.wait(20) == 0
-    host.connection._handle = None  # closed already
+    worker = pool._workers[0]
+    os.close(worker.connection.fileno())
+    assert worker.process.wait(20) == 0
+    worker.connection._handle = None  # closed already
 
 
 def test_ctrl_c_does_not_reach_a_process(pool):
     pool.grow(2)
-    for host in pool._hosts:
-        assert os.getpgid(host.process.pid) != os.getpgid(0)
+    for worker in pool._workers:
+        assert os.getpgid(worker.process.pid) != os.getpgid(0)
 
 
 def test_a_killed_process_is_told_and_the_pool_recovers(pool):
@@ -61,8 +61,8 @@ def test_a_killed_process_is_told_and_the_pool_recovers(pool):
         def act(self, observations):
             self.calls += 1
             if self.calls == 5:
-                pool._hosts[0].process.send_signal(signal.SIGKILL)
-                pool._hosts[0].process.wait()
+                pool._workers[0].process.send_signal(signal.SIGKILL)
+                pool._workers[0].process.wait()
             return super().act(observations)
 
     expected = sweep(pool)
