@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     next_observations: Tensor  # (R, B, O)
     next_actions: Tensor | None = None  # (R, B, A), the data's in s'; any where terminated
     outcomes: Tensor | None = None  # (R, B, W), what the trajectory went on to reach
-    returns: Tensor | None = None  # (R, B), the discounted return to go
+    discounted_returns_to_go: Tensor | None = None  # (R, B), of the rewards trained on
     returns_to_go: Tensor | None = None  # (R, B, K), undiscounted, of the recorded rewards
     timesteps: Tensor | None = None  # (R, B, K) int64, steps since the episode's start
     mask: Tensor | None = None  # (R, B, K), 1 at a step, 0 past the episode's end

@@ -101,7 +101,7 @@ def test_conservative_q_learning(case):
 def test_calibration_is_felt():
     """Returns high above Q: the policy's actions count as if worth them."""
     high, plain = build("calql", [4]), build("cql-lagrange", [4])
-    batch = BATCH._replace(returns=torch.full_like(R, 100.0))
+    batch = BATCH._replace(discounted_returns_to_go=torch.full_like(R, 100.0))
     draws = plain.draws(batch)
     ours, theirs = (one.critic_loss(batch, draws)[1]["penalty/gap"] for one in (high, plain))
     assert ours.item() > 90 > theirs.item()

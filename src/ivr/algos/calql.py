@@ -26,6 +26,6 @@ class CalibratedQLearning(ConservativeQLearning):
 
     def compared(self, batch: Batch, proposed: Tensor) -> Tensor:
         """Q at even actions, and the greater of Q and the return to go at the policy's."""
-        assert batch.returns is not None
+        assert batch.discounted_returns_to_go is not None
         even, policy = torch.split(proposed, [self.proposals, 2 * self.proposals], 2)
-        return torch.cat((even, calibrated(policy, batch.returns)), 2)
+        return torch.cat((even, calibrated(policy, batch.discounted_returns_to_go)), 2)

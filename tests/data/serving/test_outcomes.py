@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.data.serving.datamodule import TransitionDataModule
-from ivr.data.serving.outcomes import Goals, Returns, make_outcomes
+from ivr.data.serving.outcomes import GoalOutcomes, ReturnOutcomes, make_outcomes
 from ivr.errors import UserError
 from ivr.types import Needs
 from tests.data.dataset_making import encoded
@@ -17,14 +17,16 @@ def test_the_reward_to_go_a_step_of_the_time_left_by_hand():
 
     That is 1/3, 1/2 | 3, 7/2, 4 with mean 34/15; the best episode's return, 9, asks for 3.
     """
-    outcomes = Returns(encoded([2, 3]), None)
+    outcomes = ReturnOutcomes(encoded([2, 3]), None)
     expected = torch.tensor([1 / 3, 1 / 2, 3, 7 / 2, 4], dtype=torch.float64)
     mean, deviation = expected.mean(), expected.std(correction=0)
     drawn = outcomes.draw(torch.arange(5).view(1, 1, 5), [0], torch.tensor([0]))
     assert drawn.shape == (1, 1, 5, 1)
     torch.testing.assert_close(drawn.flatten().double(), (expected - mean) / deviation)
     assert outcomes.target == [pytest.approx(float((3 - mean) / deviation))]
-    assert Returns(encoded([2, 3]), 6.0).target == [pytest.approx(float((2 - mean) / deviation))]
+    assert ReturnOutcomes(encoded([2, 3]), 6.0).target == [
+        pytest.approx(float((2 - mean) / deviation))
+    ]
 
 
 def test_a_transform_of_the_rewards_does_not_change_the_outcomes():
@@ -32,7 +34,7 @@ def test_a_transform_of_the_rewards_does_not_change_the_outcomes():
     plain = encoded([2, 3])
     moved = encoded([2, 3], reward_scale=2.0, reward_shift=-1.0)
     moved.rewards.copy_(2 * plain.rewards - 1)
-    a, b = Returns(plain, None), Returns(moved, None)
+    a, b = ReturnOutcomes(plain, None), ReturnOutcomes(moved, None)
     index = torch.arange(5).view(1, 1, 5)
     torch.testing.assert_close(*(o.draw(index, [0], torch.tensor([0])) for o in (a, b)))
     assert a.target == pytest.approx(b.target)
@@ -42,7 +44,7 @@ def test_a_transform_of_the_rewards_does_not_change_the_outcomes():
 def test_a_goal_is_a_later_position_of_the_same_episode(lengths, seed):
     dataset = encoded(lengths, goal=(7.0, 8.0))
     index = torch.arange(sum(lengths)).expand(30, 1, -1)
-    goals = Goals(dataset).draw(index, [seed], torch.arange(30))
+    goals = GoalOutcomes(dataset).draw(index, [seed], torch.arange(30))
     assert goals.shape == (30, 1, sum(lengths), 2)
     rows = goals[..., 0]  # an observation is (row, -row)
     assert torch.equal(goals[..., 1], -rows)
@@ -51,7 +53,7 @@ def test_a_goal_is_a_later_position_of_the_same_episode(lengths, seed):
 
 
 def test_every_later_position_is_drawn():
-    goals = Goals(encoded([4], goal=(0.0, 0.0))).draw(
+    goals = GoalOutcomes(encoded([4], goal=(0.0, 0.0))).draw(
         torch.ones(300, 1, 1, dtype=torch.long), [0], torch.arange(300)
     )
     assert goals[..., 0].unique().tolist() == [2, 3, 4]
@@ -63,7 +65,7 @@ def test_batches_carry_the_outcomes_of_their_own_transitions():
         dataset, seeds=[1, 2], batch_size=4, num_updates=9, chunk=9, needs=Needs(outcome="return")
     )
     batch = module.batches(0, 9)
-    table = Returns(dataset, None).draw(torch.arange(5), [0], torch.tensor([0]))
+    table = ReturnOutcomes(dataset, None).draw(torch.arange(5), [0], torch.tensor([0]))
     assert torch.equal(batch.outcomes, table[batch.actions.squeeze(-1).long()])
     again = module.batches(3, 1)
     assert torch.equal(again.outcomes[0], batch.outcomes[3])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.data.serving.datamodule import TransitionDataModule
-from ivr.data.serving.returns import returns_to_go
+from ivr.data.serving.returns import discounted_returns_to_go
 from ivr.errors import UserError
 from ivr.types import Needs
 from tests.data.dataset_making import encoded
@@ -18,7 +18,7 @@ def test_returns_to_go_by_hand():
     1, 0 + 1/2 | 4 for ever is 8, 3 + 8/2 = 7, 2 + 7/2 = 5.5.
     """
     dataset = encoded([2, 3], [True, False])
-    assert returns_to_go(dataset, 0.5).tolist() == [0.5, 1.0, 5.5, 7.0, 8.0]
+    assert discounted_returns_to_go(dataset, 0.5).tolist() == [0.5, 1.0, 5.5, 7.0, 8.0]
 
 
 @given(
@@ -38,21 +38,23 @@ def test_returns_to_go_obey_their_recursion(episodes, discount):
             following = reward / (1 - discount)
         following = reward + discount * following
         expected.append(following)
-    torch.testing.assert_close(returns_to_go(dataset, discount), torch.tensor(expected[::-1]))
+    torch.testing.assert_close(
+        discounted_returns_to_go(dataset, discount), torch.tensor(expected[::-1])
+    )
 
 
 def test_an_episode_that_fails_to_the_end_is_worth_what_failing_for_ever_is():
     """-1 a step, cut off after 4: -1/(1 - 0.9) = -10 from every step, not -3.4 from the first."""
     dataset = encoded([4])
     dataset.rewards.fill_(-1)
-    torch.testing.assert_close(returns_to_go(dataset, 0.9), torch.full((4,), -10.0))
+    torch.testing.assert_close(discounted_returns_to_go(dataset, 0.9), torch.full((4,), -10.0))
 
 
 def test_a_discount_of_one_needs_episodes_that_end():
     with pytest.raises(
         UserError, match=r"discount=1: episodes of made are cut off.*discount=0\.99"
     ):
-        returns_to_go(encoded([2, 3], [True, False]), 1)
+        discounted_returns_to_go(encoded([2, 3], [True, False]), 1)
 
 
 def test_batches_carry_the_returns_of_their_own_transitions():
@@ -60,8 +62,8 @@ def test_batches_carry_the_returns_of_their_own_transitions():
     options = {"seeds": [1, 2], "batch_size": 4, "num_updates": 9, "chunk": 9}
     module = TransitionDataModule(dataset, **options, needs=Needs(return_discount=0.5))
     batch = module.batches(0, 9)
-    assert batch.returns.shape == (9, 2, 4)
+    assert batch.discounted_returns_to_go.shape == (9, 2, 4)
     table = torch.tensor([0.5, 1.0, 5.5, 7.0, 8.0])
-    assert torch.equal(batch.returns, table[batch.actions.squeeze(-1).long()])
-    assert torch.equal(batch.at(3).returns, batch.returns[3])
-    assert TransitionDataModule(dataset, **options).batches(0, 1).returns is None
+    assert torch.equal(batch.discounted_returns_to_go, table[batch.actions.squeeze(-1).long()])
+    assert torch.equal(batch.at(3).discounted_returns_to_go, batch.discounted_returns_to_go[3])
+    assert TransitionDataModule(dataset, **options).batches(0, 1).discounted_returns_to_go is None

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningDataModule
 from ivr import random
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.outcomes import make_outcomes
-from ivr.data.serving.returns import returns_to_go
+from ivr.data.serving.returns import discounted_returns_to_go
 from ivr.data.serving.windows import Windows
 from ivr.data.transforms.selection import hold_out, select
 from ivr.errors import UserError
@@ -91,7 +91,9 @@ class TransitionDataModule(LightningDataModule):
         self.selection = select(dataset, self.needs)
         self.outcomes = make_outcomes(dataset, self.needs)
         discount = self.needs.return_discount
-        self.returns = None if discount is None else returns_to_go(dataset, discount)
+        self.discounted_returns_to_go = (
+            None if discount is None else discounted_returns_to_go(dataset, discount)
+        )
         self.windows = None if self.needs.window is None else Windows(dataset, self.needs.window)
         self.held_out = hold_out(dataset, self.needs.holdout)
         self._keys = torch.tensor([random.key(seed, "batches") for seed in seeds])
@@ -113,8 +115,8 @@ class TransitionDataModule(LightningDataModule):
         batch = self.dataset.gather(index, self.needs.next_actions)
         if self.outcomes is not None:
             batch = batch._replace(outcomes=self.outcomes.draw(index, self.seeds, updates))
-        if self.returns is not None:
-            batch = batch._replace(returns=self.returns[index])
+        if self.discounted_returns_to_go is not None:
+            batch = batch._replace(discounted_returns_to_go=self.discounted_returns_to_go[index])
         if self.held_out is not None:
             batch = batch._replace(held_out=self.held_out[index])
         return batch

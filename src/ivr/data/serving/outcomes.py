@@ -25,7 +25,7 @@ class Outcomes(Protocol):
         """Of the transitions at `index` (C, R, B) at update numbers (C,): (C, R, B, W)."""
 
 
-class Returns:
+class ReturnOutcomes:
     """RvS-R: the reward to go, before its transform, a step of the time that is left.
 
     The time that is left counts to the end of the longest episode, so that an early end shows.
@@ -46,7 +46,7 @@ class Returns:
         return self._values[index]
 
 
-class Goals:
+class GoalOutcomes:
     """RvS-G: the position (x, y) at a later time of the episode, each as likely as the others."""
 
     def __init__(self, dataset: OfflineDataset) -> None:
@@ -79,7 +79,7 @@ def make_outcomes(dataset: OfflineDataset, needs: Needs) -> Outcomes | None:
     if needs.outcome is None:
         return None
     if needs.outcome == "return":
-        return Returns(dataset, needs.outcome_target)
+        return ReturnOutcomes(dataset, needs.outcome_target)
     if needs.outcome == "goal":
-        return Goals(dataset)
+        return GoalOutcomes(dataset)
     raise UserError(f"algo.conditioning={needs.outcome}: there is return, goal")

@@ -7,7 +7,7 @@ from ivr.data.dataset import OfflineDataset
 from ivr.errors import UserError
 
 
-def returns_to_go(dataset: OfflineDataset, discount: float) -> Tensor:
+def discounted_returns_to_go(dataset: OfflineDataset, discount: float) -> Tensor:
     """G_t = r_t + gamma G_(t+1) of the rewards that are trained on, (N,) float32.
 
     After a terminated end there is nothing. Where an episode was cut off, its last reward is taken
