@@ -132,7 +132,7 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
         return -q.mean(-1), {"actor/perturbation": moved}
 
     def mode(self, observations: Tensor) -> Tensor:
-        """Of corrected proposals the one with the highest Q."""
+        """Choose the corrected proposal with the highest Q."""
         candidates, latents = self.fixed_noise.shape[1], self.fixed_noise.shape[-1]
         states = repeated(observations, candidates)
         noise = self.fixed_noise.expand(-1, -1, observations.shape[1], latents).flatten(1, 2)

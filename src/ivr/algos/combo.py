@@ -59,7 +59,7 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     """
 
     one_graph = False
-    """Rollouts are kept outside of it."""
+    """Rollouts are written and drawn outside of the compiled losses."""
 
     step_order = ("model", *ConservativeQLearning.step_order)
 
@@ -138,7 +138,10 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         return tuple(n for n in super().networks_due(update) if (n == "model") == modelling)
 
     def update(self, batch: Batch) -> None:
-        """The model; or now and then rollouts, and a soft actor-critic's update on the mixture."""
+        """The model; after `model_updates`, CQL's update on data and rollouts.
+
+        Every `rollout_every` updates new rollouts are made first.
+        """
         if self.due("model"):
             measured = self.minimise("model", self.model_loss, batch)
             self.remember_errors(batch, measured)
@@ -190,9 +193,10 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
 
     @torch.no_grad()
     def roll_out(self, batch: Batch) -> None:
-        """h steps of the policy in the model, from the states of a batch.
+        """Roll the policy out in the model for h steps, from the states of a batch.
 
-        A rollout that ends begins again where it began. Each step is one elite's, drawn anew.
+        A rollout whose episode ends restarts from its first state. Each step is predicted by one of
+        the elites, drawn at random.
         """
         elites = self.elite_networks()
         here = batch.observations
@@ -216,7 +220,7 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         self.rollouts.write(Batch(*(torch.cat(parts, 1) for parts in columns)))
 
     def mixture(self, batch: Batch) -> Batch:
-        """The data's first, then rollouts, in a batch of the same size."""
+        """Replace the last part of a batch by rollouts; its first `real_count` stay the data's."""
         real = self.real_count(batch)
         imagined = self.rollouts.draw(self.noise.unit("rollouts", batch.rewards[:, real:]))
         parts = zip(batch[:5], imagined[:5], strict=True)

@@ -25,10 +25,10 @@ from ivr.types import Batch
 
 
 class Draws(NamedTuple):
-    """What one step of the critic draws, (R, M, B, A) each."""
+    """Random numbers of one step of the critic, (R, M, B, A) each."""
 
     even: Tensor
-    """In [-1, 1)."""
+    """Uniform in [-1, 1): actions themselves."""
     here: Tensor
     """Standard normal, for actions of the policy at s."""
     there: Tensor
@@ -38,7 +38,7 @@ class Draws(NamedTuple):
 
 
 class ConservativeQLearning(SoftActorCritic):
-    """Twin critics that are kept low where the policy may go, and a soft policy led by them.
+    """Twin critics that are kept low where the policy may go, and a soft policy that they improve.
 
     Args:
         alpha: weight of the gap, one for all runs or one for each: large stays with the data.

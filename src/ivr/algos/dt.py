@@ -2,8 +2,8 @@
 
 actor   E_D[ (a_t - pi(R_{t-K+1}, s_{t-K+1}, a_{t-K+1}, ..., R_t, s_t))^2 ]
 
-R_t is the return to go. When it acts, the first is the return that it is asked for, and each reward
-that it receives is taken off.
+R_t is the return to go. When it acts, R_0 is the return to reach, and each reward that it receives
+is subtracted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ from ivr.types import ActFunction, Batch, Needs
 
 
 class DecisionTransformer(OfflineAlgorithm):
-    """A causal transformer over the last K steps, asked for a return.
+    """A causal transformer over the last K steps, conditioned on the return to reach.
 
     Args:
         best_return: the highest return of an episode of the data.
-        target: the return of an episode that is asked for, in the units of the recorded rewards,
+        target: the return of an episode to condition on, in the units of the recorded rewards,
             which are the environment's; None: the data's best.
         return_scale: returns to go are divided by it; None: by the size of the data's best.
         context: K, steps that the policy sees.
@@ -43,7 +43,7 @@ class DecisionTransformer(OfflineAlgorithm):
 
     words_for_alpha = ("target",)
     one_graph = False
-    """Its optimizer decays weights, which the graph's does not."""
+    """Its optimizer is AdamW, and a graph has Adam alone."""
 
     step_order = ("actor",)
 

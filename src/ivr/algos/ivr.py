@@ -1,11 +1,21 @@
 """Implicit value regularization (Xu et al., ICLR 2023): Sparse and Exponential Q-learning.
 
-SQL is the order q = 1 of one family of divergences and EQL its limit q -> 0. With
-z = (Q - V)/alpha, Phi the potential and w the weight of the divergence:
+With z = (Q - V)/alpha, Sparse Q-learning (SQL, `algo=sql`) is
 
-    V       E_D[ Phi(z) ] + E_D[ V/alpha ]                    (equations 11 and 14)
-    actor   -E_D[ w(z) log pi(a|s) ]                          (equations 13 and 15)
+    V       E_D[ [1 + z/2]_+^2 ] + E_D[ V/alpha ]             (equation 11)
+    actor   -E_D[ [1 + z/2]_+ log pi(a|s) ]                   (equation 13)
     Q       E_D[ (r + gamma (1 - d) V(s') - Q(s, a))^2 ]      (equation 12)
+
+and Exponential Q-learning (EQL, `algo=eql`), with the same Q,
+
+    V       E_D[ e^z ] + E_D[ V/alpha ]                       (equation 14)
+    actor   -E_D[ e^z log pi(a|s) ]                           (equation 15)
+
+They are the order q = 1 and the limit q -> 0 of one family (`algo=ivr`), whose potential Phi and
+weight w are in `losses/divergences.py` and whose value loss is `implicit_value_loss`:
+
+    V       E_D[ Phi(z) ] + E_D[ V/alpha ]
+    actor   -E_D[ w(z) log pi(a|s) ]
 
 This takes U = V - alpha for the normaliser U of the policy, which is exact for q -> 0. The exact
 pair (value=exact) is Lemma 1; z is then (Q - U)/alpha - 1:

@@ -178,7 +178,7 @@ class OneStepEasyBCQ(SarsaCritic):
         self.minimise("behaviour", self.behaviour_loss, batch)
 
     def mode(self, observations: Tensor) -> Tensor:
-        """Of M actions of the data's policy the one with the highest Q."""
+        """Choose the action with the highest Q among M of the data's policy."""
         mean, log_std = self.behaviour(observations), self.behaviour.clamped_log_std
         spread = log_std.exp()[:, None] * self.fixed_noise  # R M N A
         proposed = (mean[:, None] + spread).clamp(-1, 1)

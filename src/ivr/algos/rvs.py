@@ -1,4 +1,4 @@
-"""RvS (Emmons et al., ICLR 2022): behaviour cloning that is told what to reach.
+"""RvS (Emmons et al., ICLR 2022): behaviour cloning conditioned on an outcome.
 
 actor   -E_D[ log pi(a|s, w) ],  w the return or the goal that the trajectory went on to reach
 """
@@ -14,14 +14,14 @@ from ivr.types import Batch, Needs
 
 
 class ReinforcementViaSupervision(BehaviourCloning):
-    """RvS-R, which is told a return, or RvS-G, which is told a goal.
+    """RvS-R, whose policy is conditioned on a return, or RvS-G, on a goal.
 
     Args:
-        outcome_goal: the outcome that the policy is asked for when it acts, of length W, in the
-            units that the data are served in.
+        outcome_goal: the outcome that the policy is conditioned on when it acts, of length W, in
+            the units that the data are served in.
         conditioning: "return" (mean reward of the time that is left) or "goal" (a position that
             the trajectory came to).
-        target: the return of an episode that is asked for; None: the best of the data.
+        target: the return of an episode to condition on; None: the best of the data.
         actor_lr, hidden, actor_lr_cosine, shared: see `BehaviourCloning`.
 
     Raises:
@@ -67,6 +67,6 @@ class ReinforcementViaSupervision(BehaviourCloning):
         return torch.cat((batch.observations, batch.outcomes), -1)
 
     def mode(self, observations: Tensor) -> Tensor:
-        """The actor's mean, asked for the best outcome."""
+        """The actor's mean, conditioned on `outcome_goal`."""
         asked = self.outcome_goal.expand(*observations.shape[:-1], -1)
         return super().mode(torch.cat((observations, asked), -1))

@@ -22,7 +22,7 @@ from ivr.types import Batch
 
 
 class TD3BehaviourCloning(OfflineAlgorithm):
-    """A deterministic policy led by twin critics and held near the data's actions.
+    """A deterministic policy that follows twin critics and stays near the data's actions.
 
     Args:
         discount: gamma.
@@ -88,7 +88,7 @@ class TD3BehaviourCloning(OfflineAlgorithm):
     def update(self, batch: Batch) -> None:
         """The actor and the targets where they are due, then Q.
 
-        TD3's order, Q before them, seen from the update that follows.
+        TD3 steps Q first: the same sequence, begun one step later.
         """
         if self.due("actor"):
             self.minimise("actor", self.actor_loss, batch)

@@ -1,8 +1,16 @@
 """The regularisers f of the behaviour-regularised MDP, and what an algorithm needs of each.
 
-One family, the q-logarithms f_q(x) = (x^q - 1)/q, runs from reverse KL (q -> 0, Exponential
-Q-learning) to chi-square (q = 1, Sparse Q-learning). With U = V - alpha and z = (Q - V)/alpha
-everything is closed form (Xu et al., ICLR 2023, equations 10-15 for the two ends).
+One family, the q-logarithms f_q(x) = (x^q - 1)/q, runs from reverse KL (q -> 0) to chi-square
+(q = 1). With U = V - alpha and z = (Q - V)/alpha everything is closed form. Its two ends are the
+algorithms of Xu et al. (ICLR 2023):
+
+                                     f(x)          weight w(z)              potential Phi(z)
+    Sparse Q-learning, q = 1         x - 1         [1 + z/2]_+      (13)    [1 + z/2]_+^2      (11)
+    Exponential Q-learning, q -> 0   log x         e^z              (15)    e^z                (14)
+    any q > 0                        (x^q - 1)/q   [1 + q z/(1+q)]_+^(1/q)  [...]_+^((1+q)/q)
+
+with the equations' numbers in brackets. The weight multiplies log pi(a|s) in the actor's loss; the
+potential is what `losses.value.implicit_value_loss` averages.
 """
 
 import math
@@ -14,7 +22,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class QLogarithm:
-    """f_q for an order q > 0; the weight is exactly 0 where z <= -(1 + q)/q."""
+    """f_q for an order q > 0, of which q = 1 is Sparse Q-learning.
+
+    The weight is exactly 0 where z <= -(1 + q)/q.
+    """
 
     order: float
 
@@ -51,7 +62,7 @@ class QLogarithm:
 
 @dataclass(frozen=True)
 class Logarithm:
-    """f_0 = log, the limit q -> 0: the weight and its potential are both e^z."""
+    """f_0 = log, the limit q -> 0, Exponential Q-learning: weight and potential are both e^z."""
 
     order: float = 0.0
 

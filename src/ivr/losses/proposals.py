@@ -30,7 +30,7 @@ def pseudo_target(q: Tensor) -> Tensor:
         q: (R, K, N, B) K critics at N proposals for each state.
 
     Returns:
-        (R, B) the value of each state, never above what a critic says of its best proposal.
+        (R, B) the value of each state, never above a critic's value of its best proposal.
     """
     return q.amax(2).amin(1)
 

@@ -18,8 +18,9 @@ def implicit_value_loss(
 ) -> Tensor:
     """E_D[ Phi((Q - V)/alpha) ] + E_D[ V/alpha ]: at its minimum the mean weight is 1.
 
-    Xu et al. (ICLR 2023), equation 11 for Sparse and 14 for Exponential Q-learning. With U + alpha
-    in the place of V it is the loss of Lemma 1's normaliser U, up to a constant.
+    Xu et al. (ICLR 2023): with z = (Q - V)/alpha, E_D[ [1 + z/2]_+^2 + V/alpha ] for Sparse
+    Q-learning (equation 11) and E_D[ e^z + V/alpha ] for Exponential Q-learning (equation 14).
+    With U + alpha in the place of V it is the loss of Lemma 1's normaliser U, up to a constant.
 
     Args:
         q: (R, B) the minimum of the twin target critics at the data's actions, detached.
@@ -30,7 +31,7 @@ def implicit_value_loss(
             the equation; 5 is the released EQL.
         batch_max_floor: where given, the loss is divided by exp(max(max_B z, floor)), which
             bounds the gradient. None is the equation; -1 is the released EQL.
-        max_ratio: above the z where the weight is max_ratio, Phi goes on as a straight line, so
+        max_ratio: above the z where the weight is max_ratio, Phi is continued by its tangent, so
             that the loss stays convex and neither it nor its gradient overflows float32. None is
             the equation.
 

@@ -77,9 +77,9 @@ class TanhGaussianActor(nn.Module):
 
     Args:
         observation_dim, action_dim, hidden, generators: see `MLP`.
-        log_std_offset: added to the log-std that the network says; -1 as in the code of CQL and
-            its successors, which so begins less random.
-        log_std_range: where the log-std is cut, before the tanh.
+        log_std_offset: added to the network's log-std; -1 as in the code of CQL and its
+            successors, so that the initial policy is less random.
+        log_std_range: bounds to which the log-std is clamped, before the tanh.
     """
 
     def __init__(

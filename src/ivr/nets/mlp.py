@@ -10,45 +10,45 @@ from torch.nn import functional
 
 
 class LinearStack(nn.Module):
-    """y = x W + b with a weight of shape (*lead, in, out)."""
+    """y = x W + b with a weight of shape (*leading, in, out)."""
 
     def __init__(
         self,
         in_features: int,
         out_features: int,
-        lead: tuple[int, ...],
+        leading: tuple[int, ...],
         generators: Sequence[torch.Generator],
     ) -> None:
         super().__init__()
-        weight = torch.empty(*lead, in_features, out_features)
+        weight = torch.empty(*leading, in_features, out_features)
         for member, generator in zip(weight, generators, strict=True):
             for matrix in member.view(-1, in_features, out_features):
                 nn.init.orthogonal_(matrix, math.sqrt(2), generator=generator)
         self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.zeros(*lead, 1, out_features))
+        self.bias = nn.Parameter(torch.zeros(*leading, 1, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(prod(lead), N, in) to (prod(lead), N, out)."""
+        """(prod(leading), N, in) to (prod(leading), N, out)."""
         weight, bias = self.weight.flatten(0, -3), self.bias.flatten(0, -3)
         if weight.shape[-1] == 1:
-            # On a CPU ten times as fast as the product of a matrix and a column.
+            # On a CPU this is ten times as fast as the product of a matrix and a column.
             return (x * weight.mT).sum(-1, keepdim=True) + bias
         if weight.shape[-1] < 16:
-            # Likewise, three times as fast as a product that has few columns.
+            # On a CPU the transposed product is three times as fast where there are few columns.
             return torch.bmm(weight.mT.contiguous(), x.mT).mT + bias
         return torch.bmm(x, weight) + bias
 
 
 class LayerNormStack(nn.Module):
-    """Layer normalisation with a scale and a shift of shape (*lead, 1, size)."""
+    """Layer normalisation with a scale and a shift of shape (*leading, 1, size)."""
 
-    def __init__(self, size: int, lead: tuple[int, ...]) -> None:
+    def __init__(self, size: int, leading: tuple[int, ...]) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.ones(*lead, 1, size))
-        self.shift = nn.Parameter(torch.zeros(*lead, 1, size))
+        self.scale = nn.Parameter(torch.ones(*leading, 1, size))
+        self.shift = nn.Parameter(torch.zeros(*leading, 1, size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(prod(lead), N, size), normalised over the last axis."""
+        """(prod(leading), N, size), normalised over the last axis."""
         # 1e-6 is Flax's epsilon, with which the reference results were made.
         normal = functional.layer_norm(x, x.shape[-1:], eps=1e-6)
         return torch.addcmul(self.shift.flatten(0, -3), normal, self.scale.flatten(0, -3))
@@ -59,7 +59,7 @@ class MLP(nn.Module):
 
     Args:
         sizes: features of the input, of each hidden layer, and of the output.
-        lead: leading axes of every parameter; the first is the run axis R.
+        leading: leading axes of every parameter; the first is the run axis R.
         generators: R generators, so that a run's initial weights are its own.
         layer_norm: normalise before each ReLU.
 
@@ -70,32 +70,34 @@ class MLP(nn.Module):
     def __init__(
         self,
         sizes: Sequence[int],
-        lead: tuple[int, ...],
+        leading: tuple[int, ...],
         generators: Sequence[torch.Generator],
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
         if min(sizes) < 1:
             raise ValueError(f"layers of {list(sizes[1:-1])} units: each needs 1 at least")
-        self.lead = lead
-        self.layers = nn.ModuleList(LinearStack(a, b, lead, generators) for a, b in pairwise(sizes))
+        self.leading = leading
+        self.layers = nn.ModuleList(
+            LinearStack(a, b, leading, generators) for a, b in pairwise(sizes)
+        )
         self.norms = nn.ModuleList(
-            LayerNormStack(size, lead) if layer_norm else nn.Identity() for size in sizes[1:-1]
+            LayerNormStack(size, leading) if layer_norm else nn.Identity() for size in sizes[1:-1]
         )
 
     def forward(self, x: Tensor, keep: Sequence[Tensor] | None = None) -> Tensor:
-        """(R, N, in) to (*lead, N, out).
+        """(R, N, in) to (*leading, N, out).
 
         `keep` holds a dropout mask of shape (R, N, hidden) for each hidden layer, already
         divided by the probability to keep.
         """
         n = x.shape[-2]
-        while x.dim() < len(self.lead) + 2:
+        while x.dim() < len(self.leading) + 2:
             x = x.unsqueeze(1)
-        x = x.expand(*self.lead, n, x.shape[-1]).flatten(0, -3)
+        x = x.expand(*self.leading, n, x.shape[-1]).flatten(0, -3)
         for i, norm in enumerate(self.norms):
             x = torch.relu(norm(self.layers[i](x)))
             if keep is not None:
                 x = x * keep[i]
         x = self.layers[-1](x)
-        return x.view(*self.lead, n, x.shape[-1])
+        return x.view(*self.leading, n, x.shape[-1])

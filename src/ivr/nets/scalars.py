@@ -11,8 +11,8 @@ class PositiveScalar(nn.Module):
 
     Args:
         runs: R.
-        initial: where it begins.
-        maximum: where it is cut, without a gradient beyond: its exponential must not overflow.
+        initial: its initial value.
+        maximum: upper bound, so that the exponential cannot overflow; beyond it the gradient is 0.
     """
 
     def __init__(self, runs: int, initial: float, maximum: float = 1e6) -> None:

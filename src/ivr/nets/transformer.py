@@ -30,13 +30,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        lead = (len(generators),)
+        leading = (len(generators),)
         self.heads = heads
-        self.norms = nn.ModuleList(LayerNormStack(width, lead) for _ in range(2))
-        self.project_in = LinearStack(width, 3 * width, lead, generators)
-        self.project_out = LinearStack(width, width, lead, generators)
-        self.widen = LinearStack(width, 4 * width, lead, generators)
-        self.narrow = LinearStack(4 * width, width, lead, generators)
+        self.norms = nn.ModuleList(LayerNormStack(width, leading) for _ in range(2))
+        self.project_in = LinearStack(width, 3 * width, leading, generators)
+        self.project_out = LinearStack(width, width, leading, generators)
+        self.widen = LinearStack(width, 4 * width, leading, generators)
+        self.narrow = LinearStack(4 * width, width, leading, generators)
         for linear in (self.project_in, self.project_out, self.widen, self.narrow):
             _draw_normal(linear, generators)
 
@@ -85,16 +85,17 @@ class DecisionTransformerNet(nn.Module):
         generators: Sequence[torch.Generator],
     ) -> None:
         super().__init__()
-        lead = (len(generators),)
+        leading = (len(generators),)
         drawn = [torch.randn(max_timestep, width, generator=generator) for generator in generators]
         self.time = nn.Parameter(torch.stack(drawn))
         self.embeddings = nn.ModuleList(
-            LinearStack(size, width, lead, generators) for size in (1, observation_dim, action_dim)
+            LinearStack(size, width, leading, generators)
+            for size in (1, observation_dim, action_dim)
         )
-        self.norm_in = LayerNormStack(width, lead)
+        self.norm_in = LayerNormStack(width, leading)
         self.blocks = nn.ModuleList(Block(width, heads, generators) for _ in range(layers))
-        self.norm_out = LayerNormStack(width, lead)
-        self.head = LinearStack(width, action_dim, lead, generators)
+        self.norm_out = LayerNormStack(width, leading)
+        self.head = LinearStack(width, action_dim, leading, generators)
         for linear in (*self.embeddings, self.head):
             assert isinstance(linear, LinearStack)
             _draw_uniform(linear, generators)

@@ -26,12 +26,12 @@ class ConditionalVAE(nn.Module):
         generators: Sequence[torch.Generator],
     ) -> None:
         super().__init__()
-        lead = (len(generators),)
+        leading = (len(generators),)
         self.latent_dim = 2 * action_dim
         inputs = observation_dim + action_dim
-        self.encoder = MLP((inputs, *hidden, 2 * self.latent_dim), lead, generators)
+        self.encoder = MLP((inputs, *hidden, 2 * self.latent_dim), leading, generators)
         inputs = observation_dim + self.latent_dim
-        self.decoder = MLP((inputs, *hidden, action_dim), lead, generators)
+        self.decoder = MLP((inputs, *hidden, action_dim), leading, generators)
 
     def encode(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-std of q(z|s,a): (R, N, O) and (R, N, A) to (R, N, L) twice, L = 2 A."""

@@ -14,7 +14,7 @@ from ivr.types import Batch
 
 
 class Agent(pl.LightningModule, ABC):
-    """R policies side by side, and where they are learned, their V and Q.
+    """R policies side by side, with their V and Q where the algorithm learns them.
 
     Args:
         action_low, action_high: the environment's bounds, of length A.
@@ -23,7 +23,7 @@ class Agent(pl.LightningModule, ABC):
     """
 
     learning_rates: dict[str, float]
-    """Of each network that is trained, by attribute name."""
+    """The learning rate of each network that is trained, by attribute name."""
 
     discount: float
     """gamma, of an algorithm with a critic."""
@@ -46,12 +46,12 @@ class Agent(pl.LightningModule, ABC):
                 raise ValueError("input_mean and input_scale belong together")
             self.standardise = Standardiser(input_mean, input_scale)
 
-    # What an algorithm writes, of normalised observations.
+    # What an algorithm writes. Observations are normalised here.
 
     def mode(self, observations: Tensor) -> Tensor:
         """The deterministic policy in scaled actions: (R, N, O) to (R, N, A) in [-1, 1].
 
-        Of normalised observations, as all that an algorithm writes; `act` takes raw ones.
+        Observations are normalised already; `act` takes raw ones.
         """
         mean: Tensor = self.get_submodule("actor")(observations)
         return mean
@@ -61,10 +61,10 @@ class Agent(pl.LightningModule, ABC):
         return None
 
     def critic_and_target(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Q at the data's actions (R, K, B), and what it should be, (R, B), on a batch (R, B).
+        """Q at the data's actions (R, K, B), and its target (R, B), on a batch (R, B).
 
-        Here of a critic that follows the policy, r + gamma (1 - d) min_k Q_k(s', pi(s')) with the
-        target critics; None for an algorithm without a critic.
+        By default the target of a critic that evaluates the policy, r + gamma (1 - d) min_k
+        Q_k(s', pi(s')) with the target critics; None for an algorithm without a critic.
         """
         if "critic" not in self.learning_rates:
             return None
@@ -74,7 +74,7 @@ class Agent(pl.LightningModule, ABC):
         target = td_target(batch.rewards, batch.terminated, next_q, self.discount)
         return critic(batch.observations, batch.actions), target
 
-    # What evaluation asks, of raw observations and in the environment's units.
+    # What evaluation calls, with raw observations and in the environment's units.
 
     @final
     def act(self, observations: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an update draws: a function of (seed, purpose, update) alone, on any device."""
+"""Random numbers of an update, a function of (seed, purpose, update) alone, on any device."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from ivr import random
 
 
 class Noise(nn.Module):
-    """Draws of R runs, each those that its seed alone would have had.
+    """Draws random numbers for R runs; those of a run depend on its own seed alone.
 
     Args:
         seeds: one for each run.
@@ -20,7 +20,7 @@ class Noise(nn.Module):
         self.seeds = tuple(seeds)
         self.register_buffer("clock", torch.zeros(1, dtype=torch.int64), persistent=False)
         self.clock: Tensor
-        """The number of the coming update."""
+        """The number of the current update."""
 
     def unit(self, purpose: str, like: Tensor) -> Tensor:
         """Uniform draws in [0, 1) of the shape of `like`, (R, ...)."""
@@ -32,14 +32,14 @@ class Noise(nn.Module):
 
     def normal(self, purpose: str, like: Tensor) -> Tensor:
         """Standard normal draws of the shape of `like`, (R, ...)."""
-        # Half a step off 0, whose quantile is infinite.
+        # The quantile of 0 is infinite, so 0 becomes half of the smallest step between draws.
         noise: Tensor = torch.special.ndtri(self.unit(purpose, like).clamp(min=2**-25))
         return noise
 
     def dropout(self, rate: float, like: Tensor, sizes: Sequence[int]) -> list[Tensor] | None:
         """Masks (R, B, size) that keep a unit with probability 1 - rate and divide by it.
 
-        `like` leads with R and B. None at rate 0.
+        The first two axes of `like` are R and B. None at rate 0.
         """
         if rate == 0:
             return None

@@ -36,7 +36,7 @@ def fixed_noise(seeds: Sequence[int], candidates: int, size: int) -> Tensor:
     """
     keys = torch.tensor([random.key(seed, "candidates") for seed in seeds])
     drawn = random.uniform(keys, torch.zeros(1, dtype=torch.int64), candidates * size)[0]
-    # Half a step off 0, whose quantile is infinite.
+    # The quantile of 0 is infinite, so 0 becomes half of the smallest step between draws.
     noise: Tensor = torch.special.ndtri(drawn.clamp(min=2**-25))
     return noise.view(len(seeds), candidates, 1, size)
 

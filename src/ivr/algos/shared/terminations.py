@@ -2,7 +2,7 @@
 
 Hopper and Walker2d of Gymnasium end where the body falls; their observations begin with its height
 (m) and angle (rad). HalfCheetah never ends. In a maze the goal ends an episode, which is no matter
-of the dynamics: an imagined one goes on, and is short.
+of the dynamics: an imagined episode does not end there, and is short.
 """
 
 from collections.abc import Callable
