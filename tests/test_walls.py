@@ -14,7 +14,7 @@ CONFIGURATION = {"hydra", "omegaconf"}
 LIGHTNING = {"pytorch_lightning", "lightning_fabric"}
 # Physics are stepped where data are made and policies are evaluated, and nowhere else.
 SIMULATORS = ("mujoco", "gymnasium_robotics", "gymnasium.envs.mujoco")
-SIMULATING = ("data/generation/", "evaluation/")
+SIMULATING = ("data/generation/", "environments/", "evaluation/")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ WALLS = {
     "nets": Wall(set(), {"torch"}),
     "algos": Wall({"losses", "nets"}, {"torch", *LIGHTNING}),
     "data": Wall(set(), None),
+    "environments": Wall(set(), {"numpy", *SIMULATORS, "gymnasium"}),
     "evaluation": Wall(set(), None),
     **{room: Wall(set(), {"torch", "numpy"}) for room in SHARED},
 }
@@ -49,7 +50,7 @@ def violations(package: Path) -> list[str]:
             library, _, rest = module.partition(".")
             other = rest.partition(".")[0]
             if _simulates(module) and not place.startswith(SIMULATING):
-                why = f"MuJoCo stays in {' and '.join(SIMULATING)}"
+                why = f"MuJoCo stays in {', '.join(SIMULATING)}"
             elif room in TOP:
                 continue
             elif library in CONFIGURATION:
@@ -88,6 +89,8 @@ def test_no_room_imports_what_it_must_not_know() -> None:
         ("data/deep/er.py", "from ...algos import sql"),
         ("data/load.py", "import ivr.commands.train"),
         ("evaluation/rollout.py", "import hydra.utils"),
+        ("environments/antmaze.py", "import torch"),
+        ("environments/antmaze.py", "from ivr.evaluation import rollout"),
         ("random.py", "from ivr.data import load"),
         ("data/sources/minari.py", "import mujoco"),
         ("data/load.py", "def f():\n    from gymnasium_robotics.envs.maze.maps import U_MAZE"),
@@ -113,6 +116,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path, file: str, code: str) -> No
         ("algos/sql.py", "from ivr import __version__"),
         ("data/generation/ant.py", "import mujoco\nimport gymnasium.envs.mujoco"),
         ("evaluation/task/build.py", "import gymnasium_robotics"),
+        ("environments/antmaze.py", "import mujoco\nfrom ivr.mazes import Maze"),
     ],
 )
 def test_an_allowed_import_passes(tmp_path: Path, file: str, code: str) -> None:
