@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for the person at the keyboard."""
+"""Defines the error that is meant for the user."""
 
 import difflib
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest ones, or all of them."""
+    """End a message about an unknown name with the nearest names, or with all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f": did you mean {' or '.join(near)}?" if near else f": there is {', '.join(names)}"

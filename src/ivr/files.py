@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Writes files whole or not at all."""
 
 import os
 import shutil
@@ -51,13 +51,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def unique_suffix() -> str:
-    """Six characters that tell two folders made in the same second apart."""
+    """Make six characters that distinguish two folders of the same second."""
     return os.urandom(3).hex()
 
 
 @contextmanager
 def private_temporary_folder() -> Iterator[None]:
-    """Temporary files made inside go to a folder of their own, which is then removed.
+    """Send temporary files made inside to a folder of their own, which is then removed.
 
     Every maze environment writes its MuJoCo XML straight into the temporary folder, under a
     name made of the clock: left there they pile up, and two of one instant overwrite each other.

@@ -1,4 +1,4 @@
-"""Grid mazes: where a cell lies, which evaluation cells D4RL uses, and the shortest ways.
+"""Describes grid mazes: where a cell lies, D4RL's evaluation cells, and the shortest paths.
 
 Geometry is Gymnasium-Robotics': cells are (row, column), the maze is centred on the origin,
 x grows with the column and y falls with the row.
@@ -62,33 +62,33 @@ class Maze:
 
     @classmethod
     def named(cls, name: str, scale: float) -> "Maze":
-        """The maze `name` (umaze, medium or large) with cells of `scale` metres."""
+        """Make the maze `name` (umaze, medium or large) with cells of `scale` metres."""
         start, goal = _EVALUATION_CELLS[name]
         layout = tuple(tuple(int(cell) for cell in row) for row in _LAYOUTS[name])
         return cls(layout, scale, start, goal)
 
     def free_cells(self) -> list[Cell]:
-        """Cells without a wall, in row-major order."""
+        """List the cells without a wall, in row-major order."""
         return [
             (r, c) for r, row in enumerate(self.layout) for c, wall in enumerate(row) if not wall
         ]
 
     def centre(self, cell: Cell) -> NDArray[np.float64]:
-        """(x, y) in metres of the middle of a cell."""
+        """Return the middle of a cell, (x, y) in metres."""
         rows, columns = len(self.layout), len(self.layout[0])
         x = (cell[1] + 0.5 - columns / 2) * self.scale
         y = (rows / 2 - cell[0] - 0.5) * self.scale
         return np.array([x, y])
 
     def cell(self, xy: NDArray[np.floating]) -> Cell:
-        """The cell that holds the point (x, y)."""
+        """Find the cell that holds the point (x, y)."""
         rows, columns = len(self.layout), len(self.layout[0])
         row = int(np.floor(rows / 2 - xy[1] / self.scale))
         column = int(np.floor(xy[0] / self.scale + columns / 2))
         return row, column
 
     def shortest_path(self, start: Cell, goal: Cell) -> list[Cell]:
-        """Cells from start to goal, both included, moving between cells that share a side."""
+        """Find the shortest path, start and goal included, over cells that share a side."""
         previous: dict[Cell, Cell] = {start: start}
         queue = deque([start])
         while queue:
@@ -106,7 +106,7 @@ class Maze:
         return path[::-1]
 
     def connects(self, positions: NDArray[np.floating]) -> bool:
-        """Whether a trajectory (T, 2) is near the evaluation's start and later near its goal."""
+        """Check whether (T, 2) positions are near the start and later near the goal."""
         near = [
             np.linalg.norm(positions - self.centre(cell), axis=1) <= SUCCESS_RADIUS
             for cell in (self.start, self.goal)
@@ -114,7 +114,7 @@ class Maze:
         return bool(near[0].any() and near[1][np.argmax(near[0]) :].any())
 
     def next_cells(self, target: Cell) -> dict[Cell, Cell]:
-        """The next cell on a shortest path to `target`, from each free cell; its own from it."""
+        """Find the next cell on a shortest path to `target`, from each free cell."""
         return {
             cell: self.shortest_path(cell, target)[1] if cell != target else target
             for cell in self.free_cells()

@@ -1,4 +1,8 @@
-"""Random numbers without a state: each is a function of (seed, purpose, update, position).
+"""Draws random numbers without a state, as functions of (seed, purpose, update, position).
+
+By hand: torch's generators have a state, are not the same on a GPU, and draw one stream for all
+members.
+
 
 A member of a stack draws what its seed alone would have drawn, on any device, and a resumed
 run needs no generator to be restored.
@@ -17,18 +21,18 @@ _MIX_2 = 0x94D049BB133111EB - (1 << 64)
 
 
 def key(seed: int, purpose: str) -> int:
-    """A signed 64-bit stream key for one seed and one purpose ("batches", "dropout", ...)."""
+    """Derive a signed 64-bit key of a seed and a purpose ("batches", "dropout", ...)."""
     digest = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
-    """A CPU generator for what is drawn once, such as a network's initialisation."""
+    """Make a CPU generator for what is drawn once, such as a network's initialisation."""
     return torch.Generator().manual_seed(key(seed, purpose))
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
-    """Logical right shift of int64 (torch's own keeps the sign)."""
+    """Shift int64 to the right, filling with zeros (torch's own keeps the sign)."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
@@ -39,7 +43,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def bits(keys: Tensor, updates: Tensor, count: int) -> Tensor:
-    """Random int64 of shape (C, R, count) for stream keys (R,) at update numbers (C,)."""
+    """Draw random int64 of shape (C, R, count) for stream keys (R,) at update numbers (C,)."""
     streams = _mix(keys + (updates[:, None] + 1) * _GAMMA)
     # "| 0" for the compiler, which writes what follows an arange as one formula of its indices, and
     # gives up where a factor leaves 64 bits.
@@ -48,10 +52,10 @@ def bits(keys: Tensor, updates: Tensor, count: int) -> Tensor:
 
 
 def integers(keys: Tensor, updates: Tensor, count: int, high: int) -> Tensor:
-    """Integers in [0, high), shape (C, R, count); the bias is below high / 2**63."""
+    """Draw integers in [0, high), shape (C, R, count); the bias is below high / 2**63."""
     return _shift(bits(keys, updates, count), 1) % high
 
 
 def uniform(keys: Tensor, updates: Tensor, count: int) -> Tensor:
-    """float32 in [0, 1), shape (C, R, count)."""
+    """Draw float32 in [0, 1), shape (C, R, count)."""
     return _shift(bits(keys, updates, count), 40).float() * 2.0**-24

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Transitions (s, a, r, d, s'), all float32; any number of axes may lead.
+    """Transitions (s, a, r, d, s'), all float32; of any leading shape.
 
     What stands after them is None unless the algorithm's `Needs` ask for it. Where they ask for
     windows, every column has an axis of K steps more, (R, B, K, ...).
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     terminated: Tensor  # (R, B), 1 where the task ended; a time limit is not an end
     next_observations: Tensor  # (R, B, O)
     next_actions: Tensor | None = None  # (R, B, A), the data's in s'; any where terminated
-    outcomes: Tensor | None = None  # (R, B, W), what the trajectory went on to reach
+    outcomes: Tensor | None = None  # (R, B, W), what the trajectory later reached
     discounted_returns_to_go: Tensor | None = None  # (R, B), of the rewards trained on
     returns_to_go: Tensor | None = None  # (R, B, K), undiscounted, of the recorded rewards
     timesteps: Tensor | None = None  # (R, B, K) int64, steps since the episode's start
@@ -32,11 +32,11 @@ class Batch(NamedTuple):
     held_out: Tensor | None = None  # (R, B), 1 where a transition is not to be fitted by a model
 
     def at(self, i: int) -> "Batch":
-        """Entry i of the leading axis."""
+        """Take entry i of the leading axis."""
         return self.each(lambda tensor: tensor[i])
 
     def each(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        """A batch of what `function` makes of every tensor that is there."""
+        """Apply `function` to every tensor of the batch."""
         made: dict[str, Any] = {
             name: None if tensor is None else function(tensor)
             for name, tensor in self._asdict().items()
@@ -53,7 +53,7 @@ class Needs:
     best_fraction: float = 1.0
     """Serve only this share of the trajectories, those of the highest returns."""
     outcome: str | None = None
-    """Serve what each trajectory went on to reach: its "return" or its "goal"."""
+    """Serve what each trajectory later reached: its "return" or its "goal"."""
     outcome_target: float | None = None
     """The return that is asked for at evaluation; None: the best that the data hold."""
     return_discount: float | None = None
@@ -75,11 +75,11 @@ class Policy(Protocol):
 
 
 ActFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""R policies at play in S episodes each, with what they remember of these.
+"""How R policies act in S episodes each, with what they remember of these.
 
 From observations (R, S, O), the rewards received since the call before (R, S), and whether an
-episode begins here (R, S) bool, to actions (R, S, A). Where one begins nothing is remembered of the
-slot's last episode, and the reward means nothing.
+episode begins here (R, S) bool, to actions (R, S, A). Where one begins nothing is remembered of
+the episode before, and the reward means nothing.
 """
 
 
@@ -91,4 +91,4 @@ class RememberingPolicy(Policy, Protocol):
     """
 
     def begin(self, slots: int) -> ActFunction:
-        """Start playing S = `slots` episodes for each member, with an empty memory."""
+        """Begin S = `slots` episodes for each member, with an empty memory."""

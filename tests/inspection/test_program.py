@@ -106,7 +106,7 @@ def test_marks_inside_an_episode_and_ends_without_one_are_told_with_their_place(
     card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
     assert error is None
     said = "\n".join(card["warnings"])
-    assert "terminated after which their episode goes on (the first: episode 0, step 1)" in said
+    assert "terminated after which their episode continues (the first: episode 0, step 1)" in said
     assert "1 episodes without a step, left out (the first: episode 1)" in said
     assert "end is not marked, taken as ended by time (the first: episode 2)" in said
     assert "1 actions outside their bounds" in said and "(the first: episode 2, step 2)" in said

@@ -1,4 +1,4 @@
-"""Where policies walk in a maze, over the values that they follow."""
+"""Draws where policies walk in a maze, over their values."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def value_map(
     maze: Maze,
     device: torch.device | str | None = None,
 ) -> NDArray[np.float64] | None:
-    """One member's V, averaged over some of the data's observations in every bin of the maze.
+    """Average one member's V over some of the data's observations in every bin of the maze.
 
     Args:
         policy: whose values.
@@ -71,7 +71,7 @@ def value_map(
 
 
 def _some_of_each(bins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices of up to OBSERVATIONS_PER_BIN entries of every bin; bin -1 is left out."""
+    """Choose up to OBSERVATIONS_PER_BIN entries of every bin; bin -1 is left out."""
     shuffled = np.random.default_rng(0).permutation(len(bins))
     order = shuffled[np.argsort(bins[shuffled], kind="stable")]
     found = bins[order]
@@ -86,7 +86,7 @@ def maze_picture(
     values: NDArray[np.float64] | None = None,
     title: str = "",
 ) -> NDArray[np.uint8]:
-    """Walls, start, goal, the value map and the paths, coloured by success.
+    """Draw walls, start, goal, the value map and the paths, coloured by success.
 
     Args:
         maze: what is drawn.

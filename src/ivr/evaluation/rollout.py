@@ -1,4 +1,4 @@
-"""Many policies on many episodes, in one sweep."""
+"""Evaluates many policies on many episodes at once."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ GROUPS = 2
 
 
 def episode_seed(seed: int, episode: int) -> int:
-    """The reset seed of one episode, the same for every member."""
+    """Derive the reset seed of one episode, the same for every member."""
     return key(seed, f"episode {episode}") & 0x7FFFFFFF
 
 
@@ -40,7 +40,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     record_paths: bool = False,
 ) -> Evaluation:
-    """Let each of R members play the same E episodes.
+    """Run the same E episodes with each of R members.
 
     Up to rounding, an episode's outcome depends on its member, `seed` and its number alone: not
     on the other members, nor on how many environments there are.
@@ -48,7 +48,7 @@ def evaluate(
     Args:
         task: the task, or a pool of its environments that outlives the call.
         policy: acts for all members at once, (R, S, O) to (R, S, A); where it remembers, its
-            memory of a slot begins anew with each episode.
+            memory of an environment begins anew with each episode.
         members: R.
         episodes: E, for every member.
         seed: of the start states.
@@ -65,7 +65,7 @@ def evaluate(
 
 
 class _Sweep:
-    """Every member's episodes, in groups that do not wait for each other."""
+    """Runs every member's episodes, in groups that do not wait for each other."""
 
     def __init__(
         self, pool: EnvironmentPool, members: int, episodes: int, seed: int, record_paths: bool
@@ -147,7 +147,7 @@ class _Sweep:
                 running -= 1
 
     def _start(self, group: EnvironmentGroup, row: int) -> None:
-        """The member's next episode, where one is left."""
+        """Begin the member's next episode, where one is left."""
         episode = next(group.waiting[row // self.slots], None)
         if episode is not None:
             group.active[row] = episode
@@ -164,7 +164,7 @@ class _Sweep:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch's idle threads spin for a while and would take the cores from the environments."""
+    """Restrict torch to one thread: its idle ones spin and would slow the environments down."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""The outcome of an evaluation, and the scores that are read off it."""
+"""Defines the result of an evaluation and computes its scores."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ Path = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """R members on the same E episodes. `return` is the undiscounted sum of rewards."""
+    """Results of R members on the same E episodes; a return is undiscounted."""
 
     metric: str
     reference: tuple[float, float] | None
@@ -61,7 +61,7 @@ class Evaluation:
 
     @property
     def score(self) -> Floats:
-        """What decides which policy is the best, (R,): normalised where possible."""
+        """Score by which the best policy is chosen, (R,): normalised where possible."""
         normalized = self.normalized_score
         return self.return_mean if normalized is None else normalized
 

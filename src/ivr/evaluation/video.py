@@ -1,4 +1,4 @@
-"""A film of one episode."""
+"""Films one episode."""
 
 import importlib.util
 import os
@@ -40,7 +40,7 @@ def write_video(
 ) -> Path:
     """Render one member's episode of an evaluation to a .gif or an .mp4 file.
 
-    The episode is the one that `evaluate` plays with the same seed. A GIF is thinned out to
+    The episode is the one that `evaluate` runs with the same seed. A GIF is thinned out to
     MAX_GIF_FRAMES frames of GIF_WIDTH pixels, a few megabytes at most.
 
     Raises:
@@ -76,7 +76,7 @@ def _film(
     device: torch.device | str,
     limit: int,
 ) -> tuple[list[Frame], float]:
-    """At most `limit` frames (H, W, 3), first and last included, and the seconds each lasts."""
+    """Film at most `limit` frames (H, W, 3), first and last included, and the seconds of each."""
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")
     with closing(task.make_env(render_mode="rgb_array")) as env:

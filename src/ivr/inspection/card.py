@@ -1,4 +1,4 @@
-"""The data card: all figures in plain types."""
+"""Makes the data card: all figures in plain types."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from ivr.inspection.streaming import Moments
 from ivr.inspection.tally import Rewards, Tally
 
 _SATURATED = 0.25
-"""Share of actions at a bound from which it is worth a word."""
+"""Share of actions at a bound from which a warning is due."""
 
 
 def make_card(
     source: Source, tally: Tally, transform: RewardTransform, findings: Findings
 ) -> dict[str, Any]:
-    """Everything that was found, as JSON."""
+    """Summarise everything that was found in types that JSON has."""
     scale, shift, transformed = _transform(source.id, transform, tally.kept, findings)
     card = {
         "source": source.id,
@@ -56,7 +56,7 @@ def _rewards(rewards: Rewards) -> dict[str, Any]:
 
 
 def _three(moments: Moments, scale: float, shift: float) -> list[float] | None:
-    """Least, mean and greatest of one column."""
+    """Transform the least, mean and greatest of one column."""
     if moments.count == 0:
         return None
     three = (moments.least[0], moments.mean[0], moments.greatest[0])
@@ -133,7 +133,7 @@ def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[st
         )
     kept = card["trained_on"]
     if kept["steps"] and kept["rewards"] and kept["rewards"][0] == kept["rewards"][2]:
-        said.append(f"all rewards are {kept['rewards'][0]:g}: nothing tells good from bad")
+        said.append(f"all rewards are {kept['rewards'][0]:g}: no trajectory is better than another")
     if tally.occupancy is not None and tally.occupancy.outside:
         said.append(f"{tally.occupancy.outside:,} positions are in no free cell of the maze")
     missing = card["rows"] - card["recorded"]["steps"]

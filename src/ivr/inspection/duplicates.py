@@ -1,10 +1,10 @@
-"""Rows that come more than once, told by their hashes."""
+"""Counts rows that occur more than once, by their hashes."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 CAPACITY = 1 << 20
-"""Different rows that are told apart exactly, 24 bytes each."""
+"""Different rows that are counted exactly, 24 bytes each."""
 
 _PRIME = np.uint64(0x100000001B3)
 _START = np.uint64(0xCBF29CE484222325)
@@ -13,7 +13,7 @@ _STIR = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
 def row_hashes(rows: NDArray[np.floating]) -> NDArray[np.uint64]:
-    """64 bits for each row (n, width) of float32: FNV-1a over whole numbers, stirred."""
+    """Hash each row (n, width) of float32 to 64 bits: FNV-1a over whole numbers, stirred."""
     # 0.0 and -0.0 are one number.
     words = np.ascontiguousarray(rows + np.float32(0), np.float32).view(np.uint32)
     hashes = np.full(len(words), _START, np.uint64)
@@ -30,7 +30,7 @@ class Duplicates:
     """Counts rows that an earlier one equals.
 
     Exact up to `capacity` different rows. Beyond, only rows whose hash is a multiple of `every` are
-    looked at: equal rows have equal hashes, so these tell the number of all, within some error.
+    looked at: equal rows have equal hashes, so these estimate the number of all.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -45,7 +45,7 @@ class Duplicates:
         self._waiting = 0
 
     def add(self, rows: NDArray[np.floating]) -> None:
-        """Rows (n, width), numbered on from those before."""
+        """Add rows (n, width), numbered after those before."""
         hashes = row_hashes(rows)
         kept = hashes % np.uint64(self.every) == 0
         self._new.append((hashes[kept], self.rows + np.flatnonzero(kept)))

@@ -30,14 +30,14 @@ class Findings:
         self._show = show
 
     def report(self, defects: Defects) -> None:
-        """Called by the checks."""
+        """Keep the defects that a check reports."""
         found = self.found[defects.kind]
-        told = min(defects.count, self._show - len(found.first))
-        found.first += [defects.at(i) for i in range(told)]
+        shown = min(defects.count, self._show - len(found.first))
+        found.first += [defects.at(i) for i in range(shown)]
         found.count += defects.count
 
     def misfit(self, dataset: str, error: UserError) -> None:
-        """What the trainer would refuse, though the data are sound."""
+        """Keep an error that the trainer would raise, though the data are sound."""
         self.report(Defects.one(MISFIT, Defect(dataset, str(error))))
 
     @property

@@ -1,4 +1,4 @@
-"""Where in a maze the data have been."""
+"""Counts where in a maze the data have been."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ class Occupancy:
         """Positions that are in no free cell."""
 
     def add(self, positions: NDArray[np.floating]) -> None:
-        """Positions (n, 2) in metres."""
+        """Add positions (n, 2) in metres."""
         rows, columns = self.counts.shape
         column = np.floor(positions[:, 0] / self.maze.scale * BINS + columns / 2).astype(np.int64)
         row = np.floor(rows / 2 - positions[:, 1] / self.maze.scale * BINS).astype(np.int64)

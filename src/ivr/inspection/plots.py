@@ -1,4 +1,4 @@
-"""The data card's pictures, as SVG."""
+"""Draws the data card's pictures as SVG."""
 
 import io
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _BLUE, _ORANGE, _GREY, _WALL = "#3b6ea8", "#d9792b", "#c9ced6", "#2b303b"
 
 
 def plots(card: dict[str, Any], tally: Tally) -> dict[str, str]:
-    """Title and SVG of each picture that the data allow."""
+    """Draw each picture that the data allow: SVG by title."""
     drawn: dict[str, str] = {}
     kept = tally.kept
     if not kept.lengths:
@@ -52,7 +52,7 @@ def _svg(draw: Callable[[Axes], None], height: float = 3.2) -> str:
 
 
 def _spread(axes: Axes, values: ArrayLike, name: str) -> None:
-    """A histogram over episodes, with the mean."""
+    """Draw a histogram over episodes, with the mean."""
     array = np.asarray(values, np.float64)
     bins = int(np.clip(np.ceil(2 * len(array) ** (1 / 3)), 5, 50))  # Rice's rule
     axes.hist(array, bins=bins, color=_BLUE)
@@ -79,7 +79,7 @@ def _rewards(axes: Axes, card: dict[str, Any], tally: Tally) -> None:
 
 
 def _actions(axes: Axes, tally: Tally) -> None:
-    """One line of shades for each number of an action, and the share at its bounds beside it."""
+    """Draw a line of shades for each number of an action, with the share at its bounds."""
     counts = tally.action_counts
     shares: NDArray[np.float64] = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     rows = len(counts)
@@ -101,7 +101,7 @@ def _actions(axes: Axes, tally: Tally) -> None:
 
 
 def _observations(axes: Axes, tally: Tally) -> None:
-    """Range, and mean with deviation, of each number of an observation."""
+    """Draw the range, and mean with deviation, of each number of an observation."""
     seen = tally.observations
     assert seen is not None
     number = np.arange(len(seen.mean))
@@ -119,7 +119,7 @@ def _observations(axes: Axes, tally: Tally) -> None:
 
 
 def _positions(axes: Axes, occupancy: Occupancy) -> None:
-    """How often the data are in each part of the maze, with its start and goal."""
+    """Draw how often the data are in each part of the maze, with its start and goal."""
     maze = occupancy.maze
     half = np.array([len(maze.layout[0]), len(maze.layout)]) * maze.scale / 2
     image = axes.imshow(

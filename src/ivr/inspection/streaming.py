@@ -1,4 +1,4 @@
-"""Statistics of columns that are never in memory as a whole."""
+"""Computes statistics of columns that are never in memory as a whole."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ BINS = 64
 
 
 class Moments:
-    """Least, greatest, mean and deviation of each of some columns."""
+    """Least, greatest, mean and deviation of each column."""
 
     def __init__(self, columns: int) -> None:
         self.count = 0
@@ -18,7 +18,7 @@ class Moments:
         self._squares = np.zeros(columns)
 
     def add(self, rows: NDArray[np.floating]) -> None:
-        """Rows (n, columns) of finite numbers."""
+        """Add rows (n, columns) of finite numbers."""
         if len(rows) == 0:
             return
         values = rows.astype(np.float64)
@@ -51,7 +51,7 @@ class Histogram:
         self.low = self.width = 0.0
 
     def add(self, values: NDArray[np.floating]) -> None:
-        """Finite values (n,)."""
+        """Add finite values (n,)."""
         if len(values) == 0:
             return
         least, greatest = float(values.min()), float(values.max())
@@ -74,5 +74,5 @@ class Histogram:
 
     @property
     def edges(self) -> NDArray[np.float64]:
-        """(BINS + 1,)."""
+        """Edges of the bins, (BINS + 1,)."""
         return np.asarray(self.low + self.width * np.arange(BINS + 1), np.float64)

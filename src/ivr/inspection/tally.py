@@ -1,4 +1,4 @@
-"""What there is to know about a dataset's episodes, counted one episode at a time."""
+"""Counts statistics of a dataset, one episode at a time."""
 
 from collections import Counter
 from typing import Any
@@ -31,7 +31,7 @@ class Rewards:
     def add(
         self, rewards: NDArray[Any], terminated: NDArray[np.bool_], truncated: NDArray[np.bool_]
     ) -> None:
-        """One episode's."""
+        """Add one episode."""
         finite = _finite_rows(rewards)
         self.lengths.append(len(rewards))
         self.returns.append(float(finite.sum()))
@@ -47,12 +47,12 @@ class Tally:
     """
 
     def __init__(self, source: Source, view: str, maze: Maze | None) -> None:
-        """Of `source`; see `rewards_and_ends` for the others."""
+        """Begin with no episode of `source`; see `rewards_and_ends` for the other arguments."""
         self._source, self._view, self._maze = source, view, maze
         self.recorded, self.kept = Rewards(), Rewards()
         self.rewards = Histogram()
         self.oddities: Counter[str] = Counter()
-        """What is legal, and hardly meant: how often, and its first place."""
+        """How often something legal, but hardly intended, occurs."""
         self.first: dict[str, str] = {}
         width = len(source.action_low)
         self.actions = Moments(width)
@@ -91,14 +91,14 @@ class Tally:
             self.occupancy.add(_finite_rows(positions)[:, :2])
 
     def odd(self, what: str, count: int, number: int, step: int | None = None) -> None:
-        """Count what is legal, and hardly meant, in the episode of that number."""
+        """Count what is legal, but hardly intended, in the episode of that number."""
         if count:
             place = f"episode {number}" + ("" if step is None else f", step {step}")
             self.first.setdefault(what, place)
             self.oddities[what] += count
 
     def place(self, row: int) -> str:
-        """The episode and step of a transition."""
+        """Name the episode and step of a transition."""
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         return f"episode {number}, step {row - self._starts[number]}"
 
@@ -115,7 +115,7 @@ class Tally:
         )
         for name, marks in (("terminated", terminations), ("truncated", truncations)):
             inside = np.flatnonzero(marks[:-1])
-            what = f"steps marked as {name} after which their episode goes on"
+            what = f"steps marked as {name} after which their episode continues"
             self.odd(what, len(inside), number, int(inside[0]) if len(inside) else None)
 
     def _look_at_actions(self, number: int, actions: NDArray[np.float64]) -> None:
@@ -135,7 +135,7 @@ class Tally:
 
 
 def _finite_rows(values: NDArray[Any]) -> NDArray[np.float64]:
-    """The rows (n, columns) in which everything is finite, also in float32."""
+    """Select the rows (n, columns) in which everything is finite, also in float32."""
     fine = np.ones(len(values), np.bool_)
     fine[unusable(values)] = False
     columns = int(np.prod(np.shape(values)[1:]))

@@ -1,4 +1,4 @@
-"""The result.json files below a folder, gathered: one record for the seeds of one setting."""
+"""Reads the result.json files below a folder: one group for the seeds of one setting."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ class SeedGroup:
 
 
 def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
-    """Last scores of the finished runs below `folder`, ordered by settings and x.
+    """Read the last scores of the finished runs below `folder`, ordered by settings and x.
 
     Args:
         folder: of one run, or of many.
@@ -77,7 +77,7 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean over seeds and its standard error, which one seed does not have."""
+    """Compute the mean over seeds and its standard error, which one seed does not have."""
     n = len(values)
     mean = sum(values) / n
     if n == 1:
@@ -86,7 +86,7 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def group_names(groups: Sequence[SeedGroup]) -> list[str]:
-    """What each group is called: its algorithm, and the settings that are not the same in all."""
+    """Name each group by its algorithm and the settings that are not the same in all."""
     columns = list(zip(*(group.settings for group in groups), strict=True))
     shown = [name == "algo" or len(set(c)) > 1 for name, c in zip(SETTINGS, columns, strict=True)]
     # Where each algorithm has one alpha of its own, its name says as much.

@@ -1,4 +1,4 @@
-"""Collected scores as a Markdown table and as a picture."""
+"""Shows scores as a Markdown table and as a picture."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from ivr.report.results import SeedGroup, group_names, mean_and_error
 
 
 def markdown(groups: Sequence[SeedGroup], x: str | None) -> str:
-    """One row a group: last score, Bellman error (mean ± standard error), seeds, and the data."""
+    """Write one row for each group: last score, Bellman error, seeds, and the data."""
     sources = sorted({source for group in groups for source in group.sources})
     header = ["algorithm", *([x] if x else []), "last score", "Bellman error", "seeds", "data"]
     lines = [_row(header), _row(["---"] * len(header))]
@@ -29,7 +29,7 @@ def markdown(groups: Sequence[SeedGroup], x: str | None) -> str:
 
 
 def plot(groups: Sequence[SeedGroup], x: str) -> Figure:
-    """Last score over x, and the Bellman error where there is one; a curve for each label."""
+    """Plot last scores over x, and Bellman errors where there are any; a curve for each name."""
     panels: list[tuple[str, Callable[[SeedGroup], dict[int, float]]]] = [
         ("last score", lambda group: group.scores)
     ]

@@ -1,4 +1,4 @@
-"""From the episodes of a source to the columns of an OfflineDataset on disk."""
+"""Converts the episodes of a source to the columns of an OfflineDataset on disk."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ _BLOCK = 1 << 20
 
 
 def key(source: Source, options: dict[str, Any]) -> str:
-    """Hash of all that the conversion depends on; the data count by size and time of change."""
+    """Hash all that the conversion depends on; of the data, their size and time of change."""
     stats = [(path.name, path.stat()) for path in source.files()]
     files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     described = [_FORMAT, SUCCESS_RADIUS, _ACTION_EDGE, options, files, source.metadata]
@@ -38,7 +38,7 @@ def key(source: Source, options: dict[str, Any]) -> str:
 
 
 def _watched(source: Source, progress: bool) -> Iterator[Episode]:
-    """The episodes, with a progress bar of their steps."""
+    """Yield the episodes and show a progress bar of their steps."""
     bar = tqdm(
         desc=f"converting {source.id}",
         total=source.total_steps,

@@ -1,4 +1,4 @@
-"""Rewards and ends recomputed for a goal.
+"""Recomputes rewards and ends for a goal.
 
 Minari's maze data come from environments that go on after a success. D4RL's protocol, in which
 a success gives reward 1 and ends the episode, is restored here from the recorded positions.
@@ -21,7 +21,7 @@ class Relabelled(NamedTuple):
 
 
 def relabel(positions: NDArray[np.floating], goals: NDArray[np.floating]) -> Relabelled:
-    """Reward 1 and the end of the episode where the goal is first reached, else reward 0.
+    """Give reward 1 and end the episode where the goal is first reached; give 0 elsewhere.
 
     Transition t succeeds when the position *after* it lies within SUCCESS_RADIUS of the goal, as
     the environment of the evaluation judges it. Steps after the first success are cut.

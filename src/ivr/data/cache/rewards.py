@@ -1,4 +1,4 @@
-"""The transforms of a dataset's rewards, by the value of dataset.reward."""
+"""Transforms a dataset's rewards as dataset.reward says."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ REWARDS = ("none", "minus_one", "return_range", "scale_shift")
 
 @dataclass(frozen=True)
 class RewardTransform:
-    """What `name` makes of all rewards of a dataset.
+    """Transforms all rewards of a dataset: r becomes scale * r + shift.
 
     none: as they are. minus_one: r - 1 (AntMaze in the released code). return_range:
     1000 r / (best - worst return of a trajectory), undiscounted (MuJoCo in the released code of
@@ -38,7 +38,7 @@ class RewardTransform:
             )
 
     def affine(self, returns: NDArray[np.float64]) -> tuple[float, float]:
-        """Factor and summand of this transform on data with these episode returns (E,).
+        """Compute scale and shift for data with these episode returns (E,).
 
         Raises:
             UserError: return_range, and all returns are equal.
@@ -59,6 +59,6 @@ class RewardTransform:
     def __call__(
         self, rewards: NDArray[np.float32], returns: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        """The rewards (N,) to train on, from those recorded (N,) and the episodes' returns (E,)."""
+        """Transform recorded rewards (N,), given the episodes' returns (E,)."""
         scale, shift = self.affine(returns)
         return np.float32(scale) * rewards + np.float32(shift)

@@ -1,4 +1,4 @@
-"""What becomes of an episode's rewards and ends before it is trained on."""
+"""Decides the rewards and ends of an episode that are trained on."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from ivr.mazes import Maze
 
 
 class RewardsAndEnds(NamedTuple):
-    """The labels of the transitions that are kept of an episode."""
+    """Rewards and ends of the transitions that are kept of an episode."""
 
     steps: int
     rewards: NDArray[np.float32]  # (steps,), before their transform
@@ -20,7 +20,7 @@ class RewardsAndEnds(NamedTuple):
 
 
 def rewards_and_ends(episode: Episode, view: str, maze: Maze | None) -> RewardsAndEnds:
-    """The recorded labels, or those of a goal.
+    """Take an episode's recorded rewards and ends, or recompute them for a goal.
 
     Args:
         episode: of T steps.

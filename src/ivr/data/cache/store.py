@@ -1,4 +1,8 @@
-"""Folders that are whole or absent, and columns of numbers that are mapped rather than read."""
+"""Writes folders whole or not at all, and maps columns of numbers instead of reading them.
+
+By hand: plain .npy files grow without a known length and are mapped, so that data take no memory
+of their own (docs/speed.md, memory); HDF5 and Parquet would be read into it.
+"""
 
 import errno
 import json
@@ -31,7 +35,7 @@ _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIS
 
 @contextmanager
 def new_folder(final: Path, bytes_needed: int, setting: str) -> Iterator[Path]:
-    """A temporary folder that becomes `final`, whole, when the block ends without an error.
+    """Give a temporary folder that becomes `final` when the block ends without an error.
 
     Where another process put its own there first, that one stays and this one is dropped.
 
@@ -96,7 +100,7 @@ def _fsync(path: Path) -> None:
 
 
 class ColumnWriter:
-    """A .npy file that grows along its first axis; its length need not be known beforehand."""
+    """Writes a .npy file that grows along its first axis; its length need not be known."""
 
     def __init__(self, folder: Path, name: str, tail: Sequence[int], dtype: DTypeLike) -> None:
         """Open `folder`/`name`.npy for rows of shape `tail`."""
@@ -137,7 +141,7 @@ def write_info(folder: Path, info: dict[str, Any]) -> None:
 
 
 def is_built(final: Path, setting: str) -> bool:
-    """Whether `final` is there; `setting` is what the user changes to have it elsewhere.
+    """Check whether `final` is there; `setting` is what the user changes to have it elsewhere.
 
     Raises:
         UserError: another user's folder, which may not be looked into.
@@ -161,7 +165,7 @@ def _forbidden(path: Path, error: OSError, setting: str) -> str:
 def read_store(
     folder: Path, setting: str = "IVR_CACHE"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The columns of `folder`, mapped from disk, and its facts.
+    """Map the columns of `folder` from disk and read its facts.
 
     Raises:
         UserError: the folder is damaged, or may not be read; then `setting` is named.

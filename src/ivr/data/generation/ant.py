@@ -1,4 +1,4 @@
-"""A simulated Ant that walks to a way point: its physics, what its policy sees, and the policy.
+"""Simulates an Ant that walks to a way point: its physics, its observation and its policy.
 
 The policy (two tanh layers, NumPy only) ships with this package as `ant_walker.npz`; it was
 trained by `scripts/train_ant.py`.
@@ -63,9 +63,9 @@ class Body:
 def features(
     qpos: NDArray[np.float64], qvel: NDArray[np.float64], way: NDArray[np.float64]
 ) -> Floats:
-    """What the policy sees of (N, 15) positions, (N, 14) velocities, (N, 2) ways: (N, 29).
+    """Compute the policy's observation of qpos (N, 15), qvel (N, 14) and ways (N, 2): (N, 29).
 
-    The height, orientation and velocities are told in the frame that turns with the body about
+    The height, orientation and velocities are given in the frame that turns with the body about
     the vertical, and so is the way to the way point; x and y are left out. So walking in one
     direction is walking in all of them.
     """
@@ -81,7 +81,7 @@ def features(
 
 
 def uprightness(qpos: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Height of the body's own up vector, 1 upright and −1 upside down, of (N, 15) positions."""
+    """Measure how upright the body is, from 1 to −1 (upside down), of qpos (N, 15): (N,)."""
     quaternion = qpos[:, 3:7]
     x, y = quaternion[:, 1], quaternion[:, 2]
     up: NDArray[np.float64] = 1 - 2 * (x * x + y * y) / np.sum(quaternion**2, axis=1)
@@ -89,7 +89,7 @@ def uprightness(qpos: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _turned(vectors: NDArray[np.float64], yaw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) vectors of the world in a frame that is turned by yaw (N,)."""
+    """Turn vectors (N, 2) of the world into a frame that is rotated by yaw (N,)."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.stack(
         [c * vectors[:, 0] + s * vectors[:, 1], c * vectors[:, 1] - s * vectors[:, 0]], axis=1
@@ -104,7 +104,7 @@ class Network:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[np.floating]], name: str = "actor") -> "Network":
-        """From arrays `mean`, `scale`, `<name>.<k>.weight` and `<name>.<k>.bias`."""
+        """Build it from arrays `mean`, `scale`, `<name>.<k>.weight` and `<name>.<k>.bias`."""
         layers: list[Layer] = []
         while f"{name}.{len(layers)}.weight" in arrays:
             prefix = f"{name}.{len(layers)}"
@@ -118,7 +118,7 @@ class Network:
         return cls(mean, scale, layers)
 
     def __call__(self, seen: Floats) -> Floats:
-        """(N, 29) features to (N, outputs)."""
+        """Map features (N, 29) to outputs (N, outputs)."""
         x: Floats = np.clip((seen - self._mean) / self._scale, -8, 8)
         for layer in self._layers[:-1]:
             x = np.tanh(x @ layer.weight + layer.bias)
@@ -127,6 +127,6 @@ class Network:
 
 
 def trained_policy() -> Network:
-    """The trained policy: features (N, 29) to torques (N, 8), to be clipped to ±1."""
+    """Load the trained policy: features (N, 29) to torques (N, 8), to be clipped to ±1."""
     with np.load(_WEIGHTS, allow_pickle=False) as arrays:
         return Network.of(dict(arrays))

@@ -104,17 +104,17 @@ def _size(name: str) -> str:
 
 
 def maze_of(name: str) -> Maze:
-    """The maze of the dataset `name`, that of its evaluation."""
+    """Return the maze of the dataset `name`, that of its evaluation."""
     return Maze.named(_size(name), SCALE)
 
 
 def limit_of(name: str) -> int:
-    """Steps of an episode, at most."""
+    """Return the most steps of an episode."""
     return 700 if _size(name) == "umaze" else 1000
 
 
 def _walks(name: str, seed: int, together: int, number: int) -> list[AntEpisode]:
-    """Piece `number` of the dataset; a function of the arguments alone."""
+    """Simulate piece `number` of the dataset, a function of the arguments alone."""
     maze = maze_of(name)
     rngs = [np.random.default_rng([seed, number, episode]) for episode in range(together)]
     trips = [draw(name, maze, rng) for rng in rngs]
@@ -124,7 +124,7 @@ def _walks(name: str, seed: int, together: int, number: int) -> list[AntEpisode]
 
 
 def draw(name: str, maze: Maze, rng: np.random.Generator) -> Trip:
-    """A start and a goal of the dataset `name`."""
+    """Draw a start and a goal of the dataset `name`."""
     start, goal = _cells(name, maze, rng)
     jitter = _JITTER * maze.scale * rng.uniform(-1, 1, (2, 2))
     if goal == maze.goal and _size(name) != "umaze":

@@ -1,4 +1,4 @@
-"""An Ant is led through a maze: the planner says where to go, the trained policy walks."""
+"""Steers an Ant through a maze: a planner chooses way points, the trained policy walks."""
 
 import functools
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NOISE = 0.2  # standard deviation of the noise on actions
 
 @dataclass(frozen=True)
 class Trip:
-    """From where to where; metres."""
+    """Start and goal of an episode, in metres."""
 
     start: NDArray[np.float64]  # (2,)
     goal: NDArray[np.float64]  # (2,)
@@ -41,7 +41,7 @@ def walk_all(
     rngs: list[np.random.Generator],
     noise: float = NOISE,
 ) -> list[AntEpisode]:
-    """The episodes of all trips, each until its goal is reached or for `limit` steps.
+    """Simulate the episodes of all trips, each to its goal or for `limit` steps.
 
     Positions and velocities are rounded to single precision: it saves half of the space.
     """
@@ -77,7 +77,7 @@ def walk_all(
 def way_point(
     maze: Maze, trip: Trip, plan: dict[Cell, Cell], xy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where to walk to from (x, y): the centre of the next cell, or the goal in its cell."""
+    """Find the way point from (x, y): the next cell's centre, or the goal in the goal's cell."""
     cell = maze.cell(xy)
     if cell == trip.goal_cell:
         return trip.goal
@@ -89,7 +89,7 @@ def way_point(
 
 @functools.cache
 def model_of(maze: Maze) -> mujoco.MjModel:
-    """The MuJoCo model of AntMaze's environment: an Ant between the walls of `maze`."""
+    """Build the MuJoCo model of AntMaze's environment: an Ant between the walls of `maze`."""
     with private_temporary_folder():
         return AntMazeEnv(maze_map=[list(row) for row in maze.layout]).model
 

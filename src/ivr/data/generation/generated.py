@@ -1,4 +1,4 @@
-"""The datasets that this project makes itself on first use. They are never called D4RL's."""
+"""Generates this project's own datasets on first use. They are never called D4RL's."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ivr.errors import UserError, nearest
 
 
 def ensure_generated(name: str, transitions: int | None = None, progress: bool = True) -> Path:
-    """Where the dataset is; it is made if it is not there.
+    """Find a generated dataset; generate it where it is not there yet.
 
     Mazes are local Minari datasets, `ivr/<name>-v0`, among Minari's own. Random actions are files
     in D4RL's format, for their many short episodes, in a folder ivr/ among D4RL's. A number of

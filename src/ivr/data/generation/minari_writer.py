@@ -26,7 +26,7 @@ REWARD_RADIUS = 0.45
 
 @dataclass(frozen=True)
 class Recording:
-    """What a dataset's metadata say of its making, in a maze of Gymnasium-Robotics."""
+    """Metadata of a dataset that was generated in a maze of Gymnasium-Robotics."""
 
     dataset_id: str
     env_id: str
@@ -84,7 +84,7 @@ class MinariWriter:
         self._put(group, "actions", actions)
         distance = np.linalg.norm(positions[1:] - target, axis=1)
         group["rewards"] = (distance <= REWARD_RADIUS).astype(np.float64)
-        # The environment goes on after a success: an episode is only ever cut.
+        # The environment continues after a success: an episode is only ever truncated.
         group["terminations"] = np.zeros(steps, np.bool_)
         group["truncations"] = np.arange(1, steps + 1) == steps
         if success is not None:

@@ -1,7 +1,7 @@
 """Generates PointMaze data in the manner of D4RL's maze2d, for machines without a download.
 
 A planner walks a point between random cells: each episode is the way to one target, on the
-shortest path, by a noisy velocity controller, and the next episode goes on from there. After a
+shortest path, by a noisy velocity controller, and the next episode starts where it ended. After a
 few targets the point is put elsewhere. All targets of such a walk lie in one neighbourhood
 whose width is at most a third of the way from the evaluation's start to its goal: no trajectory
 shows that way, a policy must stitch it. At every cell the walks go on in all directions and turn
@@ -34,7 +34,7 @@ _ENVIRONMENTS = {
 
 @dataclass(frozen=True)
 class WalkSettings:
-    """How the walks are made; lengths in metres, speeds in metres a second (100 steps)."""
+    """Settings of the simulated walks; lengths in metres, speeds in metres per 100 steps."""
 
     targets: int = 4  # episodes between two resets
     speed: tuple[float, float] = (2.0, 4.0)  # drawn for each episode
@@ -134,7 +134,7 @@ def _environment(maze: Maze) -> PointMazeEnv:
 def _region(
     maze: Maze, cells: list[Cell], radius: int, rng: np.random.Generator
 ) -> tuple[Cell, list[Cell]]:
-    """A cell to start from and the region around a random centre that the walks stay in."""
+    """Draw a cell to start from, and the region around a random centre that the walks stay in."""
     centre = cells[rng.integers(len(cells))]
     region = [cell for cell in cells if len(maze.shortest_path(centre, cell)) - 1 <= radius]
     return region[rng.integers(len(region))], region

@@ -1,4 +1,4 @@
-"""Uniformly random actions on the robots of D4RL's locomotion sets, in D4RL's file format."""
+"""Generates data of uniformly random actions on D4RL's locomotion robots, in D4RL's format."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,7 +60,7 @@ def generate(
 
 
 def _cut(pieces: Iterator[Columns], total: int) -> Iterator[Columns]:
-    """The first `total` rows; the last one ends its episode."""
+    """Yield the first `total` rows; the last one ends its episode."""
     done = 0
     for columns in pieces:
         columns = {key: values[: total - done] for key, values in columns.items()}
@@ -73,7 +73,7 @@ def _cut(pieces: Iterator[Columns], total: int) -> Iterator[Columns]:
 
 
 def _piece(env_id: str, seed: int, steps: int, number: int) -> Columns:
-    """Whole episodes with at least so many steps."""
+    """Simulate whole episodes with at least `steps` steps."""
     rng = np.random.default_rng([seed, number])
     rows: dict[str, list[Any]] = {
         key: [] for key in ("observations", "actions", "rewards", "next_observations", *_FLAGS)

@@ -1,4 +1,4 @@
-"""Batches in chunks of updates, each a function of (seed, update) alone."""
+"""Serves batches in chunks of updates, each a function of (seed, update) alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def cut(start: int, stop: int, chunk: int, boundaries: Sequence[int]) -> Iterato
 
 
 class _Chunks:
-    """Iterable over chunks; it keeps no state, so there is none to save."""
+    """Iterates over chunks; it has no state, so there is none to save."""
 
     def __init__(self, iterate: Callable[[], Iterator[Batch]]) -> None:
         self._iterate = iterate
@@ -63,7 +63,7 @@ class TransitionDataModule(LightningDataModule):
         boundaries: Sequence[int] = (),
         needs: Needs | None = None,
     ) -> None:
-        """Check the sizes.
+        """Check the sizes and prepare what the algorithm asks for.
 
         Args:
             dataset: where to draw from.
@@ -104,7 +104,7 @@ class TransitionDataModule(LightningDataModule):
         return self.dataset.num_transitions if self.selection is None else len(self.selection)
 
     def batches(self, first: int, count: int) -> Batch:
-        """The batches of the updates first..first+count-1, axes (count, R, B, ...)."""
+        """Draw the batches of the updates first..first+count-1, axes (count, R, B, ...)."""
         device = self.dataset.rows.device
         updates = torch.arange(first, first + count, device=device)
         index = random.integers(self._keys.to(device), updates, self.batch_size, self.num_selected)
@@ -128,5 +128,5 @@ class TransitionDataModule(LightningDataModule):
             yield self.batches(first, count)
 
     def train_dataloader(self) -> _Chunks:
-        """Chunks from the trainer's global step to the last update."""
+        """Serve chunks from the trainer's global step to the last update."""
         return _Chunks(self._iterate)

@@ -1,4 +1,4 @@
-"""What a trajectory went on to reach, for policies that are told what to reach.
+"""Serves what each trajectory later reached, for policies that are conditioned on it.
 
 RvS (Emmons et al., ICLR 2022), section 4. An outcome has W numbers; `target` is the one that the
 policy is asked for when it is evaluated.
@@ -17,16 +17,16 @@ from ivr.types import Needs
 
 
 class Outcomes(Protocol):
-    """Outcomes of transitions."""
+    """Gives the outcome of each transition."""
 
     target: list[float]
 
     def draw(self, index: Tensor, seeds: Sequence[int], updates: Tensor) -> Tensor:
-        """Of the transitions at `index` (C, R, B) at update numbers (C,): (C, R, B, W)."""
+        """Draw outcomes of the transitions at `index` (C, R, B) at updates (C,): (C, R, B, W)."""
 
 
 class ReturnOutcomes:
-    """RvS-R: the reward to go, before its transform, a step of the time that is left.
+    """RvS-R: the undiscounted return to go, before its transform, divided by the steps left.
 
     The time that is left counts to the end of the longest episode, so that an early end shows.
     Served with mean 0 and standard deviation 1 over the data.
@@ -42,7 +42,7 @@ class ReturnOutcomes:
         self.target = [float((asked / horizon - mean) / deviation)]
 
     def draw(self, index: Tensor, seeds: Sequence[int], updates: Tensor) -> Tensor:
-        """Nothing is drawn: the outcome of a transition is a fact."""
+        """Look the outcome up: it does not depend on chance."""
         return self._values[index]
 
 
@@ -60,7 +60,7 @@ class GoalOutcomes:
         self._dataset = dataset
 
     def draw(self, index: Tensor, seeds: Sequence[int], updates: Tensor) -> Tensor:
-        """A function of (seed, update) and the transition."""
+        """Draw a later position for each transition, a function of (seed, update)."""
         keys = torch.tensor([random.key(s, "outcomes") for s in seeds], device=index.device)
         drawn = random.uniform(keys, updates, index.shape[-1])
         data = self._dataset
@@ -71,7 +71,7 @@ class GoalOutcomes:
 
 
 def make_outcomes(dataset: OfflineDataset, needs: Needs) -> Outcomes | None:
-    """The outcomes that an algorithm asks for; None where it asks for none.
+    """Make the outcomes that an algorithm asks for; None where it asks for none.
 
     Raises:
         UserError: for a kind that does not exist, or that the data do not have.

@@ -1,4 +1,4 @@
-"""The discounted return to go of every transition."""
+"""Computes the discounted return to go of every transition."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from ivr.errors import UserError
 
 
 def discounted_returns_to_go(dataset: OfflineDataset, discount: float) -> Tensor:
-    """G_t = r_t + gamma G_(t+1) of the rewards that are trained on, (N,) float32.
+    """Compute G_t = r_t + gamma G_(t+1) of the rewards that are trained on, (N,) float32.
 
     After a terminated end there is nothing. Where an episode was cut off, its last reward is taken
-    to go on for ever, G = r / (1 - gamma), as the released code of Nakamoto et al. (NeurIPS 2023)
+    to repeat for ever, G = r / (1 - gamma), as the released code of Nakamoto et al. (NeurIPS 2023)
     does with Kitchen's episodes and with AntMaze's that fail: with a reward of -1 a step, nothing
     would make a walk that was cut off look better than one that arrived.
 

@@ -1,4 +1,4 @@
-"""Consecutive steps of an episode, for policies that look back."""
+"""Serves consecutive steps of an episode, for policies that look back."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from ivr.types import Batch
 
 
 class Windows:
-    """Windows of K steps that begin at a transition and stop at the end of its episode.
+    """Gathers windows of K steps that begin at a transition and stop at its episode's end.
 
     Drawing the first transition evenly draws episodes by their length and then their steps evenly,
     as the released code of Chen et al. (NeurIPS 2021) does. What is missing past the end is
@@ -28,7 +28,7 @@ class Windows:
         self._returns_to_go = dataset.returns_to_go.float()
 
     def gather(self, first: Tensor) -> Batch:
-        """The windows that begin at the transitions `first`, of shape (...): axes (..., K)."""
+        """Gather the windows that begin at the transitions `first` (...): axes (..., K)."""
         data = self._dataset
         wanted = first[..., None] + self._offsets
         index = wanted.minimum(data.ends[first][..., None])

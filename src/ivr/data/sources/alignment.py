@@ -1,4 +1,4 @@
-"""Which row's observation a next observation is."""
+"""Finds the row that each next observation was observed in."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ _OFFSETS = {0: "of the rows themselves", 2: "of the second row on"}
 
 
 def unlike_next(columns: Mapping[str, Column]) -> NDArray[np.bool_]:
-    """Rows whose next observation is not the observation of the row that follows, (rows,)."""
+    """Mark rows whose next observation is not the following row's observation: (rows,)."""
     return _differs(columns, 1)
 
 
 def shifted(columns: Mapping[str, Column], rows: NDArray[np.int64]) -> str | None:
-    """The rows that most next observations of `rows` are of, in words, where they are shifted."""
+    """Describe the rows that most next observations of `rows` are of; None if not shifted."""
     for offset, words in _OFFSETS.items():
         if 2 * (~_differs(columns, offset)[rows]).sum() > len(rows):
             return words
@@ -24,7 +24,7 @@ def shifted(columns: Mapping[str, Column], rows: NDArray[np.int64]) -> str | Non
 
 
 def _differs(columns: Mapping[str, Column], offset: int) -> NDArray[np.bool_]:
-    """Rows whose next observation is not the observation `offset` rows on.
+    """Mark the rows whose next observation is not the observation `offset` rows later.
 
     Past the end only the row that follows a last one counts as equal: it is not known to differ.
     """
@@ -32,7 +32,7 @@ def _differs(columns: Mapping[str, Column], offset: int) -> NDArray[np.bool_]:
     differs = np.full(ours.rows, offset != 1)
     for start in range(0, ours.rows - offset, ours.block):
         stop = min(start + ours.block, ours.rows - offset)
-        # In the precision that is kept. What is not finite is told later, with its place.
+        # In the precision that is kept. What is not finite is reported later, with its place.
         with np.errstate(over="ignore"):
             here = ours.read(start, stop).astype(np.float32)
             there = theirs.read(start + offset, stop + offset).astype(np.float32)

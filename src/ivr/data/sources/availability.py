@@ -1,6 +1,6 @@
-"""Are the data on this machine, or is there a network to fetch them over?
+"""Checks that the data are on this machine, or that there is a network to download them over.
 
-Nothing of what reads them is imported here: torch and HDF5 take seconds, and this is told first.
+Nothing of what reads them is imported here: torch and HDF5 take seconds, and this comes first.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from ivr.errors import UserError
 
 
 def check_at_hand(dataset: Mapping[str, Any]) -> None:
-    """Look where `load_dataset` will look, with the same keys, and fetch nothing.
+    """Look where `load_dataset` will look, with the same keys, and download nothing.
 
     What is wrong with the keys themselves is left to those who read them.
 
@@ -41,7 +41,7 @@ def _names(path: Any) -> bool:
 
 
 def found_at(source: str, dataset_id: str) -> Path | None:
-    """Where a dataset lies on this machine; None where it does not."""
+    """Find a dataset on this machine; None where it is not."""
     if source == "generated":  # whole or absent, see `generated`
         folders = (root / dataset_id for root in (datasets_root(), d4rl_root()))
         return next((folder for folder in folders if folder.is_dir()), None)
@@ -53,5 +53,5 @@ def found_at(source: str, dataset_id: str) -> Path | None:
 
 
 def fetched_from(source: str, dataset_id: str) -> str:
-    """The address that a published dataset would be downloaded from."""
+    """Name the address that a published dataset is downloaded from."""
     return hub() if source == "minari" else f"{SERVER}/{dataset_id}"

@@ -1,4 +1,4 @@
-"""Columns of numbers, one row a transition: their shapes checked, their rows read in blocks."""
+"""Checks columns of numbers, one row for each transition, and reads them in blocks of rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,18 +16,18 @@ AXES = {
     "observations": 2, "actions": 2, "rewards": 1, "terminals": 1,
     "next_observations": 2, "timeouts": 1,
 }  # fmt: skip
-"""D4RL's columns, by which every reader of rows calls its own; the last two may be missing."""
+"""D4RL's columns, whose names every reader of rows uses; the last two may be missing."""
 
 
 class Column:
-    """A column (rows,) or (rows, width), read forwards.
+    """Reads a column (rows,) or (rows, width) from its first row to its last.
 
     Asked for one short episode after the other, HDF5 would unpack the same compressed chunk again
     and again.
     """
 
     def __init__(self, path: Path, name: str, stored: Any) -> None:
-        """Of the file `path`, which calls it `name`: whatever has a shape, a dtype and slices."""
+        """Wrap `stored`, anything with a shape, a dtype and slices, which `path` calls `name`."""
         self.name, self.shape, self.dtype = name, tuple(stored.shape), stored.dtype
         self.rows: int = self.shape[0] if self.shape else 0
         self.width = int(np.prod(self.shape[1:]))
@@ -37,7 +37,7 @@ class Column:
         self._first, self._block = 0, np.empty((0, *self.shape[1:]), self.dtype)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """The rows start..stop-1.
+        """Read the rows start..stop-1.
 
         Raises:
             UserError: the file is damaged there.
@@ -56,7 +56,7 @@ class Column:
 
 
 def check_columns(path: Path, columns: Mapping[str, Column]) -> None:
-    """Raise a UserError where shapes or types are not those of as many transitions."""
+    """Raise a UserError where the columns differ in rows, or hold something else than numbers."""
     rows = columns["rewards"].rows
     for key, column in columns.items():
         axes = AXES[key]

@@ -1,4 +1,4 @@
-"""What makes data unfit to train on, and where it is.
+"""Describes what makes data unfit to train on, and where it is.
 
 One set of checks serves two readers of it: `refuse`, with which a conversion (and so the trainer)
 stops at the first defect, and the inspector, which collects all of them.
@@ -21,7 +21,7 @@ KINDS = (UNREADABLE, SHAPE, FINITE, BOUNDS, MARKS, NEXT)
 
 
 class Defect(NamedTuple):
-    """One of them, with its place."""
+    """A defect of the data, with its place."""
 
     file: str
     """The file, or the dataset's name."""
@@ -34,7 +34,7 @@ class Defect(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, in words."""
+        """The place as text."""
         row = "" if self.row is None else f"row {self.row}"
         if self.episode is None:
             return f"{self.file}, {row}" if row else self.file
@@ -47,7 +47,7 @@ class Defect(NamedTuple):
 
 @dataclass(frozen=True)
 class Defects:
-    """`count` defects of one kind, described one at a time: a broken file has many."""
+    """`count` defects of one kind, each described on demand: a broken file has many."""
 
     kind: str
     count: int
@@ -55,16 +55,16 @@ class Defects:
 
     @classmethod
     def one(cls, kind: str, defect: Defect) -> "Defects":
-        """A single one."""
+        """Wrap a single defect."""
         return cls(kind, 1, lambda _: defect)
 
 
 Report = Callable[[Defects], None]
-"""Told of every kind of defect that a check finds, where it finds any."""
+"""Receives the defects that a check finds, kind by kind."""
 
 
 def refuse(defects: Defects) -> None:
-    """Stop at the first.
+    """Stop at the first defect.
 
     Raises:
         UserError: with its place.
@@ -74,4 +74,4 @@ def refuse(defects: Defects) -> None:
 
 
 def ignore(defects: Defects) -> None:
-    """Leave it to a later check, which reports the same."""
+    """Pass over the defects: a later check reports the same."""

@@ -23,7 +23,7 @@ _PIECE = 1 << 20
 
 
 def first_host(address: str) -> tuple[str, int]:
-    """Host and port that a client of `address` connects to: a proxy where one is set."""
+    """Find the host and port that a client of `address` connects to: a proxy where one is set."""
     url = urllib.parse.urlsplit(address)
     if not urllib.request.proxy_bypass(url.hostname or ""):
         proxy = urllib.request.getproxies().get(url.scheme)
@@ -32,7 +32,7 @@ def first_host(address: str) -> tuple[str, int]:
 
 
 def reachable(host: str, port: int) -> bool:
-    """Whether a connection can be opened within a second or two."""
+    """Try to open a connection within a second or two."""
     answered = threading.Event()
 
     def connect() -> None:
@@ -50,12 +50,12 @@ def reachable(host: str, port: int) -> bool:
 
 
 def record_of(path: Path) -> Path:
-    """The JSON beside a fetched file: its url, size in bytes and SHA-256."""
+    """Name the JSON file beside a downloaded one that records its url, size and SHA-256."""
     return path.with_name(f"{path.name}.json")
 
 
 def recorded(path: Path) -> dict[str, Any] | None:
-    """What was recorded of `path` when it was fetched; None for a file that came otherwise.
+    """Read what was recorded of `path` when it was downloaded; None for any other file.
 
     Raises:
         UserError: the record is damaged.

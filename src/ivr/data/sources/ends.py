@@ -1,4 +1,4 @@
-"""Where the episodes of a file of transitions end."""
+"""Finds where the episodes of a file of transitions end."""
 
 import warnings
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ time-outs are not marked (Farama-Foundation/D4RL, issue 162)."""
 def ends(
     path: Path, columns: Mapping[str, Column], limit: int | None, report: Report = refuse
 ) -> NDArray[np.int64]:
-    """The last row of each episode; the file's last row is one, whole or cut.
+    """Find the last row of each episode; the file's last row is one, whole or cut.
 
     An episode ends where terminals or timeouts is set, and where next_observations is not the next
     row's observation. A file with neither timeouts nor next_observations marks no time-out:
@@ -51,7 +51,7 @@ def ends(
 
 
 def marks(path: Path, column: Column, report: Report = refuse) -> NDArray[np.bool_]:
-    """Which rows a column marks, (rows,); a mark that is not a number marks nothing.
+    """Read which rows a column marks, (rows,); a mark that is not a number marks nothing.
 
     Raises:
         UserError: a mark that is not a number.
@@ -76,7 +76,7 @@ def _misaligned(
     jumps: NDArray[np.bool_],
     report: Report,
 ) -> bool:
-    """Whether next_observations or marks are of other rows; reports it, and warns of strays."""
+    """Report next_observations or marks of other rows, and warn of a few unmarked ends."""
     unmarked = jumps & ~ended
     count = int(unmarked.sum())
     if count == 0:
@@ -97,7 +97,7 @@ def _misaligned(
 
     if 2 * len(beside) > count:
         aside = (
-            ", but beside it, where the episode goes on. Move the marks to the last row of each."
+            ", but beside it, where the episode continues. Move the marks to the last row of each."
         )
         report(Defects(MARKS, len(beside), lambda i: at(beside, i, aside)))
         return True
@@ -118,7 +118,7 @@ def _misaligned(
 
 
 def _beside(rows: NDArray[np.int64], idle: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which rows have a mark before or behind them at which nothing ends; the last row ends."""
+    """Find the rows with a mark just before or after them at which nothing ends."""
     padded = np.concatenate(([False], idle[:-1], [False, False]))
     return np.asarray(padded[rows] | padded[rows + 2])
 

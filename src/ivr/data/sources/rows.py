@@ -1,4 +1,4 @@
-"""Episodes out of columns of transitions, each checked."""
+"""Cuts columns of transitions into episodes and checks each."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from ivr.data.sources.source import Episode, unusable
 
 
 class Bounds(NamedTuple):
-    """What actions may be."""
+    """The bounds of actions, and what to say about an action outside of them."""
 
     low: NDArray[np.float64]  # (A,)
     high: NDArray[np.float64]  # (A,)
@@ -45,7 +45,7 @@ def episodes(
     bounds: Bounds,
     report: Report = refuse,
 ) -> Iterator[Episode]:
-    """The episodes of a file in the order of its rows; they end where `ends` says.
+    """Yield the episodes of a file in the order of its rows; `ends` finds where they end.
 
     An episode's last next observation is that of `next_observations`. Without that column it is
     unknown: the last row is left out, unless the episode terminated, where the next observation

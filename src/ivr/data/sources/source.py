@@ -1,4 +1,4 @@
-"""What a conversion needs of a source of episodes, whatever its format."""
+"""Defines what a conversion needs of a source of episodes, whatever its format."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ class Episode(NamedTuple):
 
 
 class Source(Protocol):
-    """Recorded data on this machine. Opening one reads its description, not its transitions."""
+    """Recorded data on this machine; opening one reads its description, not its transitions."""
 
     id: str
     place: str
@@ -52,17 +52,17 @@ class Source(Protocol):
 
     @property
     def total_episodes(self) -> int | None:
-        """None where only reading all of them tells."""
+        """Episodes; None where they can only be counted by reading all of them."""
 
     def files(self) -> list[Path]:
         """All files of the data, in an order that matters."""
 
     def episodes(self, report: Report = refuse) -> Iterator[Episode]:
-        """The episodes in their order, each checked.
+        """Yield the episodes in their order, each checked.
 
         Args:
-            report: told of the defects. Where it goes on, so does the reading: an episode whose
-                shapes fit comes with its defects, another is left out.
+            report: receives the defects. Where it raises nothing, reading continues: an episode
+                whose shapes fit is yielded with its defects, any other is left out.
 
         Raises:
             UserError: with the place of what is wrong.
@@ -70,7 +70,7 @@ class Source(Protocol):
 
 
 def unusable(values: NDArray[Any]) -> NDArray[np.int64]:
-    """The rows that hold a number that float32 cannot."""
+    """Find the rows with a number that float32 cannot hold."""
     # Judged as they are stored: what overflows float32 would be infinite later.
     with np.errstate(over="ignore"):
         finite = np.isfinite(np.asarray(values, np.float32))

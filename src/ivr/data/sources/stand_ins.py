@@ -1,4 +1,4 @@
-"""Names of the datasets that this project makes itself, and what each stands in for."""
+"""Names the datasets that this project generates, and what each stands in for."""
 
 import re
 
@@ -15,7 +15,7 @@ GENERATED = (*POINTMAZES, *ANTMAZES, *RANDOM)
 
 
 def stand_in(dataset_id: str) -> str:
-    """What a message recommends to somebody who cannot download a published dataset.
+    """Recommend a dataset to somebody who cannot download the published one.
 
     Args:
         dataset_id: Minari's id, or the path of a file on D4RL's server.

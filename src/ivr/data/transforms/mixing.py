@@ -1,4 +1,4 @@
-"""Expert data with a share of noise, as in the noisy-data experiment of Xu et al. (ICLR 2023).
+"""Mixes noise into expert data, as in the noisy-data experiment of Xu et al. (ICLR 2023).
 
 The released code's `expert_ratio=r` makes a share of r (1 - r) of the transitions expert ones;
 here `expert_fraction` is the true share.
@@ -26,7 +26,7 @@ _CHUNK = 1 << 18
 
 @dataclass(frozen=True)
 class Mix:
-    """`noise=mix`: which data are mixed in, and how much of the dataset itself remains.
+    """`noise=mix` mixes other data in and keeps a share of the dataset itself.
 
     Args:
         expert_fraction: share of the transitions that comes from the dataset itself.
@@ -61,11 +61,11 @@ class Mix:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The option that names the noise, for messages."""
         return f"noise.source={self.source}" if self.id is None else f"noise.id={self.id}"
 
     def counts(self, experts: int, noise: int) -> tuple[int, int]:
-        """Expert and noise transitions of the mixture: the share is true to half a row.
+        """Count expert and noise transitions of the mixture: the share is true to half a row.
 
         Raises:
             UserError: the sources are too small.
@@ -89,7 +89,7 @@ class Mix:
     def __call__(
         self, dataset: OfflineDataset, noise: OfflineDataset, cache: Path
     ) -> OfflineDataset:
-        """The mixture, written into `cache` once and mapped; the dataset's own part comes first.
+        """Mix; the mixture is written into `cache` once and mapped, the dataset's own part first.
 
         Episodes are whole, in random order, but for the last of each source, which is cut to fit
         and counts as truncated.
@@ -144,7 +144,7 @@ class Mix:
 
 
 def _join(parts: Sequence[OfflineDataset], cache: Path) -> OfflineDataset:
-    """One dataset of several, whose episodes stay apart; from disk where it was made before."""
+    """Join datasets, whose episodes stay apart; read from disk what was joined before."""
     info = parts[0].info
     key = digest("mixture", *(part.info.fingerprint for part in parts))
     safe_name = re.sub(r"[^\w.-]", "_", info.name)

@@ -1,4 +1,4 @@
-"""What observations are normalised by."""
+"""Measures what observations are normalised by."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Standard:
             raise UserError(f"normalize.epsilon={self.epsilon}: must be above 0, as in 1e-3")
 
     def fit(self, dataset: OfflineDataset, selection: Tensor | None) -> dict[str, list[float]]:
-        """Keywords of an algorithm: mean and std + epsilon of each dimension, of length O.
+        """Measure the mean and std + epsilon of each dimension, O numbers each, by keyword.
 
         Over the observations s of the transitions at `selection`; None for all. In float64 and a
         part at a time, as the data may be larger than the memory.

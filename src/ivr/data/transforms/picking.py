@@ -1,4 +1,4 @@
-"""Some transitions of a dataset as a dataset of their own, over the same mapped observations."""
+"""Makes a dataset of some transitions of another, over the same mapped observations."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ from ivr.data.dataset import OfflineDataset
 
 
 def pick(dataset: OfflineDataset, index: Tensor, **info: Any) -> OfflineDataset:
-    """The transitions at `index`; the observations stay where they are, mapped and not copied.
+    """Pick the transitions at `index`; the observations stay mapped and are not copied.
 
     Where a transition is left out an episode ends: the piece before it is truncated there, and what
     follows is an episode of its own.
@@ -47,7 +47,7 @@ def pick(dataset: OfflineDataset, index: Tensor, **info: Any) -> OfflineDataset:
 
 
 def breaks(rows: Tensor) -> Tensor:
-    """(N - 1,) whether an episode ends between a transition and the next: the rows do not go on.
+    """Find where an episode ends between a transition and the next, (N - 1,): a row is skipped.
 
     The row after an episode's last transition holds its last observation, so no other episode
     can begin there.
@@ -56,12 +56,12 @@ def breaks(rows: Tensor) -> Tensor:
 
 
 def episode_lengths(dataset: OfflineDataset) -> Tensor:
-    """Transitions of each episode, (episodes,)."""
+    """Count the transitions of each episode, (episodes,)."""
     return torch.bincount(dataset.episodes, minlength=dataset.info.episodes)
 
 
 def random_transitions(dataset: OfflineDataset, count: int, seed: int, purpose: str) -> Tensor:
-    """Numbers of exactly `count` transitions, ascending: episodes in random order, the last cut.
+    """Draw exactly `count` transitions, ascending: episodes in random order, the last one cut.
 
     A function of the data, (seed, purpose) and `count`; a smaller count picks a part of what a
     larger one does.
@@ -76,7 +76,7 @@ def random_transitions(dataset: OfflineDataset, count: int, seed: int, purpose: 
 
 
 def digest(*parts: Any) -> str:
-    """A fingerprint of words, numbers and tensors."""
+    """Hash text, numbers and tensors to a fingerprint."""
     content = hashlib.blake2b(digest_size=16)
     for part in parts:
         content.update(part.numpy().tobytes() if isinstance(part, Tensor) else repr(part).encode())

@@ -1,4 +1,4 @@
-"""Which transitions an algorithm is served."""
+"""Selects the transitions that an algorithm is served."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from ivr.types import Needs
 
 
 def select(dataset: OfflineDataset, needs: Needs) -> Tensor | None:
-    """Numbers of the transitions that may be drawn, ascending int64; None for all of them.
+    """Number the transitions that may be drawn, ascending int64; None for all of them.
 
     Raises:
         UserError: where none is left.
@@ -33,7 +33,7 @@ def select(dataset: OfflineDataset, needs: Needs) -> Tensor | None:
 
 
 def best_episodes(returns: Tensor, fraction: float) -> Tensor:
-    """Mask (episodes,) of the share with the highest returns, at least one.
+    """Mark the share of the episodes with the highest returns, at least one: (episodes,).
 
     Of equal returns the earlier episode comes first.
     """
@@ -45,7 +45,7 @@ def best_episodes(returns: Tensor, fraction: float) -> Tensor:
 
 
 def hold_out(dataset: OfflineDataset, fraction: float) -> Tensor | None:
-    """1 at about this share of the transitions, (N,) float32, the same in every run; None for none.
+    """Mark about this share of transitions with 1, (N,), the same in every run; None for none.
 
     Raises:
         UserError: for a share outside [0, 1).

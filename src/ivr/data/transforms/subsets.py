@@ -1,4 +1,4 @@
-"""Parts of a dataset to train on, by the value of `subset`: a class for each, its keys the fields.
+"""Chooses a part of a dataset to train on: a class for each value of `subset`.
 
 Each says which transitions are kept; `picking.pick` makes a dataset of them.
 """
@@ -22,7 +22,7 @@ class Subset(Protocol):
     """A rule that keeps a part of the data."""
 
     def __call__(self, dataset: OfflineDataset) -> Tensor:
-        """Numbers of the transitions that are kept, ascending, (M,) int64."""
+        """Number the transitions that are kept, ascending, (M,) int64."""
 
 
 @dataclass(frozen=True)

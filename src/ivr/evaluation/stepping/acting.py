@@ -1,10 +1,10 @@
-"""A policy at play: most see the latest observation alone, some remember the episode."""
+"""Lets policies act, those that remember their episode and those that do not."""
 
 from ivr.types import ActFunction, Policy, RememberingPolicy
 
 
 def begin_episodes(policy: Policy, slots: int) -> ActFunction:
-    """Start playing `slots` episodes side by side for each member of a policy."""
+    """Begin `slots` episodes in parallel for each member of a policy."""
     if isinstance(policy, RememberingPolicy):
         return policy.begin(slots)
     return lambda observations, rewards, starts: policy.act(observations)

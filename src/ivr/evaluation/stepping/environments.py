@@ -1,4 +1,4 @@
-"""The environments of one process."""
+"""Makes and steps the environments of one process."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from ivr.evaluation.task.wrappers import Env
 
 
 class Step(NamedTuple):
-    """What a rollout keeps of a step."""
+    """The result of a step, as far as a rollout uses it."""
 
     observation: NDArray[np.float32]
     reward: float
@@ -22,14 +22,14 @@ class Step(NamedTuple):
 
 
 class Environments:
-    """Environments of a task, by the numbers of their slots."""
+    """Environments of a task, by number."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.made: dict[int, Env] = {}
 
     def make(self, slots: list[int]) -> None:
-        """Have these."""
+        """Make the environments of these numbers, where they are not there yet."""
         for slot in slots:
             if slot not in self.made:
                 self.made[slot] = self.task.make_env()
@@ -40,12 +40,12 @@ class Environments:
         return observation
 
     def step(self, slots: list[int], actions: NDArray[np.float32]) -> list[Step]:
-        """Step the slots with their actions (slots, A)."""
+        """Step the environments of these numbers with their actions (slots, A)."""
         return [self._step(self.made[s], a) for s, a in zip(slots, actions, strict=True)]
 
     def _step(self, env: Env, action: NDArray[np.float32]) -> Step:
         observation, reward, terminated, truncated, info = env.step(action)
-        # A number at once: the list of tasks is the environment's own and goes on.
+        # A number at once: the list of tasks is the environment's own and grows.
         success, completed = bool(info.get("success", False)), len(info.get(TASKS, ()))
         return Step(observation, float(reward), terminated, truncated, success, completed)
 

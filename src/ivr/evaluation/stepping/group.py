@@ -1,4 +1,4 @@
-"""Some of a sweep's environments, which act and step together."""
+"""Groups environments that act and step together."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from ivr.types import Policy
 
 
 class EnvironmentGroup:
-    """Row k * S + i is the i-th environment of member k; R members of S rows each.
+    """Keeps the state of R members with S environments each: row k * S + i is member k's i-th.
 
     Args:
         members: R.
@@ -36,7 +36,7 @@ class EnvironmentGroup:
         self.starts = np.zeros(members * slots, np.bool_)  # of an episode
 
     def act(self, device: torch.device | str) -> tuple[list[int], NDArray[np.float32]]:
-        """Environments of the rows at play, and their actions.
+        """Choose the actions of the active environments; returns their numbers and actions.
 
         Raises:
             UserError: an action is not finite.

@@ -1,4 +1,8 @@
-"""Environments of one task, kept from one evaluation to the next."""
+"""Keeps the environments of a task from one evaluation to the next.
+
+By hand: Gymnasium's vector environments step all of theirs in lockstep. Here one half steps while
+the policy acts for the other, and two processes make 1.64 times the steps of one (docs/speed.md).
+"""
 
 import os
 import time
@@ -51,11 +55,11 @@ class EnvironmentPool:
 
     @property
     def processes(self) -> int:
-        """How many step the environments; 0 where this one does."""
+        """Processes that step the environments; 0 where this one does."""
         return sum(isinstance(worker, ProcessWorker) for worker in self._workers)
 
     def grow(self, count: int) -> None:
-        """Have the environments 0..count-1, and none of them at play."""
+        """Make the environments 0..count-1 where they are missing; none of them may be active."""
         if not self.observation_shape:
             self._try_out()
         slots = list(range(count))
@@ -68,7 +72,7 @@ class EnvironmentPool:
                 self._make(slots)
                 return
             # An environment that only this process knows of cannot be made in another one; whatever
-            # else is wrong is told below.
+            # else is wrong is reported below.
             except Exception:
                 self.close()
                 self._costly = False
@@ -99,7 +103,7 @@ class EnvironmentPool:
         self._costly = min(seconds) >= CHEAP_STEP
 
     def reset(self, slot: int, seed: int) -> NDArray[np.float32]:
-        """Begin an episode in a slot that is not at play; the first observation (O,)."""
+        """Begin an episode in an environment that is not active; returns its observation (O,)."""
         worker = self._workers[slot % len(self._workers)]
         while any(worker in batch.missing for batch in self._batches):
             self._take(worker)
@@ -131,16 +135,16 @@ class EnvironmentPool:
             self._take(ready([worker for batch in self._batches for worker in batch.missing]))
 
     def _take(self, worker: Worker) -> None:
-        """A worker answers in the order in which it was asked."""
+        """Receive one answer of a worker, which answers in the order of its requests."""
         batch = next(batch for batch in self._batches if worker in batch.missing)
         slots = batch.missing.pop(worker)
         batch.steps.update(zip(slots, worker.answer(), strict=True))
 
     def settle(self) -> None:
-        """Forget the batches that were sent: what comes next finds every environment at rest."""
+        """Wait for the batches that were sent and drop them, so that every environment is idle."""
         for batch in self._batches:
             for worker in batch.missing:
-                with suppress(Exception):  # it was told, or will be at the next order
+                with suppress(Exception):  # it was reported, or will be at the next order
                     worker.answer()
         self._batches = []
 

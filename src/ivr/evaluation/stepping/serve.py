@@ -1,4 +1,4 @@
-"""A process that steps environments: python -m ivr.evaluation.stepping.serve FILE_DESCRIPTOR."""
+"""Steps environments for another process: python -m ivr.evaluation.stepping.serve PIPE."""
 
 import sys
 import traceback
@@ -11,7 +11,7 @@ from ivr.errors import UserError
 
 
 def serve(connection: Connection) -> None:
-    """Carry out orders (method of Environments, arguments) until the other side hangs up."""
+    """Carry out orders (method of Environments, arguments) until the other side disconnects."""
     # News about environments that are not used here, printed when those that are are imported.
     notifications.pop("gymnasium_robotics", None)
     from ivr.evaluation.stepping.environments import Environments

@@ -1,4 +1,4 @@
-"""Where environments live: in this process, or in one of their own."""
+"""Steps environments in this process or in another one."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ class Worker(Protocol):
 
 
 class LocalWorker:
-    """In this process: an order is carried out when its answer is asked for."""
+    """Works in this process: an order is carried out when its answer is asked for."""
 
     def __init__(self, task: Task) -> None:
         self.environments = Environments(task)
@@ -49,7 +49,7 @@ class LocalWorker:
 
 
 class ProcessWorker:
-    """In a process of its own, which ends when this side hangs up, however it does."""
+    """Works in a process of its own, which ends when this side disconnects, however it does."""
 
     def __init__(self, task: Task) -> None:
         self.connection, theirs = Pipe()
@@ -61,13 +61,13 @@ class ProcessWorker:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environ,
-                # Ctrl-C is for this process alone, which then goes on to the next whole update.
+                # Ctrl-C is for this process alone, which then finishes the update.
                 process_group=0,
             )
         self.connection.send(task)
 
     def order(self, method: str, *arguments: Any) -> None:
-        """Send.
+        """Send an order.
 
         Raises:
             UserError: the process has ended.
@@ -78,7 +78,7 @@ class ProcessWorker:
             raise self._ended() from None
 
     def answer(self) -> Any:
-        """Receive.
+        """Receive the answer to the oldest order.
 
         Raises:
             UserError: the process has ended, or an environment raised one.

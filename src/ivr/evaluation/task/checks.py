@@ -1,4 +1,4 @@
-"""Does an environment fit the data? Found out before training, not after."""
+"""Checks, before training, that an environment fits the data."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from ivr.mazes import Maze
 
 
 def check_maze_id(env_id: str) -> None:
-    """The environment is a maze whose goal can be placed."""
+    """Check that the environment is a maze whose goal can be placed."""
     # AntMaze v3 does not scale the start's noise with the maze.
     if not re.fullmatch("AntMaze_.*-v[45]|PointMaze_.*-v3", env_id):
         raise UserError(
@@ -25,7 +25,7 @@ def check_maze_id(env_id: str) -> None:
 
 
 def check_maze_scale(env: Env, env_id: str, maze: Maze) -> None:
-    """The cells of the environment's maze have the size of the data's."""
+    """Check that the cells of the environment's maze have the size of the data's."""
     unwrapped: Any = env.unwrapped
     scale = unwrapped.maze.maze_size_scaling
     if scale != maze.scale:
@@ -82,7 +82,7 @@ def check_spaces(
 
 
 def reported(env: Env) -> frozenset[str]:
-    """What a step's info tells, by name."""
+    """List the entries of a step's info."""
     space = env.action_space
     assert isinstance(space, gymnasium.spaces.Box)
     env.reset(seed=0)

@@ -1,4 +1,4 @@
-"""The environment that a dataset records. The file is not trusted: nothing of it is executed."""
+"""Reads the environment that a dataset records, and executes nothing of the file."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _OURS = {"render_mode", "max_episode_steps", "disable_env_checker"}
 
 @dataclass(frozen=True)
 class RecordedEnvironment:
-    """Id and arguments of a recorded `EnvSpec`; its entry point is never looked at."""
+    """Id and arguments of a recorded `EnvSpec`; its entry point is never read."""
 
     id: str
     kwargs: dict[str, Any]
@@ -22,7 +22,7 @@ class RecordedEnvironment:
 
 
 def read_recorded(env_spec: str) -> RecordedEnvironment:
-    """Reads the JSON of a Gymnasium `EnvSpec`.
+    """Read the JSON of a Gymnasium `EnvSpec`.
 
     A JSON `EnvSpec` may name any function as its entry point, and an id such as "module:Env-v0"
     makes Gymnasium import the module, so only id and arguments of plain ids are taken.
@@ -53,7 +53,7 @@ def read_recorded(env_spec: str) -> RecordedEnvironment:
 
 
 def _is_plain(value: Any) -> bool:
-    """No text inside can be a path or a `module:name`."""
+    """Check that no text inside can be a path or a `module:name`."""
     if isinstance(value, dict):
         return all(map(_is_plain, [*value, *value.values()]))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""An environment as the data see it, and the protocol of its evaluation."""
+"""Makes the environment of an evaluation, as the data see it, and describes its protocol."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Task:
     reports_success: bool
 
     def make_env(self, render_mode: str | None = None) -> Env:
-        """A new environment; observations are float32 vectors (O,), as in the dataset's view.
+        """Make an environment whose observations are float32 vectors (O,) in the view.
 
         Raises:
             UserError: it cannot be made, or does not fit the view or the maze.
@@ -80,7 +80,7 @@ class Task:
         return f"{self.env_id} ({', '.join(f'{p} {version(p)}' for p in packages)})"
 
     def describe(self) -> dict[str, Any]:
-        """The protocol, in plain types, to stand beside every score."""
+        """Describe the protocol in plain types, to stand beside every score."""
         described: dict[str, Any] = {
             "environment": self.environment,
             "env_kwargs": dict(self.env_kwargs),

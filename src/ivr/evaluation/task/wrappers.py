@@ -1,4 +1,4 @@
-"""What stands between a registered environment and a policy: the view, and the placed goal."""
+"""Wraps a registered environment for a policy: in the data's view, with the goal in place."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
     """Shows a view of the observations as one float32 vector (O,)."""
 
     def __init__(self, env: Env, view: str):
-        """Resets `env` once: whether its observations begin with the position shows in one."""
+        """Reset `env` once, to see whether its observations begin with the position."""
         super().__init__(env)
         first = self._entries(env.reset(seed=0)[0])
         self._keys = view_keys(view, first)
@@ -39,7 +39,7 @@ class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
 
 
 class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """A maze whose goal stands where the protocol says and whose episode ends on reaching it.
+    """Places a maze's goal where the protocol says, and ends the episode on reaching it.
 
     Gymnasium-Robotics adds noise of a quarter of a cell to goal and start at every reset, and
     judges success within 0.45. Here the goal is the centre of the goal cell (`centre`), or is
@@ -60,7 +60,7 @@ class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Resets, then moves the goal, its mark in the picture and what is told about it."""
+        """Reset, then move the goal, its mark in the picture and what is reported about it."""
         observation, info = self.env.reset(seed=seed, options=options)
         goal = self._maze.centre(self._maze.goal)
         if self._protocol == "d4rl_v2":
@@ -68,16 +68,16 @@ class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
             goal = goal + noise * self._maze.scale / 4.0
         self._inner.goal = goal
         self._inner.update_target_site_pos()
-        return self._told(observation, info)
+        return self._with_goal(observation, info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step; the reward is 1.0 where the goal is reached and 0.0 elsewhere."""
         observation, _, _, truncated, info = self.env.step(action)
-        observation, info = self._told(observation, info)
+        observation, info = self._with_goal(observation, info)
         success: bool = info["success"]
         return observation, float(success), success, truncated and not success, info
 
-    def _told(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _with_goal(self, observation: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         goal = self._inner.goal
         distance = np.linalg.norm(observation["achieved_goal"] - goal)
         info["success"] = bool(distance <= SUCCESS_RADIUS)

@@ -1,4 +1,4 @@
-"""The columns of one's own transitions, by the names that the readers of rows know."""
+"""Names the columns of a user's own transitions as D4RL names them."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ from ivr.errors import UserError
 
 
 def columns_of(path: Path, arrays: Arrays, report: Report = refuse) -> dict[str, Column]:
-    """The columns by D4RL's names, checked; timeouts also marks where `episode` changes.
+    """Check the columns and name them as D4RL does; timeouts also marks where `episode` changes.
 
     Raises:
         UserError: shapes that do not fit, or marks that are missing or contradict each other.
@@ -23,7 +23,7 @@ def columns_of(path: Path, arrays: Arrays, report: Report = refuse) -> dict[str,
     own = {"terminated": "terminals", "truncated": "timeouts"}
     if not arrays.keys() & {*own, "episode"}:
         raise UserError(
-            f"{path} has neither terminated, truncated nor episode, so nothing in it tells one "
+            f"{path} has neither terminated, truncated nor episode, so nothing in it separates one "
             "episode from the next: add a column episode (a number for each), or terminated and "
             "truncated (1 on the last row of an episode, else 0)."
         )
@@ -56,7 +56,7 @@ def _marks(path: Path, rows: NDArray[np.int64], what: str) -> Defects:
 
 
 def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.bool_]:
-    """Marks the last row of each episode number, whose rows stand together."""
+    """Mark the last row of each episode number, whose rows stand together."""
     last = np.append(numbers[1:] != numbers[:-1], True)
     ends = np.flatnonzero(last)
     _, first = np.unique(numbers[ends], return_index=True)
@@ -73,7 +73,7 @@ def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.
 
 
 def say_what_is_missing(path: Path, arrays: Arrays, others: list[str]) -> None:
-    """Warn of what reads as an assumption about the data: columns not used, marks not there."""
+    """Warn of what is assumed about the data: columns that are not used, marks that are missing."""
     said = []
     if others:
         said.append(f"{', '.join(others[:8])}{', ...' if len(others) > 8 else ''} are not used")

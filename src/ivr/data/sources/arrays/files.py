@@ -1,4 +1,4 @@
-"""One's own files of transitions: which they are, and the arrays in an .npz file.
+"""Finds a user's own files of transitions and reads the arrays of an .npz file.
 
 An array that is not one of COLUMNS is not read at all.
 """
@@ -25,7 +25,7 @@ _KINDS = (".npz", ".parquet", ".csv")
 
 
 def find_arrays(path: str | Path | Sequence[str] | None) -> list[Path]:
-    """The files that `path` names: .npz, .parquet or .csv, a folder of one kind, or a list of such.
+    """List the files that `path` names: .npz, .parquet, .csv, a folder of one kind, or several.
 
     Those of a folder come in the order of their names.
 
@@ -59,7 +59,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def read_arrays(path: Path) -> tuple[Arrays, list[str]]:
-    """The arrays of COLUMNS that a file holds, and the names of those that it holds besides.
+    """Read the arrays of COLUMNS that a file holds, and list the names of its other arrays.
 
     Raises:
         UserError: it cannot be read, or holds something else than numbers.

@@ -1,4 +1,4 @@
-"""Reads one's own transitions from .npz, Parquet or CSV files, and checks what it reads."""
+"""Reads a user's own transitions from .npz, Parquet or CSV files, and checks what it reads."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -19,7 +19,7 @@ Bound = float | Sequence[float] | None
 
 
 class _Seen(NamedTuple):
-    """What a first look at all files tells."""
+    """Sizes and bounds, found by reading all files once."""
 
     width: int
     rows: int
@@ -28,7 +28,7 @@ class _Seen(NamedTuple):
 
 
 class ArraysSource:
-    """Files of transitions, see conf/dataset/arrays.yaml; opening them reads nothing.
+    """Reads files of transitions as conf/dataset/arrays.yaml describes them; opening reads nothing.
 
     An episode ends where terminated or truncated is set, on the last row of each number in
     `episode`, where next_observations is not the next row's observation, and at the end of each
@@ -40,7 +40,7 @@ class ArraysSource:
     total_episodes: int | None = None
 
     def __init__(self, paths: Sequence[Path], action_low: Bound, action_high: Bound) -> None:
-        """Name the files.
+        """Keep the names of the files.
 
         Args:
             paths: at least one.
@@ -78,7 +78,7 @@ class ArraysSource:
         return self._paths
 
     def episodes(self, report: Report = refuse) -> Iterator[Episode]:
-        """The episodes in the order of their rows, each checked.
+        """Yield the episodes in the order of their rows, each checked.
 
         Raises:
             UserError: with the row, and episode and step where known, of what is wrong.
@@ -120,7 +120,7 @@ class ArraysSource:
     def _bounds(
         self, least: NDArray[Any], greatest: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The bounds that are given, and for the others those of the data."""
+        """Fill in the bounds that are not given with those of the data."""
         found = []
         names = ("action_low", "action_high")
         for name, given, own in zip(names, self._given, (least, greatest), strict=True):

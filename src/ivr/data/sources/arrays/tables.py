@@ -1,4 +1,4 @@
-"""Arrays out of the tables of Parquet and CSV files.
+"""Reads arrays out of the tables of Parquet and CSV files.
 
 A vector is one column of lists (`observations`), or a column for each of its numbers
 (`observation_0`, `observation_1`, ...). A cell that is empty becomes NaN.
@@ -22,7 +22,7 @@ _VECTORS = ("observation", "action", "next_observation")
 
 
 def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The arrays (rows,) or (rows, width) that are wanted and there, and the columns not used.
+    """Read the wanted arrays, (rows,) or (rows, width), and list the columns that are not used.
 
     Raises:
         UserError: the file cannot be read, or its columns are not as they must be.
@@ -64,7 +64,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, list[str]]:
-    """The columns that hold each wanted array: the one of its name, or those of its numbers."""
+    """Find the columns of each wanted array: the one of its name, or one for each number."""
     places = {name: [name] for name in wanted if name in names}
     for vector in _VECTORS:
         numbered = {n: int(m[1]) for n in names if (m := re.fullmatch(rf"{vector}_([0-9]+)", n))}
@@ -129,7 +129,7 @@ def _is_number(value: object) -> bool:
 
 
 def _codes(path: Path, column: pa.ChunkedArray) -> NDArray[Any]:
-    """Numbers that are equal where the values are, whatever these are."""
+    """Number the values of a column of any type: equal values get equal numbers."""
     encoded = column.combine_chunks().dictionary_encode()
     if encoded.null_count:
         row = int(np.argmax(encoded.is_null().to_numpy(zero_copy_only=False)))

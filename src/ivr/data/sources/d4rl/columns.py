@@ -1,4 +1,4 @@
-"""The columns of D4RL's HDF5 files."""
+"""Opens the columns of D4RL's HDF5 files."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +17,7 @@ _UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 @contextmanager
 def open_columns(path: Path) -> Iterator[dict[str, Column]]:
-    """The columns of `path` by name; next_observations and timeouts may be missing.
+    """Open the columns of `path` by name; next_observations and timeouts may be missing.
 
     Raises:
         UserError: the file cannot be read, or is not one of D4RL's.
@@ -45,10 +45,10 @@ def open_columns(path: Path) -> Iterator[dict[str, Column]]:
 
 
 def recorded_id(path: Path) -> str | None:
-    """What a file that this project made calls itself, ivr/...; None for any other file."""
+    """Read the id, ivr/..., of a file that this project generated; None for any other file."""
     try:
         with h5py.File(path, "r") as file:
             found = file.attrs.get("dataset_id")
-    except OSError:  # told by open_columns
+    except OSError:  # open_columns reports it
         return None
     return found if isinstance(found, str) and found.startswith("ivr/") else None

@@ -1,4 +1,4 @@
-"""Where D4RL's HDF5 files lie: a given path, D4RL's own folder, or its server."""
+"""Finds D4RL's HDF5 files: at a given path, in D4RL's own folder, or on its server."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
 
 
 def d4rl_root() -> Path:
-    """D4RL's folder of downloaded files: $D4RL_DATASET_DIR or ~/.d4rl/datasets."""
+    """Return D4RL's folder of downloads: $D4RL_DATASET_DIR or ~/.d4rl/datasets."""
     root = os.environ.get("D4RL_DATASET_DIR")
     return Path(root) if root else Path.home() / ".d4rl" / "datasets"
 
@@ -24,13 +24,13 @@ def locate_d4rl(
     progress: bool = True,
     download: bool = True,
 ) -> list[Path]:
-    """The files of a dataset; downloads the published one where it is not on this machine.
+    """Find the files of a dataset; download the published one where it is not on this machine.
 
     Args:
         dataset_id: the file's path on D4RL's server, as in gym_mujoco_v2/hopper_medium-v2.hdf5.
         path: instead of it a file, a folder with that file, or several of these.
         progress: show the download.
-        download: False to leave it at finding out that there is a network to download over.
+        download: False to check only that there is a network to download over.
 
     Raises:
         UserError: nothing is there, or the download is not possible.
@@ -88,7 +88,7 @@ def _download(dataset_id: str, file: Path, progress: bool, download: bool) -> No
 
 
 def _check_size(file: Path) -> None:
-    """A file that was fetched here is still as long as it was; converting it checks the rest."""
+    """Check that a downloaded file still has its size; its conversion checks the content."""
     facts = recorded(file)
     if facts is not None and file.stat().st_size != facts["bytes"]:
         raise UserError(

@@ -22,7 +22,7 @@ _ADVICE = (
 
 
 class D4RLSource:
-    """Files whose episodes follow each other, see `rows`; opening them reads their headers only."""
+    """Reads files whose episodes follow each other, see `rows`; opening reads headers only."""
 
     is_dict = False
     env_spec: str | None = None
@@ -67,7 +67,7 @@ class D4RLSource:
         return self._paths
 
     def episodes(self, report: Report = refuse) -> Iterator[Episode]:
-        """The episodes in the order of their rows, each checked.
+        """Yield the episodes in the order of their rows, each checked.
 
         Raises:
             UserError: with the row, and episode and step where known, of what is wrong.

@@ -1,4 +1,4 @@
-"""What an episode of a Minari dataset must be."""
+"""Checks the shapes and numbers of a Minari dataset's episodes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class MinariCheck:
     """Numbers of an action."""
 
     def shapes(self, number: int, episode: Episode) -> Iterator[Defects]:
-        """Those that are not of T actions and T + 1 observations in the recorded spaces."""
+        """Find shapes other than T actions and T + 1 observations of the recorded spaces."""
         steps = len(episode.actions)
         wanted: dict[str, tuple[int, ...]] = {"actions": (steps, self.actions)}
         wanted |= {key: (steps,) for key in ("rewards", "terminations", "truncations")}
@@ -54,7 +54,7 @@ class MinariCheck:
         return Defects.one(SHAPE, Defect(self.dataset, what, number))
 
     def numbers(self, number: int, episode: Episode) -> Iterator[Defects]:
-        """Steps with numbers that float32 cannot hold, of an episode whose shapes are right."""
+        """Find numbers that float32 cannot hold, in an episode whose shapes are right."""
         named = {f"observation {key!r}": values for key, values in episode.observations.items()}
         named |= {"action": episode.actions, "reward": episode.rewards}
         for key, values in named.items():

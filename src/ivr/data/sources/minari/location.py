@@ -1,4 +1,4 @@
-"""Where a Minari dataset lies: a given folder, the local Minari datasets, or the hub."""
+"""Finds a Minari dataset: in a given folder, among the local datasets, or on the hub."""
 
 import os
 from pathlib import Path
@@ -9,15 +9,15 @@ from ivr.errors import UserError
 
 
 def datasets_root() -> Path:
-    """Minari's folder of local datasets: $MINARI_DATASETS_PATH or ~/.minari/datasets."""
+    """Return Minari's folder of local datasets: $MINARI_DATASETS_PATH or ~/.minari/datasets."""
     root = os.environ.get("MINARI_DATASETS_PATH")
     return Path(root) if root else Path.home() / ".minari" / "datasets"
 
 
 def locate(dataset_id: str | None, path: str | Path | None, download: bool = True) -> Path:
-    """The folder above `data/`; downloads the dataset where it is not on this machine.
+    """Find the folder above `data/`; download the dataset where it is not on this machine.
 
-    With download=False it is left at finding out that there is a network to download it over.
+    With download=False it only checks that there is a network to download it over.
 
     Raises:
         UserError: nothing is there, or the download is not possible.
@@ -66,12 +66,12 @@ def _download(dataset_id: str, folder: Path, download: bool) -> None:
         # What a broken download left is skipped by Minari unless it is forced.
         minari.download_dataset(dataset_id, force_download=folder.exists())
     except Exception as error:
-        told = " ".join(str(error).split())
-        raise UserError(f"Cannot download {dataset_id}: {told}. {advice}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"Cannot download {dataset_id}: {reason}. {advice}") from error
 
 
 def hub() -> str:
-    """The address that Minari's client first connects to."""
+    """Return the address that Minari's client first connects to."""
     if os.environ.get("MINARI_REMOTE", "hf://").startswith("gcp"):
         return "https://storage.googleapis.com"
     return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"

@@ -21,7 +21,7 @@ _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, ImportErr
 
 
 class MinariSource:
-    """A Minari dataset on disk; opening it reads its metadata only."""
+    """Reads a Minari dataset on disk; opening it reads its metadata only."""
 
     def __init__(self, folder: Path) -> None:
         """Read the metadata of the dataset in `folder`, the one above data/.
@@ -50,7 +50,7 @@ class MinariSource:
             ) from error
 
     def _boxes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each entry of an observation that is a vector, by name; others are not read."""
+        """List the shapes of an observation's vectors by name; other entries are not read."""
         space = self.observation_space
         spaces = space["subspaces"] if self.is_dict else {"observation": space}
         boxes = {
@@ -83,11 +83,11 @@ class MinariSource:
         return low, high
 
     def files(self) -> list[Path]:
-        """All files of the data, sorted."""
+        """List all files of the data, sorted."""
         return sorted(path for path in self._data.rglob("*") if path.is_file())
 
     def episodes(self, report: Report = refuse) -> Iterator[Episode]:
-        """The episodes in the order of their numbers, each checked.
+        """Yield the episodes in the order of their numbers, each checked.
 
         Raises:
             UserError: with the episode, and the step where there is one, of what is wrong.
@@ -108,7 +108,7 @@ class MinariSource:
 
     @contextmanager
     def _opened(self) -> Iterator[Callable[[int], Episode]]:
-        """What reads the episode of a number."""
+        """Open the data and give a function that reads the episode of a number."""
         with ExitStack() as stack:
             try:
                 if self.metadata.get("data_format", "hdf5") == "hdf5":
