@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ivr.data.sources import availability as at_hand
+from ivr.data.sources.availability import check_available
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.errors import UserError, nearest
 from ivr.files import unique_suffix
@@ -75,7 +75,7 @@ def job(function: Callable[[DictConfig, Path, list[str]], Any]) -> Callable[[Dic
 
 
 def check_at_hand(config: DictConfig) -> None:
-    """Look for the data of a composed configuration; see `at_hand.check_at_hand`.
+    """Look for the data of a composed configuration; see `check_available`.
 
     Raises:
         UserError: they are neither on this machine nor to be fetched.
@@ -84,7 +84,7 @@ def check_at_hand(config: DictConfig) -> None:
         dataset: Any = OmegaConf.to_container(config.dataset, resolve=True)
     except OmegaConfBaseException:
         return  # told with the rest of the configuration
-    at_hand.check_at_hand(dataset)
+    check_available(dataset)
 
 
 def prepare(arguments: list[str], config_name: str = "config") -> list[str]:

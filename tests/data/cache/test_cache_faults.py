@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ivr.data.load import load_dataset
-from ivr.data.sources.availability import check_at_hand
+from ivr.data.sources.availability import check_available
 from ivr.errors import UserError
 from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 
@@ -51,7 +51,7 @@ def _as_another_user(folder: Path, answer: Connection) -> None:
         os.setgid(65534)
         os.setuid(65534)
     try:
-        check_at_hand({"source": "minari", "id": None, "path": "made"})
+        check_available({"source": "minari", "id": None, "path": "made"})
         answer.send(_load(Path("made"), Path("cache")))
     except UserError as error:
         answer.send(f"UserError: {error}")

@@ -12,7 +12,7 @@ from ivr.data.sources.minari.location import datasets_root, hub, locate
 from ivr.errors import UserError
 
 
-def check_at_hand(dataset: Mapping[str, Any]) -> None:
+def check_available(dataset: Mapping[str, Any]) -> None:
     """Look where `load_dataset` will look, with the same keys, and download nothing.
 
     What is wrong with the keys themselves is left to those who read them.
