@@ -1,3 +1,4 @@
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -172,3 +173,31 @@ def test_a_policy_that_remembers_is_told_rewards_and_starts_slot_by_slot(monkeyp
     for page, slot, episode in ((0, 0, 0), (0, 1, 1), (20, 0, 2)):
         expected, _ = env.reset(seed=rollout.episode_seed(0, episode))
         assert np.array_equal(observations[page, slot], expected)
+
+
+class Passing(gymnasium.Env):
+    """Succeeds at the third of its steps alone, and plays on."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+    action_space = gymnasium.spaces.Box(-2, 2, (1,), np.float32)
+
+    def __init__(self, render_mode=None):
+        self.steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(3, np.float32), {"success": False}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(3, np.float32), 0.0, False, False, {"success": self.steps == 3}
+
+
+def test_a_success_counts_even_where_the_episode_goes_on():
+    gymnasium.register("Passing-v0", Passing, max_episode_steps=10)
+    try:
+        passing = made(pendulum_arguments(env="Passing-v0", metric="success"))
+        result = evaluate(passing, Idle(1), members=1, episodes=3, seed=0)
+    finally:
+        del gymnasium.registry["Passing-v0"]
+    assert result.success_rate == [1.0] and (result.lengths == 10).all()
