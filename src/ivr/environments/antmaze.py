@@ -1,7 +1,7 @@
 """D4RL's AntMaze, version 2, on today's MuJoCo.
 
 Source: D4RL 89141a6, `locomotion/{ant,maze_env,goal_reaching_env,wrappers}.py`, `assets/ant.xml`.
-Gymnasium's AntMaze has the same mazes but half the clock, five times the torque and softer
+Gymnasium's AntMaze has the same mazes but half the clock, five times the torque and harder
 contacts, so policies and data of one mean little in the other.
 """
 

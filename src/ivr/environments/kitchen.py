@@ -131,7 +131,7 @@ class D4RLKitchen(SimulatedEnv):
         """Drive the joints with velocities (9,), as shares of SPEED in ±1, for 0.08 s."""
         velocity = SPEED * np.clip(np.asarray(action, dtype=np.float64), -1, 1)
         # The motors hold positions; the one to go to is reckoned from what was observed.
-        target = np.clip(self._observed[:ROBOT] + velocity * self.dt, LOW, HIGH)
+        target = np.clip(self.observed[:ROBOT] + velocity * self.dt, LOW, HIGH)
         self.do_simulation(target, self.frame_skip)
         observation = self._observe()
         completed = [task for task in self.tasks if task not in self.done and self._near(task)]
@@ -141,12 +141,12 @@ class D4RLKitchen(SimulatedEnv):
 
     def _observe(self) -> Floats:
         noise = NOISE * self.np_random.uniform(-1, 1, len(NOISE))
-        self._observed: Floats = self.data.qpos + noise
-        return np.concatenate([self._observed, self.goal])
+        self.observed: Floats = self.data.qpos + noise
+        return np.concatenate([self.observed, self.goal])
 
     def _near(self, task: str) -> bool:
         place, numbers = GOALS[task]
-        observed = self._observed[place : place + len(numbers)]
+        observed = self.observed[place : place + len(numbers)]
         return bool(np.linalg.norm(observed - numbers) < NEAR)
 
     def _info(self, completed: list[str]) -> dict[str, Any]:
