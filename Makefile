@@ -23,7 +23,7 @@ endif
 STAMP := .venv/.ready-$(shell { pwd; $(PYTHON) -V || true; } 2>&1 | cksum | cut -d' ' -f1)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help train compare test slow lint format tensorboard benchmark peers authors lock clean
+.PHONY: help train compare test slow extras lint format tensorboard benchmark peers authors lock clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -43,7 +43,11 @@ test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)
 
 slow: $(STAMP) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
-	@.venv/bin/python -m pytest -q -m "not peers" --timeout 1800 $(ARGS)
+	@.venv/bin/python -m pytest -q -m "not peers and not extras" --timeout 1800 $(ARGS)
+
+extras: $(STAMP) ## Install W&B and MLflow, and test their loggers
+	@.venv/bin/python $(PIP) install -q -c constraints.txt -e ".[dev,wandb,mlflow]"
+	@.venv/bin/python -m pytest -q -m extras $(ARGS)
 
 lint: $(STAMP) ## Check style, formatting and types
 	@.venv/bin/python -m ruff check --quiet

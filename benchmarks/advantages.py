@@ -19,7 +19,7 @@ from ivr.algos.shared.in_sample import InSampleActorCritic
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
-from ivr.training.callbacks.checkpoints import load_policy
+from ivr.training.checkpoints import load_policy
 
 BLOCK = 20_000
 

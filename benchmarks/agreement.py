@@ -40,8 +40,8 @@ from ivr.config.schema import TrainConfig
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, evaluate
-from ivr.training.callbacks.checkpoints import load_policy
-from ivr.training.callbacks.evaluate import describe, scores
+from ivr.training.checkpoints import load_policy
+from ivr.training.scoring.scores import describe, scores
 from ivr.types import Batch
 
 PROBED = 5_000

@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
-from ivr.training.callbacks import evaluate as evaluation_module
-from ivr.training.callbacks.checkpoints import load_policy
+from ivr.training.checkpoints import load_policy
+from ivr.training.scoring import evaluator as evaluation_module
 from tests.running import evaluate, train
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from ivr.config import command_line as cli
 from ivr.data.generation.pointmaze import generate
 from ivr.data.prepare import clean_sample, prepare
 from ivr.errors import UserError
-from ivr.training.callbacks.checkpoints import load_checkpoint, load_policy
+from ivr.training.checkpoints import load_checkpoint, load_policy
 from ivr.types import Needs
 from tests.running import composed, evaluate, train
 

@@ -20,9 +20,9 @@ from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
 from ivr.evaluation.task.build import Task
 from ivr.evaluation.video import write_video
 from ivr.files import write_text, write_whole
-from ivr.training.callbacks.checkpoints import load_policy
-from ivr.training.callbacks.evaluate import describe, scores
+from ivr.training.checkpoints import load_policy
 from ivr.training.members import Member
+from ivr.training.scoring.scores import describe, scores
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,16 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
 from ivr.algos.engine.constructors import algorithm_class, algorithm_options, build_algorithm, takes
+from ivr.config.doors import open_doors
 from ivr.config.schema import TASK_KEYS, TrainConfig
 from ivr.config.transforms import build
 from ivr.data.dataset import DatasetInfo
@@ -35,13 +38,19 @@ EVALUATION_SEED = 1_000_000
 """Episodes are seeded from here on: far from the seeds that people train with."""
 
 
-def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
+def train(
+    composed: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    callbacks: Sequence[pl.Callback] = (),
+) -> dict[str, Any]:
     """Train as configured; returns the contents of result.json.
 
     Args:
         composed: the configuration.
         folder: of the run.
         overrides: the words that the configuration was composed with; a resumed run repeats them.
+        callbacks: of Lightning, besides those that are configured.
 
     Raises:
         UserError: for whatever the person at the keyboard can mend.
@@ -55,6 +64,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
             "folder starts a new one"
         )
     log.info(f"run folder: {folder}")
+    doors = open_doors(composed, folder, callbacks)
     data = prepare(config.dataset, build("noise", config.noise), build("subset", config.subset))
     dataset = data.training
     info = dataset.info
@@ -73,7 +83,13 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
         num_updates=config.num_updates,
         # Long enough that a turn of Lightning's loop does not show, short enough for memory.
         chunk=max(1, min(50, 512 // len(members))),
-        boundaries=(config.eval_every, config.checkpoint_every, config.log_every),
+        boundaries=(
+            config.eval_every,
+            config.checkpoint_every,
+            config.log_every,
+            *doors.boundaries,
+        ),
+        epoch=config.eval_every,
         needs=algorithm_class(config.algo).needs(
             algorithm_options(config.algo) | {"discount": config.discount}
         ),
@@ -121,7 +137,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str,
     clean = clean_sample(data.clean, datamodule.needs, config.device)
     if config.device == "cpu":
         keep_freed_memory()
-    result = fit(plan, algorithm, datamodule, task, dataset.observations, clean)
+    result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
     log.info(table(result))
     log.info(next_steps(folder))
     if result["status"] == "interrupted":

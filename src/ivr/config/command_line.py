@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ivr.config.doors import check_trainer_option, replayed
 from ivr.data.sources.availability import check_available
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.errors import UserError, nearest
@@ -133,7 +134,7 @@ def _with_resumed(words: list[str]) -> list[str]:
             return words  # the first start of a job that a cluster may restart
     else:
         path = Path(resume)
-    from ivr.training.callbacks.checkpoints import load_resumable
+    from ivr.training.checkpoints import load_resumable
 
     # Plain words only: a checkpoint may come from anywhere, and Hydra's own words run code.
     earlier = [
@@ -142,6 +143,7 @@ def _with_resumed(words: list[str]) -> list[str]:
         if not override.key_or_group.startswith(("resume", "hydra"))
         and not override.is_add()
         and not override.is_delete()
+        and replayed(override)
     ]
     if folder is None and path.parent.name == "checkpoints":
         quoted = str(path.parent.parent).replace("'", "\\'")
@@ -167,11 +169,11 @@ def _check_words(words: list[str], config_name: str) -> None:
             keys.append(name)
             continue
         sweep = override.is_sweep_override()
-        chosen = list(override.sweep_string_iterator()) if sweep else [_text(override)]
+        chosen = list(override.sweep_string_iterator()) if sweep else _chosen(override)
         for choice in chosen:
             if choice not in options:
                 raise UserError(f"{name}={choice} is unknown{nearest(choice, options)}")
-        groups.append(f"{name}={chosen[0]}")
+        groups.append(f"{name}={chosen[0]}" if sweep else override.input_line or "")
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             composed = compose(config_name, groups)
@@ -179,6 +181,9 @@ def _check_words(words: list[str], config_name: str) -> None:
         raise UserError(str(error)) from None
     known = _flat(composed)
     for key in keys:
+        group, _, option = key.partition(".")
+        if group == "trainer" and option and key not in known:
+            check_trainer_option(option)
         if key not in known:
             raise UserError(f"unknown key {key}{nearest(key, known)}")
 
@@ -195,6 +200,12 @@ def _check_folders(words: list[str]) -> None:
                 f"{override.key_or_group}={_text(override)}: nothing can be written into {there}. "
                 f"Give a folder that can be made, as in {override.key_or_group}=outputs/mine"
             )
+
+
+def _chosen(override: Override) -> list[str]:
+    """The files that a word chooses from a group: callbacks=[a,b] chooses two."""
+    value = override.value()
+    return [str(name) for name in value] if isinstance(value, list) else [_text(override)]
 
 
 def _text(override: Override) -> str:

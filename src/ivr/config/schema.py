@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ivr.algos.engine.constructors import algorithm_options, fits, in_words
+from ivr.config import doors
 from ivr.config import values as words
 from ivr.config.transforms import KINDS, build
 from ivr.data.load import load_dataset
@@ -85,6 +86,7 @@ class TrainConfig:
             raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
             raise _of_resolver(error) or UserError(str(error)) from error
+        raw = {key: value for key, value in raw.items() if key not in doors.NODES}
         known = [field.name for field in fields(cls)]
         for key in raw:
             if key not in known:

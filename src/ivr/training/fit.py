@@ -16,15 +16,21 @@ from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.evaluation.task.build import Task
-from ivr.training.callbacks.checkpoints import AtomicCheckpointIO, LastCheckpoint, load_checkpoint
+from ivr.training.callbacks.checkpoints import LastCheckpoint
+from ivr.training.callbacks.epochs import Epochs
 from ivr.training.callbacks.evaluate import EvaluationCallback
 from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, InterruptGuard
 from ivr.training.callbacks.metrics import MetricsRecorder
 from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import ResultFile, ResultWriter
+from ivr.training.checkpoints import AtomicCheckpointIO, load_checkpoint
+from ivr.training.doors import Doors, lightning_errors
 from ivr.training.hardware import PRECISIONS
-from ivr.training.loggers import CsvLogger, MemberLogger, TensorBoardLogger
+from ivr.training.loggers.tensorboard import MemberTensorBoard
 from ivr.training.members import Member
+from ivr.training.scoring.best import BestPolicies
+from ivr.training.scoring.evaluator import Evaluator
+from ivr.training.scoring.report import EvaluationReport
 from ivr.types import Batch
 
 
@@ -61,6 +67,7 @@ def fit(
     task: Task | None,
     observations: Tensor,
     clean: Batch,
+    doors: Doors,
 ) -> dict[str, Any]:
     """Train; returns the contents of result.json, which is written however the training ends.
 
@@ -71,54 +78,55 @@ def fit(
         task: that policies are evaluated on, None for none.
         observations: of the data, for the value map of a maze.
         clean: transitions (N, ...) that the Bellman error is measured on.
+        doors: loggers, callbacks and options of the Trainer that a person chose.
 
     Raises:
         UserError: where a loss is not finite, or a file cannot be written.
     """
     checkpoints = plan.folder / "checkpoints"
-    loggers: list[MemberLogger] = [
-        CsvLogger(plan.folder / "metrics.csv", plan.members),
-        TensorBoardLogger(plan.folder / "tensorboard", plan.members),
-    ]
+    labels = [member.label for member in plan.members]
+    loggers, shown = doors.open_loggers(plan.folder, plan.members, plan.hyperparameters)
     guard = InterruptGuard()
     bar = UpdateProgressBar()
-    last = LastCheckpoint(checkpoints, plan.checkpoint_every, plan.description)
+    last = LastCheckpoint(checkpoints, plan.checkpoint_every)
     pool = EnvironmentPool(task) if task is not None else None
     evaluation = None
     if pool is not None:
         evaluation = EvaluationCallback(
-            pool,
-            every=plan.eval_every,
-            episodes=plan.eval_episodes,
-            seed=plan.eval_seed,
-            loggers=loggers,
-            observations=observations,
-            clean=clean,
-            reward_scale=plan.reward_scale,
-            best_path=checkpoints / "best.ckpt",
-            description=plan.description,
-            check=guard.check,
-            announce=bar.announce,
+            plan.eval_every,
+            labels,
+            Evaluator(
+                pool,
+                episodes=plan.eval_episodes,
+                seed=plan.eval_seed,
+                clean=clean,
+                reward_scale=plan.reward_scale,
+                check=guard.check,
+            ),
+            BestPolicies(checkpoints / "best.ckpt", plan.description),
+            EvaluationReport(loggers, pool.task.maze, observations, bar.announce),
         )
     result = ResultWriter(
         ResultFile(plan.folder / "result.json", plan.facts, plan.members), evaluation
     )
-    # In this order: nothing is logged or saved of a diverged run, an evaluation is part of the
-    # checkpoint that follows it, and an interruption comes after both.
+    # In this order: an interruption comes between two batches, nothing is logged or saved of a
+    # diverged run, and an evaluation is part of the checkpoint that follows it.
     callbacks = [
+        guard,
+        Epochs(plan.eval_every),
         DivergenceGuard(plan.members, last.path),
-        MetricsRecorder(plan.log_every, loggers),
-        bar,
+        MetricsRecorder(plan.log_every, labels, loggers),
+        *([] if doors.has_progress_bar else [bar]),
         *([evaluation] if evaluation else []),
         result,
+        *doors.callbacks,
         last,
-        guard,
     ]
     # From the beginning too: a run that was killed before its first checkpoint left rows.
     update = load_checkpoint(plan.resumed_from)["updates_done"] if plan.resumed_from else 0
     for logger in loggers:
         logger.resume(update)
-    with _quiet_lightning(), _disk_errors(plan.folder):
+    with _quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
         trainer = pl.Trainer(
             accelerator="cpu" if plan.device == "cpu" else "gpu",
             devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
@@ -126,13 +134,14 @@ def fit(
             max_steps=plan.num_updates,
             max_epochs=-1,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
-            logger=False,
-            enable_checkpointing=False,
+            plugins=[AtomicCheckpointIO(plan.description, plan.folder)],
+            logger=shown,
+            log_every_n_steps=plan.log_every,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             default_root_dir=plan.folder,
+            **doors.trainer,
         )
         status = "failed"
         try:
@@ -148,9 +157,9 @@ def fit(
             guard.restore()
             bar.close()
             if status == "finished" or result.started:
-                written = result.write(status, algorithm.updates_done)
+                written = result.write(status, algorithm.updates_done, last.stopped_early)
             for logger in loggers:
-                if isinstance(logger, TensorBoardLogger) and evaluation and evaluation.last:
+                if isinstance(logger, MemberTensorBoard) and evaluation and evaluation.last:
                     logger.log_hyperparameters(
                         algorithm.updates_done, plan.hyperparameters, evaluation.last
                     )
@@ -186,6 +195,9 @@ def _quiet_lightning() -> Iterator[None]:
     levels = [logger.level for logger in lightning]
     for logger in lightning:
         logger.setLevel(logging.WARNING)
+    # What callbacks say that a person has chosen.
+    for name in ("callbacks", "utilities.model_summary"):
+        logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.INFO)
     try:
         with warnings.catch_warnings():
             # The loader is a plain iterable over chunks: it needs no worker processes.

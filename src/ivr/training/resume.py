@@ -7,7 +7,7 @@ from typing import Any
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.algos.engine.records import Sums
 from ivr.errors import UserError
-from ivr.training.callbacks.checkpoints import load_resumable
+from ivr.training.checkpoints import load_resumable
 
 log = logging.getLogger(__name__)
 

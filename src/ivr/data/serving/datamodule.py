@@ -61,6 +61,7 @@ class TransitionDataModule(LightningDataModule):
         num_updates: int,
         chunk: int,
         boundaries: Sequence[int] = (),
+        epoch: int | None = None,
         needs: Needs | None = None,
     ) -> None:
         """Check the sizes and prepare what the algorithm asks for.
@@ -72,6 +73,7 @@ class TransitionDataModule(LightningDataModule):
             num_updates: updates of the whole run; the loader ends there.
             chunk: the most updates that one chunk holds.
             boundaries: positive numbers whose multiples no chunk crosses.
+            epoch: updates of an epoch, which ends at its multiples; None makes one of the run.
             needs: what the algorithm asks for beyond transitions.
 
         Raises:
@@ -86,6 +88,7 @@ class TransitionDataModule(LightningDataModule):
         self.dataset = dataset
         self.batch_size, self.num_updates = batch_size, num_updates
         self.chunk, self.boundaries = chunk, tuple(boundaries)
+        self.epoch = epoch
         self.seeds = list(seeds)
         self.needs = needs or Needs()
         self.selection = select(dataset, self.needs)
@@ -124,9 +127,12 @@ class TransitionDataModule(LightningDataModule):
     def _iterate(self) -> Iterator[Batch]:
         assert self.trainer is not None
         start = self.trainer.global_step
-        for first, count in cut(start, self.num_updates, self.chunk, self.boundaries):
+        stop = self.num_updates
+        if self.epoch is not None:
+            stop = min(stop, start - start % self.epoch + self.epoch)
+        for first, count in cut(start, stop, self.chunk, self.boundaries):
             yield self.batches(first, count)
 
     def train_dataloader(self) -> _Chunks:
-        """Serve chunks from the trainer's global step to the last update."""
+        """Serve chunks from the trainer's global step to the end of the epoch."""
         return _Chunks(self._iterate)

@@ -39,8 +39,8 @@ class InterruptGuard(pl.Callback):
             for which in (signal.SIGINT, signal.SIGTERM):
                 self._previous[which] = signal.signal(which, self._request)
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """The first moment after an update at which the state is whole."""
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Stop where the state is whole: every callback has seen the end of the batch before."""
         self.check()
 
     def restore(self) -> None:

@@ -1,26 +1,36 @@
-"""Means over the updates since the last row, for every logger."""
+"""Logs means over the updates since the last row, and shares metrics with other callbacks."""
 
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.algos.engine.records import Sums
-from ivr.training.loggers import MemberLogger
+from ivr.training.loggers.protocol import MemberLogger, Scalars, plain
 
 
 class MetricsRecorder(pl.Callback):
     """Logs each metric's mean every `every` updates, with the update's number as the step."""
 
-    def __init__(self, every: int, loggers: list[MemberLogger]) -> None:
+    def __init__(self, every: int, labels: list[str], loggers: list[MemberLogger]) -> None:
         self.every = every
+        self.labels = labels
         self.loggers = loggers
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log where a row is due."""
+        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+            self._log(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Log the last row of a run that a callback ended."""
+        assert isinstance(module, OfflineAlgorithm)
+        if trainer.global_step < trainer.max_steps and module.records and module.sums.means():
+            self._log(trainer, module)
+
+    def _log(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         update = trainer.global_step
-        if update % self.every and update != trainer.max_steps:
-            return
         assert isinstance(module, OfflineAlgorithm)
         means = {key: mean.tolist() for key, mean in module.sums.means().items()}
         module.sums = Sums()
@@ -33,3 +43,10 @@ class MetricsRecorder(pl.Callback):
         }
         for logger in self.loggers:
             logger.log(update, means, histograms)
+        share(trainer, means, self.labels)
+
+
+def share(trainer: pl.Trainer, scalars: Scalars, labels: list[str]) -> None:
+    """Put metrics where Lightning's callbacks look for what they monitor."""
+    values = plain(scalars, labels)
+    trainer.callback_metrics.update({k: torch.tensor(float(v)) for k, v in values.items()})

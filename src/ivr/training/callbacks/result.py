@@ -12,8 +12,10 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ivr.files import write_text
-from ivr.training.callbacks.evaluate import EvaluationCallback, Score
+from ivr.training.callbacks.evaluate import EvaluationCallback
+from ivr.training.callbacks.states import checked, duration
 from ivr.training.members import Member
+from ivr.training.scoring.scores import Score
 
 _PACKAGES = (
     "ivr",
@@ -56,11 +58,13 @@ class ResultFile:
         updates_per_second: float | None,
         last: Sequence[Score],
         best: Sequence[Score],
+        stopped_early: bool = False,
     ) -> dict[str, Any]:
         """Write and return the contents; `status` is running, finished, interrupted or failed."""
         result = {
             **self.facts,
             "status": status,
+            "stopped_early": stopped_early,
             "updates_done": update,
             "wall_seconds": round(self.wall_seconds, 2),
             "updates_per_second": updates_per_second and round(updates_per_second, 2),
@@ -111,10 +115,12 @@ class ResultWriter(pl.Callback):
         return {"wall_seconds": self.file.wall_seconds, "speed": self._speed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.file.earlier_seconds = state_dict["wall_seconds"]
-        self._speed = state_dict["speed"]
+        checks = {"wall_seconds": duration, "speed": lambda x: x is None or duration(x)}
+        state = checked("ResultWriter", state_dict, checks)
+        self.file.earlier_seconds = state["wall_seconds"]
+        self._speed = state["speed"]
 
-    def write(self, status: str, update: int) -> dict[str, Any]:
+    def write(self, status: str, update: int, stopped_early: bool = False) -> dict[str, Any]:
         """Write now; the speed is that of the latest process, its evaluations left out."""
         if self._started is not None and update > self._started[1]:
             since, first, evaluated = self._started
@@ -124,8 +130,9 @@ class ResultWriter(pl.Callback):
             status,
             update=update,
             updates_per_second=self._speed,
+            stopped_early=stopped_early,
             last=self.evaluation.last if self.evaluation else [],
-            best=self.evaluation.best if self.evaluation else [],
+            best=self.evaluation.best.records if self.evaluation else [],
         )
 
     @property

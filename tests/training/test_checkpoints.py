@@ -11,7 +11,7 @@ import torch
 from ivr import files
 from ivr.errors import UserError
 from ivr.files import write_text, write_whole
-from ivr.training.callbacks.checkpoints import load_checkpoint, load_policy, load_resumable
+from ivr.training.checkpoints import load_checkpoint, load_policy, load_resumable
 
 DESCRIPTION = {
     "class": "ivr.algos.bc.BehaviourCloning",

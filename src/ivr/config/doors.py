@@ -1,0 +1,202 @@
+"""Builds the loggers, callbacks and Trainer options that the command line names.
+
+`_target_` is honoured here alone, and only in the command line's own configuration: nothing that a
+checkpoint holds is instantiated.
+"""
+
+import inspect
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from ivr.errors import UserError
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from ivr.training.doors import Doors
+
+log = logging.getLogger(__name__)
+
+NODES = ("logger", "callbacks", "trainer")
+"""Nodes of the configuration that are built here."""
+
+TRAINER_OPTIONS = ("profiler", "detect_anomaly", "deterministic", "benchmark", "max_time")
+
+INSTEAD = {
+    "max_steps": "num_updates",
+    "min_steps": "num_updates",
+    "max_epochs": "num_updates (an epoch is eval_every updates)",
+    "min_epochs": "num_updates (an epoch is eval_every updates)",
+    "accelerator": "device",
+    "devices": "device",
+    "num_nodes": "seed and alpha lists (one process trains many runs)",
+    "strategy": "seed and alpha lists (one process trains many runs)",
+    "precision": "precision",
+    "logger": "logger",
+    "callbacks": "callbacks",
+    "enable_checkpointing": "checkpoint_every",
+    "enable_progress_bar": "callbacks",
+    "enable_model_summary": "callbacks (Lightning's ModelSummary by _target_)",
+    "gradient_clip_val": "the algorithm's own options (algo.*)",
+    "gradient_clip_algorithm": "the algorithm's own options (algo.*)",
+    "accumulate_grad_batches": "batch_size",
+    "val_check_interval": "eval_every",
+    "check_val_every_n_epoch": "eval_every",
+    "log_every_n_steps": "log_every",
+    "default_root_dir": "hydra.run.dir",
+    "limit_train_batches": "num_updates",
+    "limit_val_batches": "eval_episodes",
+    "overfit_batches": "subset",
+    "fast_dev_run": "debug=fast",
+    "num_sanity_val_steps": "eval_every",
+    "reload_dataloaders_every_n_epochs": "eval_every",
+    "plugins": "precision",
+}
+"""What to use for options of the Trainer that the run decides itself."""
+
+EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}
+"""The extra of pyproject.toml that a module of an optional package is in."""
+
+
+def check_trainer_option(name: str) -> None:
+    """Refuse an option of the Trainer that the run decides itself.
+
+    Raises:
+        UserError: naming what to use instead.
+    """
+    if name in INSTEAD:
+        raise UserError(f"trainer.{name}: the run decides it itself. Use {INSTEAD[name]} instead")
+    if name not in TRAINER_OPTIONS:
+        raise UserError(f"unknown key trainer.{name}: it has {', '.join(TRAINER_OPTIONS)}")
+
+
+def replayed(override: Override) -> bool:
+    """Whether a resumed run repeats this word of its checkpoint.
+
+    Of loggers, callbacks and the Trainer it repeats choices among the files of conf/, and numbers:
+    a checkpoint may come from anywhere, and these nodes name classes and folders.
+    """
+    group, _, rest = override.key_or_group.partition(".")
+    if group not in NODES:
+        return True
+    value: Any = None if override.is_sweep_override() else override.value()
+    number = isinstance(value, bool | int | float) and not any(
+        part.startswith("_") for part in rest.split(".")
+    )
+    kept = number if rest else _names(value)
+    if not kept:
+        log.warning(f"resume: {override.input_line} of the checkpoint is left out; repeat it")
+    return kept
+
+
+def open_doors(
+    config: DictConfig, folder: Path, callbacks: "Sequence[pl.Callback]" = ()
+) -> "Doors":
+    """Build what the nodes of a configuration name.
+
+    Args:
+        config: the composed configuration.
+        folder: of the run; it fills `save_dir` and `dirpath` where they are left out.
+        callbacks: more of them.
+
+    Raises:
+        UserError: where a node names no class, the class refuses its options, or its package is not
+            installed.
+    """
+    import pytorch_lightning as pl
+    from pytorch_lightning.loggers import Logger
+
+    from ivr.training.doors import Doors
+
+    nodes: Any = {
+        name: OmegaConf.to_container(config[name], resolve=True) if config.get(name) else {}
+        for name in NODES
+    }
+    loggers = _instances("logger", nodes["logger"], folder)
+    for name, logger in loggers.items():
+        if not isinstance(logger, Logger) and not callable(logger):
+            raise UserError(f"logger.{name}: {type(logger).__name__} is no logger of Lightning")
+    built = _instances("callbacks", nodes["callbacks"], folder)
+    for name, callback in built.items():
+        if not isinstance(callback, pl.Callback):
+            raise UserError(f"callbacks.{name}: {type(callback).__name__} is no Lightning callback")
+    return Doors(
+        loggers=list(loggers.values()),
+        callbacks=[*built.values(), *callbacks],
+        trainer=_trainer(nodes["trainer"], folder),
+    )
+
+
+def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for name in node:
+        check_trainer_option(name)
+    options = {name: value for name, value in node.items() if value is not None}
+    profiler = options.get("profiler")
+    if profiler is not None:
+        if not isinstance(profiler, dict):
+            profiler = {"_target_": _profiler(str(profiler)), "filename": "profile"}
+        options |= _instances("trainer", {"profiler": profiler}, folder)
+    return options
+
+
+def _profiler(name: str) -> str:
+    names = {
+        "simple": "SimpleProfiler",
+        "advanced": "AdvancedProfiler",
+        "pytorch": "PyTorchProfiler",
+    }
+    if name not in names:
+        raise UserError(f"trainer.profiler={name}: must be simple, advanced or pytorch")
+    return f"pytorch_lightning.profilers.{names[name]}"
+
+
+def _instances(group: str, node: Any, folder: Path) -> dict[str, Any]:
+    if not isinstance(node, dict):
+        raise UserError(
+            f"{group}={node}: must be a mapping from names to a _target_ and its options"
+        )
+    return {
+        name: _instance(f"{group}.{name}", options, folder)
+        for name, options in node.items()
+        if options is not None
+    }
+
+
+def _instance(key: str, node: Any, folder: Path) -> Any:
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        raise UserError(
+            f"{key} names no class: give _target_ and its options, as in "
+            f"'+{key}={{_target_: package.module.Class}}'"
+        )
+    target = node["_target_"]
+    try:
+        taken = inspect.signature(get_object(target)).parameters
+        places = {k: str(folder) for k in ("save_dir",) if k in taken}
+        if "dirpath" in taken:
+            below = folder / "checkpoints" if key.startswith("callbacks.") else folder
+            places["dirpath"] = str(below)
+        filled = {**places, **{k: v for k, v in node.items() if k not in places or v is not None}}
+        return instantiate(filled, _convert_="all")
+    except (HydraException, ImportError, AttributeError, TypeError, ValueError) as error:
+        cause = error.__cause__ or error
+        missing = isinstance(cause, ImportError)
+        extra = next((e for word, e in EXTRAS.items() if word in target.lower()), None)
+        if missing and extra:
+            raise UserError(
+                f"{key} needs the package {extra}, which is not installed. Install it with "
+                f"`.venv/bin/python -m pip install -e '.[{extra}]'`"
+            ) from error
+        raise UserError(f"{key}: {target} cannot be built: {cause}") from error
+
+
+def _names(value: Any) -> bool:
+    """Whether a value is a file's name in a group, or several."""
+    names = value if isinstance(value, list) else [value]
+    return all(isinstance(name, str) and name.isidentifier() for name in names)

@@ -1,0 +1,78 @@
+"""Checks what a checkpoint says of callbacks: named fields of plain types, and nothing else."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ivr.errors import UserError
+
+
+def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
+    """Return the fields of an evaluation callback's state.
+
+    Raises:
+        UserError: where one is missing or of another type.
+    """
+
+    def each(item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        return lambda x: isinstance(x, list) and len(x) in (0, members) and all(map(item, x))
+
+    def record(x: Any) -> bool:
+        return _mapping(x, lambda value: value is None or number(value))
+
+    lists = each(number)
+    checks = {
+        "evaluated_at": count,
+        "seconds": number,
+        "last": each(record),
+        "best": each(record),
+        "best_scores": lists,
+        "best_weights": lambda x: _mapping(x, lambda value: isinstance(value, Tensor)),
+        "metrics": lambda x: _mapping(x, lists),
+    }
+    # Earlier checkpoints do not hold the metrics.
+    return checked("EvaluationCallback", {"metrics": {}, **mapping(state)}, checks)
+
+
+def checked(name: str, state: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
+    """Return the fields that have a check, and no others.
+
+    Raises:
+        UserError: where one is missing or its check fails.
+    """
+    found = mapping(state)
+    for key, check in checks.items():
+        if key not in found or not check(found[key]):
+            raise UserError(
+                f"the checkpoint is damaged: {name} lacks {key} or holds another type there. "
+                "Resume from another one, or train again"
+            )
+    return {key: found[key] for key in checks}
+
+
+def mapping(value: Any) -> dict[Any, Any]:
+    """Return a mapping as it is, and anything else as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: Any) -> bool:
+    """Whether a value is a number; NaN is one, which a policy may score."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def count(value: Any) -> bool:
+    """Whether a value is a whole number from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def duration(value: Any) -> bool:
+    """Whether a value is a finite number from 0."""
+    return number(value) and math.isfinite(value) and value >= 0
+
+
+def _mapping(value: Any, check: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and check(item) for key, item in value.items()
+    )

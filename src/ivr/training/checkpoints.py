@@ -1,0 +1,140 @@
+"""Reading and writing checkpoint files: whole, and without running code."""
+
+import importlib.metadata
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
+
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.algos.engine.constructors import algorithm_class
+from ivr.errors import UserError
+from ivr.files import write_whole
+from ivr.training.earlier import in_current_words
+
+_KEYS = ("ivr", "state_dict")
+_DESCRIPTION_KEYS = ("class", "arguments", "config", "overrides", "members", "dataset")
+_RESUMABLE_KEYS = ("updates_done", "global_step", "optimizer_states", "loops", "callbacks", "sums")
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents, on the CPU.
+
+    Raises:
+        UserError: where the file is missing, truncated, not a checkpoint of ivr, or holds
+            anything but tensors and plain types.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}: give the path of a file such as last.ckpt")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} was refused: it is damaged, or holds code or objects, and only tensors and "
+            "plain types are loaded. Use a checkpoint that ivr wrote."
+        ) from error
+    except Exception as error:  # a damaged archive fails in a dozen ways
+        raise UserError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}: {error}). "
+            "Use another one, or train again."
+        ) from error
+    for holder, keys in ((content, _KEYS), (_get(content, "ivr"), _DESCRIPTION_KEYS)):
+        for key in keys:
+            if _get(holder, key) is None:
+                raise UserError(f"{path} was not written by ivr, or is damaged: it lacks {key}")
+    try:
+        description = in_current_words(content["ivr"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    return {**content, "ivr": description}
+
+
+def load_resumable(path: Path) -> dict[str, Any]:
+    """Like `load_checkpoint`, for one that a training can go on from.
+
+    Raises:
+        UserError: as `load_checkpoint` does, and for a best.ckpt or another version's.
+    """
+    content = load_checkpoint(path)
+    if any(_get(content, key) is None for key in _RESUMABLE_KEYS):
+        raise UserError(
+            f"resume={path}: only last.ckpt holds the optimizers that a training goes on with; "
+            "best.ckpt does not"
+        )
+    if not isinstance(content["sums"], list):
+        raise UserError(
+            f"resume={path}: an earlier version of ivr wrote it, which this one cannot go on with. "
+            "evaluate.py still reads it"
+        )
+    return content
+
+
+def _get(holder: Any, key: str) -> Any:
+    return holder.get(key) if isinstance(holder, dict) else None
+
+
+def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
+    """The algorithm of a checkpoint with its weights, and the checkpoint.
+
+    Raises:
+        UserError: where the file is damaged or its weights do not fit.
+    """
+    content = load_checkpoint(path)
+    description = content["ivr"]
+    build = algorithm_class({"class": description["class"]})
+    try:
+        algorithm = build(**description["arguments"])
+        algorithm.load_state_dict(content["state_dict"])
+        assert len(description["members"]) == algorithm.runs, "members and weights differ"
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    return algorithm.eval().requires_grad_(False), content
+
+
+def described(content: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's content with what the run is, for ivr and for `load_from_checkpoint`.
+
+    Args:
+        content: with the `state_dict`.
+        description: plain types; kept as "ivr".
+    """
+    return content | {
+        "ivr": description,
+        "hyper_parameters": description["arguments"],
+        "pytorch-lightning_version": importlib.metadata.version("pytorch-lightning"),
+    }
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes and reads the checkpoints of Lightning's Trainer, whichever callback saves them.
+
+    Args:
+        description: of the run, kept in every checkpoint.
+        folder: the only one that files are deleted from: the names of those that a
+            `ModelCheckpoint` replaces may come from a checkpoint that is resumed.
+    """
+
+    def __init__(self, description: dict[str, Any], folder: Path) -> None:
+        self.description = description
+        self.folder = folder
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write whole: Lightning's own renames, but does not sync to disk."""
+        content = described(checkpoint, self.description)
+        write_whole(Path(path), lambda file: torch.save(content, file))
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read safely, whatever is asked for."""
+        return load_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint of this run; files of other folders stay."""
+        file = Path(path).resolve()
+        if file.suffix == ".ckpt" and file.is_relative_to(self.folder.resolve()):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""What a person chose of Lightning: loggers, callbacks and options of the Trainer."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.loggers import Logger
+
+from ivr.errors import UserError
+from ivr.training.loggers.metrics_csv import CsvLogger
+from ivr.training.loggers.protocol import MemberLogger
+from ivr.training.loggers.stock import SharedMetrics, StockLogger
+from ivr.training.loggers.tensorboard import MemberTensorBoard
+from ivr.training.members import Member
+
+MakeLogger = Callable[[Path, Sequence[Member]], MemberLogger]
+"""Makes a logger that knows members, from the run's folder and its members."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Loggers, callbacks and options of the Trainer; by default those of `python train.py`."""
+
+    loggers: Sequence[Logger | MakeLogger] = (CsvLogger, MemberTensorBoard)
+    callbacks: Sequence[pl.Callback] = ()
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def open_loggers(
+        self, folder: Path, members: list[Member], hyperparameters: dict[str, Any]
+    ) -> tuple[list[MemberLogger], list[Logger]]:
+        """Open the loggers of members, and those that Lightning is to know."""
+        ours = [x(folder, members) for x in self.loggers if not isinstance(x, Logger)]
+        stock = [x for x in self.loggers if isinstance(x, Logger)]
+        each = {"seeds": [m.seed for m in members], "alphas": [m.alpha for m in members]}
+        for logger in stock:
+            logger.log_hyperparams(hyperparameters | each)
+        shared = [SharedMetrics(list(ours), len(members), folder)] if ours else []
+        return [*ours, *(StockLogger(x, members) for x in stock)], [*stock, *shared]
+
+    @property
+    def has_progress_bar(self) -> bool:
+        """Whether a callback takes the place of the progress bar."""
+        return any(isinstance(callback, ProgressBar) for callback in self.callbacks)
+
+    @property
+    def boundaries(self) -> list[int]:
+        """Numbers of updates at whose multiples a callback saves."""
+        found = [c._every_n_train_steps for c in self.callbacks if isinstance(c, ModelCheckpoint)]
+        return [every for every in found if every > 0]
+
+
+@contextmanager
+def lightning_errors() -> Iterator[None]:
+    """Turn what Lightning says of a callback or an option that cannot be used into one message."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(f"Lightning refuses callbacks or trainer: {error}") from error
+    except RuntimeError as error:
+        if not str(error).startswith("Early stopping conditioned on metric"):
+            raise
+        raise UserError(f"callbacks: {error}") from error

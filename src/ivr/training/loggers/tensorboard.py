@@ -1,0 +1,74 @@
+"""TensorBoard, with one run for each member."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from ivr.training.loggers.protocol import Scalars
+from ivr.training.members import Member
+
+
+class MemberTensorBoard:
+    """Keeps a TensorBoard logger of Lightning for each member: charts lay them over each other.
+
+    Args:
+        folder: of the run; the files go to `tensorboard/LABEL` below it.
+        members: one for each value of a metric.
+    """
+
+    def __init__(self, folder: Path, members: Sequence[Member]) -> None:
+        self.folder = folder / "tensorboard"
+        self.members = members
+        self._loggers: list[TensorBoardLogger] | None = None
+        self._purge_step: int | None = None
+
+    @property
+    def loggers(self) -> list[TensorBoardLogger]:
+        """Those of the members, made at first use."""
+        if self._loggers is None:
+            self._loggers = [
+                TensorBoardLogger(
+                    self.folder, name=member.label, version="", purge_step=self._purge_step
+                )
+                for member in self.members
+            ]
+        return self._loggers
+
+    def log(self, update: int, scalars: Scalars, histograms: dict[str, Tensor]) -> None:
+        """Write scalars and histograms."""
+        for i, logger in enumerate(self.loggers):
+            logger.log_metrics({tag: values[i] for tag, values in scalars.items()}, update)
+            for tag, tensor in histograms.items():
+                logger.experiment.add_histogram(tag, tensor[i], update)
+
+    def log_image(self, update: int, member: int, tag: str, image: NDArray[np.uint8]) -> None:
+        """Write an (H, W, 3) image."""
+        self.loggers[member].experiment.add_image(tag, image, update, dataformats="HWC")
+
+    def log_hyperparameters(
+        self,
+        update: int,
+        settings: dict[str, Any],
+        final: Sequence[Mapping[str, float | int | None]],
+    ) -> None:
+        """Fill the hparams tab: settings, seed and alpha against each member's final scores."""
+        for logger, member, score in zip(self.loggers, self.members, final, strict=True):
+            values = {**settings, "seed": member.seed}
+            if member.alpha is not None:
+                values["alpha"] = member.alpha
+            scores = {f"final/{name}": value for name, value in score.items() if value is not None}
+            logger.log_hyperparams(values, scores, update)
+
+    def resume(self, update: int) -> None:
+        """Tell TensorBoard to drop what lies after an update."""
+        self._purge_step = update + 1
+
+    def close(self) -> None:
+        """Flush and close."""
+        for logger in self._loggers or []:
+            logger.finalize("closed")

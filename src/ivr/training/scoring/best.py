@@ -1,0 +1,56 @@
+"""Keeps each member as it was at its own best evaluation."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.files import write_whole
+from ivr.training.checkpoints import described
+from ivr.training.scoring.evaluator import Evaluated
+from ivr.training.scoring.scores import Score
+
+
+class BestPolicies:
+    """Writes best.ckpt, which holds every member at its own best.
+
+    Args:
+        path: of that checkpoint.
+        description: of the run, kept in it.
+    """
+
+    def __init__(self, path: Path, description: dict[str, Any]) -> None:
+        self.path = path
+        self.description = description
+        self.records: list[Score] = []
+        """The best score of each member, with its update."""
+        self.scores: list[float] = []
+        """The numbers by which they are the best."""
+        self.weights: dict[str, Tensor] = {}
+        """The state dict in which each member is as it was then."""
+
+    def keep(self, module: OfflineAlgorithm, evaluated: Evaluated) -> None:
+        """Take over the members that have never scored higher, and write the file."""
+        update, found = evaluated.update, evaluated.result.score.tolist()
+        weights = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
+        if not self.records:
+            self.records = [{**score, "update": update} for score in evaluated.scores]
+            self.scores = found
+            self.weights = {name: tensor.clone() for name, tensor in weights.items()}
+        for k, score in enumerate(found):
+            if score > self.scores[k]:
+                self.records[k] = {**evaluated.scores[k], "update": update}
+                self.scores[k] = score
+                for name, tensor in weights.items():
+                    self.weights[name][k] = tensor[k]
+        content = {
+            "state_dict": self.weights,
+            "updates": [score["update"] for score in self.records],
+            # What `load_from_checkpoint` restores besides the weights.
+            "updates_done": update,
+            "sums": [],
+        }
+        file = described(content, self.description)
+        write_whole(self.path, lambda target: torch.save(file, target))

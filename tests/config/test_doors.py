@@ -1,0 +1,271 @@
+"""Loggers, callbacks and Trainer options by name and by `_target_`, with the real libraries."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from ivr.algos.ivr import ImplicitValueRegularization
+from ivr.config.command_line import prepare
+from ivr.errors import UserError
+from ivr.training.checkpoints import load_policy
+from ivr.training.scoring import evaluator
+from tests.running import evaluate, train
+
+pytestmark = pytest.mark.usefixtures("small_pointmaze")
+WORDS = ("num_updates=40", "eval_every=10", "checkpoint_every=10", "log_every=5", "logger=csv")
+STOPPING = (
+    "callbacks=early_stopping", "callbacks.early_stopping.patience=2",
+    "callbacks.early_stopping.min_delta=1e9",
+)  # fmt: skip
+
+
+class Watch(pl.Callback):
+    """Records what Lightning's callbacks see."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[int, int]] = []
+        self.metrics: dict[str, float] = {}
+
+    def on_train_epoch_end(self, trainer, module):
+        self.epochs.append((trainer.current_epoch, trainer.global_step))
+        self.metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+
+
+class Marker:
+    """Shows that it was built."""
+
+    def __init__(self, path: str) -> None:
+        Path(path).touch()
+
+
+def watched(folder: Path, *words: str) -> tuple[Watch, dict]:
+    from ivr.commands.train import train as run
+    from tests.running import SMALL, composed
+
+    folder.mkdir(parents=True, exist_ok=True)
+    watch, words = Watch(), (*SMALL, "algo.hidden=[16,16]", *words)
+    return watch, run(composed(words), folder, list(words), callbacks=[watch])
+
+
+def content(folder: Path, name: str = "last") -> dict:
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def test_an_epoch_is_the_span_between_two_evaluations(tmp_path):
+    watch, result = watched(tmp_path, *WORDS, "num_updates=25", "seed=[0,1]")
+    assert watch.epochs == [(0, 10), (1, 20), (2, 25)]
+    scores = [member["last"]["normalized_score"] for member in result["members"]]
+    assert watch.metrics["evaluation/score"] == pytest.approx(sum(scores) / 2)
+    assert watch.metrics["evaluation/score/seed1"] == pytest.approx(scores[1])
+    assert {"loss/critic", "loss/critic/seed0", "learning_rate/value"} <= watch.metrics.keys()
+
+
+def test_one_member_has_plain_names_only(tmp_path):
+    watch, _ = watched(tmp_path, *WORDS, "num_updates=10")
+    assert not [name for name in watch.metrics if "seed" in name]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, small_pointmaze):
+    """Patience 2 without any gain: evaluations at 10 (the best so far), 20 and 30."""
+    folder = tmp_path_factory.mktemp("stopped")
+    return folder, train(folder, *WORDS, *STOPPING)
+
+
+def test_early_stopping_ends_the_run_as_finished(stopped):
+    folder, result = stopped
+    assert (result["status"], result["stopped_early"]) == ("finished", True)
+    assert result["updates_done"] == content(folder)["global_step"] == 30
+    assert json.loads((folder / "result.json").read_text()) == result
+
+
+def test_a_stopped_run_does_not_train_on(stopped):
+    folder, before = stopped
+    again = train(folder, *WORDS, *STOPPING, "resume=auto")
+    assert again["updates_done"] == 30 and again["stopped_early"]
+    assert again["members"] == before["members"]
+
+
+def test_a_limit_of_time_ends_with_an_evaluation_and_a_checkpoint(tmp_path):
+    result = train(tmp_path, *WORDS, "num_updates=100000", "eval_every=90000", "log_every=50000",
+                   "checkpoint_every=90000", "trainer.max_time=00:00:00:02")  # fmt: skip
+    assert result["stopped_early"] and 0 < result["updates_done"] < 90000
+    assert result["members"][0]["last"]["episodes"] == 2
+    assert content(tmp_path)["updates_done"] == result["updates_done"]
+
+
+def test_callbacks_resume_exactly_across_epochs(tmp_path):
+    """Stopped at 20 and resumed, with the state of a callback that counts evaluations."""
+    whole, _ = watched(
+        tmp_path / "whole", *WORDS, *STOPPING[:1], "callbacks.early_stopping.patience=9"
+    )
+    words = (*WORDS, *STOPPING[:1], "callbacks.early_stopping.patience=9")
+    train(tmp_path / "parts", *words, "num_updates=20")
+    first = content(tmp_path / "parts")["callbacks"]
+    rest, _ = watched(tmp_path / "parts", *words, "resume=auto")
+    assert [*whole.epochs[2:]] == rest.epochs == [(2, 30), (3, 40)]
+    ends = [content(tmp_path / name) for name in ("whole", "parts")]
+    key = next(key for key in first if key.startswith("EarlyStopping"))
+    assert first[key]["wait_count"] < ends[0]["callbacks"][key]["wait_count"] or first[key]
+    assert ends[0]["callbacks"][key] == ends[1]["callbacks"][key]
+    for name, tensor in ends[0]["state_dict"].items():
+        assert torch.equal(tensor, ends[1]["state_dict"][name]), name
+    assert ends[0]["global_step"] == ends[1]["global_step"] == 40
+
+
+def test_model_checkpoints_evaluate_load_and_resume(tmp_path):
+    train(tmp_path, *WORDS, "num_updates=20", "callbacks=[model_checkpoint,device_stats]",
+          "callbacks.model_checkpoint.save_top_k=-1")  # fmt: skip
+    names = {path.stem for path in (tmp_path / "checkpoints").glob("*.ckpt")}
+    assert names == {"best", "last", "step=10", "step=20"}
+    for name in names:
+        path = tmp_path / "checkpoints" / f"{name}.ckpt"
+        ours, loaded = load_policy(path)[0], ImplicitValueRegularization.load_from_checkpoint(path)
+        for key, tensor in ours.state_dict().items():
+            assert torch.equal(tensor, loaded.state_dict()[key]), (name, key)
+    path = tmp_path / "checkpoints" / "step=10.ckpt"
+    scored = evaluate(tmp_path / "scored", f"checkpoint='{path}'", "episodes=1", "device=cpu")
+    assert scored["members"][0]["update"] == 10
+    other = train(tmp_path / "other", *WORDS, "num_updates=20", f"resume='{path}'")
+    assert other["updates_done"] == 20
+    for name, tensor in content(tmp_path)["state_dict"].items():
+        assert torch.equal(tensor, content(tmp_path / "other")["state_dict"][name]), name
+
+
+def test_checkpoints_between_evaluations_are_saved_at_their_updates(tmp_path):
+    train(tmp_path, *WORDS, "num_updates=20", "callbacks=model_checkpoint",
+          "callbacks.model_checkpoint.monitor=null", "callbacks.model_checkpoint.save_top_k=-1",
+          "+callbacks.model_checkpoint.every_n_train_steps=7")  # fmt: skip
+    names = {path.stem for path in (tmp_path / "checkpoints").glob("step*")}
+    assert names == {"step=7", "step=14"}
+
+
+def test_stock_monitors_log_to_every_logger(tmp_path):
+    train(
+        tmp_path, *WORDS, "num_updates=20",
+        "+callbacks.lr={_target_: pytorch_lightning.callbacks.LearningRateMonitor}",
+        "+callbacks.summary={_target_: pytorch_lightning.callbacks.ModelSummary}",
+        "+logger.stock={_target_: pytorch_lightning.loggers.CSVLogger, name: stock, version: a}",
+    )  # fmt: skip
+    with (tmp_path / "stock" / "a" / "metrics.csv").open() as file:
+        stock = list(csv.DictReader(file))
+    assert [r["step"] for r in stock if r["evaluation/score"]] == ["10", "20"]
+    assert [r["step"] for r in stock if r["loss/critic"]] == ["5", "10", "15", "20"]
+    rates = {r["step"]: r["lr-Adam"] for r in stock if r["lr-Adam"]}
+    assert list(rates) == ["4", "9", "14", "19"]  # Lightning counts steps from 0
+    with (tmp_path / "metrics.csv").open() as file:
+        assert "lr-Adam" in {row["metric"] for row in csv.DictReader(file)}
+
+
+def test_rich_takes_the_place_of_the_progress_bar(tmp_path):
+    assert train(tmp_path, *WORDS, "callbacks=rich_progress")["status"] == "finished"
+
+
+def test_without_loggers_the_result_is_written(tmp_path):
+    train(tmp_path, "num_updates=4", "eval_every=4", "logger=none")
+    assert {path.name for path in tmp_path.iterdir()} == {"result.json", "checkpoints"}
+
+
+def test_tensorboard_alone(tmp_path):
+    train(tmp_path, "num_updates=4", "eval_every=4", "logger=tensorboard")
+    assert {p.name for p in tmp_path.iterdir()} == {"result.json", "checkpoints", "tensorboard"}
+
+
+@pytest.mark.parametrize("debug", ["fast", "profiler", "anomaly"])
+def test_debug(tmp_path, debug):
+    result = train(tmp_path, f"debug={debug}", "num_updates=20", "eval_every=10", "logger=none")
+    assert result["updates_done"] == 20
+    assert (tmp_path / "fit-profile.txt").exists() == (debug == "profiler")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("+trainer.max_steps=3", r"trainer\.max_steps: .* Use num_updates"),
+        ("+trainer.gradient_clip_val=1", r"trainer\.gradient_clip_val: .*algo\.\*"),
+        ("+trainer.maxi=1", r"unknown key trainer\.maxi"),
+        ("trainer.profiler=quick", r"trainer\.profiler=quick"),
+        ("+callbacks.mine=3", r"callbacks\.mine names no class"),
+        ("+callbacks.mine={_target_: no.such.Thing}", r"callbacks\.mine: no\.such\.Thing"),
+        ("+callbacks.mine={_target_: pathlib.Path}", "no Lightning callback"),
+        ("+callbacks.mine={_target_: pytorch_lightning.callbacks.EarlyStopping}", "monitor"),
+        ("callbacks=device_stats", "Lightning refuses"),
+    ],
+)
+def test_what_cannot_be_built_is_one_message(tmp_path, word, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, "num_updates=4", "eval_every=4", "logger=none", word)
+
+
+def test_a_monitor_that_nobody_reports_is_one_message(tmp_path):
+    with pytest.raises(UserError, match="no/such"):
+        train(tmp_path, *WORDS, "callbacks=early_stopping",
+              "callbacks.early_stopping.monitor=no/such")  # fmt: skip
+
+
+def test_an_option_that_the_run_decides_is_refused_before_it_starts():
+    with pytest.raises(SystemExit, match="Use num_updates instead"):
+        prepare(["trainer.max_steps=3"])
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, name):
+    module = sys.modules[f"pytorch_lightning.loggers.{name}"]
+    monkeypatch.setattr(module, f"_{name.upper()}_AVAILABLE", False)
+    with pytest.raises(UserError, match=rf"pip install -e '\.\[{name}\]'"):
+        train(tmp_path, "num_updates=4", f"logger={name}")
+
+
+def test_what_a_hostile_checkpoint_names_is_not_built(tmp_path):
+    """Neither in its words, nor as a callback's state, nor in its configuration."""
+    train(tmp_path, "num_updates=4", "eval_every=4")
+    path, proof = tmp_path / "checkpoints" / "last.ckpt", tmp_path / "proof"
+    hostile = content(tmp_path)
+    target = f"{{_target_: {__name__}.Marker, path: {proof}}}"
+    hostile["ivr"]["overrides"] += [
+        f"callbacks.none={target}", f"callbacks={{evil: {target}}}", f"logger.csv={target}",
+        f"trainer.profiler={target}", f"callbacks.a._target_={__name__}.Marker",
+        "callbacks=early_stopping", "callbacks.early_stopping.patience=7",
+        f"callbacks.early_stopping.monitor={proof}",
+    ]  # fmt: skip
+    hostile["callbacks"][f"{__name__}.Marker"] = {"path": str(proof)}
+    hostile["ivr"]["config"]["callbacks"] = {"evil": {"_target_": f"{__name__}.Marker"}}
+    torch.save(hostile, path)
+    words = prepare([f"resume={path}"])
+    assert {"callbacks=early_stopping", "callbacks.early_stopping.patience=7"} <= set(words)
+    assert not [word for word in words if "_target_" in word or str(proof) in word]
+    with pytest.warns(UserWarning, match="Marker"):
+        train(tmp_path, "num_updates=4", "eval_every=4", "num_updates=8", f"resume={path}")
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"best": 3}, {"evaluated_at": -1}, {"last": [{"x": []}]}, {"best_weights": {"w": 1}}],
+)
+def test_a_damaged_state_of_the_evaluation_is_one_message(tmp_path, change):
+    train(tmp_path, "num_updates=4", "eval_every=4")
+    damaged = content(tmp_path)
+    damaged["callbacks"]["EvaluationCallback"] |= change
+    torch.save(damaged, tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.raises(UserError, match=f"EvaluationCallback lacks {next(iter(change))}"):
+        train(tmp_path, "num_updates=8", "eval_every=4", "resume=auto")
+
+
+def test_a_checkpoint_sets_no_other_attribute(tmp_path, monkeypatch):
+    train(tmp_path, "num_updates=4", "eval_every=4")
+    hostile = content(tmp_path)
+    hostile["callbacks"]["EvaluationCallback"] |= {"every": 1, "evaluator": 2, "_evaluate": 3}
+    torch.save(hostile, tmp_path / "checkpoints" / "last.ckpt")
+    seen, honest = [], evaluator.Evaluator.evaluate
+    monkeypatch.setattr(
+        evaluator.Evaluator, "evaluate",
+        lambda self, module, update: (seen.append(update), honest(self, module, update))[1],
+    )  # fmt: skip
+    train(tmp_path, "num_updates=8", "eval_every=4", "resume=auto")
+    assert seen == [8]
