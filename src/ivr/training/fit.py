@@ -202,6 +202,8 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # The loader is a plain iterable over chunks: it needs no worker processes.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # A checkpoint holds the weights after its update: that is what we want.
+            warnings.filterwarnings("ignore", message=".*ModelCheckpoint with manual optim.*")
             # Lightning 2.6 and torch 2.13 disagree on a name.
             warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
             yield
