@@ -57,15 +57,15 @@ def content(folder: Path, name: str = "last") -> dict:
 
 
 def test_an_epoch_is_the_span_between_two_evaluations(tmp_path):
-    watch, result = watched(tmp_path, *WORDS, "num_updates=25", "seed=[0,1]")
+    watch, result = watched(tmp_path, *WORDS, "num_updates=25", "seed=[0,1]", "alpha=1")
     assert watch.epochs == [(0, 10), (1, 20), (2, 25)]
     scores = [member["last"]["normalized_score"] for member in result["members"]]
     assert watch.metrics["evaluation/score"] == pytest.approx(sum(scores) / 2)
-    each = [v for k, v in watch.metrics.items() if k.startswith("evaluation/return_mean/seed")]
+    each = [v for k, v in watch.metrics.items() if k.startswith("evaluation/return_mean_seed")]
     assert each == pytest.approx([member["last"]["return_mean"] for member in result["members"]])
     assert {
         "loss/critic",
-        "loss/critic/seed0_alpha1.0",
+        "loss/critic_seed0_alpha1.0",
         "learning_rate/value",
     } <= watch.metrics.keys()
 

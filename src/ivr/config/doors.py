@@ -6,6 +6,7 @@ checkpoint holds is instantiated.
 
 import inspect
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,10 @@ def _instance(key: str, node: Any, folder: Path) -> Any:
     try:
         taken = inspect.signature(get_object(target)).parameters
         places = {k: str(folder) for k in ("save_dir",) if k in taken}
+        if target.endswith(".MLFlowLogger"):
+            # Without a server its runs are files; MLflow asks for leave to write them.
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+            places["save_dir"] = str(folder / "mlruns")
         if "dirpath" in taken:
             below = folder / "checkpoints" if key.startswith("callbacks.") else folder
             places["dirpath"] = str(below)

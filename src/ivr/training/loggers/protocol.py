@@ -25,10 +25,10 @@ def plain(scalars: Scalars, labels: list[str]) -> dict[str, float]:
     """Name the values for whoever knows no members.
 
     With one member each metric has its plain name. With more, the mean over members has the plain
-    name, and each member's value `NAME/LABEL`.
+    name, and each member's value `NAME_LABEL`.
     """
     named: dict[str, Any] = {name: sum(values) / len(values) for name, values in scalars.items()}
     if len(labels) > 1:
         for name, values in scalars.items():
-            named |= {f"{name}/{label}": v for label, v in zip(labels, values, strict=True)}
+            named |= {f"{name}_{label}": v for label, v in zip(labels, values, strict=True)}
     return named
