@@ -3,29 +3,29 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 
-from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.commands.train import train
 from ivr.config.command_line import CONFIG_DIR
+from ivr.types import Batch
 
 # A chunk compiles or allocates, and the next is still slow.
 WARM_UP = 2
 
 
-@dataclass
-class Rounds:
+@dataclass(eq=False)
+class Rounds(pl.Callback):
     """Takes part in a training: after every round of it, one of each peer, whose time is taken out.
 
     Args:
-        chunks: calls of `training_step` that make a round.
+        chunks: chunks of updates that make a round.
         count: rounds that are counted.
         peers: each runs a round of its own and returns its updates a second.
     """
@@ -43,33 +43,26 @@ class Rounds:
     def __post_init__(self) -> None:
         self.found = {name: [] for name in self.peers}
         self._calls = self._updates = 0
+        self._step_started = 0.0
         self._started = self._inside = self._whole = self._steps = 0.0
 
     @property
     def overhead(self) -> float:
-        """The share of the training's time that is spent outside of `training_step`."""
+        """The share of the training's time that is spent outside of its updates and the callbacks after them."""
         return 1 - self._steps / self._whole
 
     def ratios(self, peer: str, factor: float = 1.0) -> list[float]:
         """Ours over a peer's, for each round."""
         return [factor * a / b for a, b in zip(self.rates, self.found[peer], strict=True)]
 
-    @contextmanager
-    def taking_part(self) -> Iterator[None]:
-        """While the block runs, every training is measured."""
-        original = OfflineAlgorithm.training_step
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._before()
+        self._step_started = time.perf_counter()
 
-        def training_step(algorithm: OfflineAlgorithm, chunk: Any, batch_index: int) -> None:
-            self._before()
-            started = time.perf_counter()
-            original(algorithm, chunk, batch_index)
-            self._after(time.perf_counter() - started, len(chunk.rewards))
-
-        OfflineAlgorithm.training_step = training_step  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            OfflineAlgorithm.training_step = original  # type: ignore[method-assign]
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any
+    ) -> None:
+        self._after(time.perf_counter() - self._step_started, len(batch.rewards))
 
     def _before(self) -> None:
         counted = self._calls - WARM_UP
@@ -107,10 +100,9 @@ class Rounds:
         with (
             tempfile.TemporaryDirectory(prefix="ivr-benchmark-") as folder,
             initialize_config_dir(str(CONFIG_DIR), version_base="1.3"),
-            self.taking_part(),
         ):
             # The optimizers are told of the whole run, the clock stops before the evaluation.
-            train(compose("config", words), Path(folder), words)
+            train(compose("config", words), Path(folder), words, callbacks=[self])
         assert len(self.rates) == self.count
         return self
 

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 from peers import Worker
 from torch import Tensor
@@ -89,7 +90,7 @@ class Authors:
         return found
 
 
-class Witness:
+class Witness(pl.Callback):
     """Keeps what a training was at the marks, and the authors' beside it."""
 
     def __init__(self, last: int, authors: Authors | None = None) -> None:
@@ -98,25 +99,19 @@ class Witness:
         self.ours: States = {}
         self.theirs: dict[int, list[Arrays]] = {}
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """While the block runs."""
-        original = OfflineAlgorithm.training_step
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, module: OfflineAlgorithm, batch: Batch, *_: Any
+    ) -> None:
+        if self.authors and not module.updates_done:
+            self.authors.begin(module, batch)
 
-        def training_step(algorithm: OfflineAlgorithm, chunk: Batch, batch_index: int) -> None:
-            if self.authors and not algorithm.updates_done:
-                self.authors.begin(algorithm, chunk)
-            original(algorithm, chunk, batch_index)
-            if self.authors:
-                self.authors.update(chunk)
-            if algorithm.updates_done in self.marks:
-                self._keep(algorithm)
-
-        OfflineAlgorithm.training_step = training_step  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            OfflineAlgorithm.training_step = original  # type: ignore[method-assign]
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: OfflineAlgorithm, outputs: Any, batch: Batch, *_: Any
+    ) -> None:
+        if self.authors:
+            self.authors.update(batch)
+        if module.updates_done in self.marks:
+            self._keep(module)
 
     def _keep(self, algorithm: OfflineAlgorithm) -> None:
         done = algorithm.updates_done
@@ -140,8 +135,8 @@ def training(words: list[str], folder: Path, witness: Witness) -> Path:
     """Train as `python train.py WORDS` would; its last checkpoint."""
     # Chunks end at the marks, and there is one evaluation.
     words = [*words, "device=cpu", f"log_every={MARKS[0]}", "eval_every=1000000000"]
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"), witness.watching():
-        train(compose("config", words), folder, words)
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        train(compose("config", words), folder, words, callbacks=[witness])
     return folder / "checkpoints" / "last.ckpt"
 
 
