@@ -48,7 +48,7 @@ class Rounds(pl.Callback):
 
     @property
     def overhead(self) -> float:
-        """The share of the training's time that is spent outside of its updates and the callbacks after them."""
+        """The share of the training's time outside of its updates and the callbacks after them."""
         return 1 - self._steps / self._whole
 
     def ratios(self, peer: str, factor: float = 1.0) -> list[float]:

@@ -121,7 +121,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(line)
     print(f"first chunk, compiling: {alone.compiling:.0f} s and {stacked.compiling:.0f} s")
     print(
-        f"time outside of updates and the callbacks after them: {alone.overhead:.1%}, and {stacked.overhead:.1%} with "
+        f"time outside of updates and the callbacks after them: {alone.overhead:.1%}, and "
+        f"{stacked.overhead:.1%} with "
         f"{MEMBERS} members; a log and a checkpoint every {CHUNKS * CHUNK} and "
         f"{STACKED_CHUNKS * CHUNK} updates\n"
     )
