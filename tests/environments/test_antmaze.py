@@ -1,3 +1,4 @@
+import os
 from typing import Any
 
 import gymnasium
@@ -58,6 +59,17 @@ def test_walls_are_boxes_and_the_start_is_the_origin(maze: str) -> None:
     np.testing.assert_array_equal(env.model.geom_pos[walls], expected)
     np.testing.assert_array_equal(env.model.geom_size[walls], [(2, 2, 1)] * len(walls))
     assert (1, 1) in env.maze.free_cells() and position(env.maze, (1, 1)).tolist() == [0, 0]
+
+
+def test_walls_stop_the_ant() -> None:
+    env = make().unwrapped
+    env.reset(seed=0)
+    qpos, qvel = env.data.qpos.copy(), np.zeros(14)
+    qpos[:2], qvel[0] = (-0.9, 0), -6  # the wall's face is at x = −2, the legs reach 0.8 m
+    env.set_state(qpos, qvel)
+    for _ in range(10):
+        env.step(np.zeros(8))
+        assert env.data.qpos[0] > -2
 
 
 def test_y_grows_with_the_row() -> None:
@@ -127,6 +139,29 @@ def test_actions_are_scaled_to_the_motors_and_clipped() -> None:
     env.reset(seed=0)
     env.step(np.array([-1, -0.5, 0, 0.5, 1, 1.5, -3, 0.1]))
     np.testing.assert_allclose(env.data.ctrl, [-30, -15, 0, 15, 30, 30, -30, 3], atol=1e-12)
+
+
+def test_the_mark_in_the_picture_stands_at_the_goal() -> None:
+    env = make("medium").unwrapped
+    for seed in (1, 2):
+        _, info = env.reset(seed=seed)
+        env.step(np.zeros(8))
+        np.testing.assert_allclose(env.data.site("goal").xpos, [*info["goal"], 0], atol=1e-12)
+
+
+def test_a_picture_shows_the_goal_far_up_on_the_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", "egl"))
+    env = make(render_mode="rgb_array", width=200, height=200)
+    env.reset(seed=0)
+    try:
+        picture = env.render().astype(int)
+    except Exception as error:
+        pytest.skip(f"nothing here can render: {error}")
+    finally:
+        env.close()
+    red = (picture[..., 0] > 150) & (picture[..., 1] < 90) & (picture[..., 2] < 90)
+    rows, columns = np.nonzero(red)
+    assert red.sum() > 20 and rows.mean() < 100 and columns.mean() < 100
 
 
 def test_gymnasium_finds_nothing_to_complain_of() -> None:

@@ -136,6 +136,14 @@ def test_the_kitchen_repeats_its_states() -> None:
         replay(env, *data[:3])
 
 
+def test_a_step_leaves_nothing_behind_for_the_next() -> None:
+    env = gymnasium.make("ivr/D4RLAntMaze-umaze-v2")
+    data = record(env, 40)
+    there = replay(env, *data[:3])
+    back = replay(env, *(part[::-1] for part in data[:3]))
+    np.testing.assert_array_equal(there, back[::-1])
+
+
 def test_errors_are_counted_in_units_and_in_deviations() -> None:
     recorded = np.array([[0.0, 5.0], [4.0, 5.0], [0.0, 5.0], [4.0, 5.0]])  # deviations 2 and 0
     replayed = recorded + np.array([[1, 0], [0, 0], [-3, 0], [0, 0.25]])
