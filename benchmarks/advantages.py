@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ivr.algos.shared.in_sample import InSampleActorCritic
+from ivr.config.dataset import parse_dataset
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
@@ -52,7 +53,7 @@ def report(path: Path) -> str:
     algorithm, content = load_policy(path)
     if not isinstance(algorithm, InSampleActorCritic):
         raise UserError(f"{path} is not of an in-sample actor-critic (sql, eql, ivr, iql, xql)")
-    data = load_dataset(**content["ivr"]["config"]["dataset"], progress=False)
+    data = load_dataset(parse_dataset(content["ivr"]["config"]["dataset"])[0], progress=False)
     s, s2 = data.observations[data.rows], data.observations[data.rows + 1]
 
     def stacked(x: Tensor) -> Tensor:

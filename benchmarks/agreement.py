@@ -34,12 +34,14 @@ from side_by_side import (
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.commands.train import EVALUATION_SEED, build_task
-from ivr.config.command_line import CONFIG_DIR
+from ivr.commands.train import EVALUATION_SEED
 from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR
+from ivr.data.facts import basic_facts
 from ivr.data.load import load_dataset
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, evaluate
+from ivr.evaluation.task.build import make_task
 from ivr.training.checkpoints import load_policy
 from ivr.training.scoring.scores import describe, scores
 from ivr.types import Batch
@@ -110,15 +112,14 @@ def main(arguments: list[str] | None = None) -> None:
         again = Witness(config.num_updates)
         if not given.float64:
             training([*words, "compile=false"], folder / "again", again)
-        policy, content = load_policy(last)
+        policy, _ = load_policy(last)
     if given.float64:
         policy = policy.double()
-    description = content["ivr"]
     theirs = {done: filled(policy, found) for done, found in both.theirs.items()}
     others = {"authors": theirs}
     if not given.float64:
         others["ours, not compiled"] = again.ours
-    data = load_dataset(**description["config"]["dataset"], progress=False)
+    data = load_dataset(config.data, progress=False)
     probe = data.gather(torch.linspace(0, data.num_transitions - 1, PROBED).long()[None])
     probe = probe.each(lambda x: x.expand(runs, *x.shape[1:]))
     print(f"{machine()}\n{workers[0].name}; {data.info.name}, {' '.join(words)}")
@@ -126,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("distance from ours, as a share of the spread over the data; the largest of the runs")
     print(" " * 9 + "".join(f"  {name:^24}" for name in others))
     print(distances(policy, both.ours, list(others.values()), probe))
-    task = build_task(description["config"]["dataset"], description["dataset"])
+    task = make_task(config.task, basic_facts(data), data.info.env_spec)
     if task is None or given.float64:
         return
     print(f"\nlast scores in the same {config.eval_episodes} episodes, by run")

@@ -10,7 +10,6 @@ import argparse
 import os
 import statistics
 import time
-from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -18,10 +17,11 @@ from rounds import machine, spread
 from torch import Tensor
 
 from ivr.algos.ivr import ImplicitValueRegularization
-from ivr.config.command_line import CONFIG_DIR
-from ivr.config.schema import TASK_KEYS, TrainConfig
+from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR
 from ivr.evaluation.rollout import EnvironmentPool, evaluate
 from ivr.evaluation.task.build import Task, make_task
+from ivr.types import DataFacts
 
 WIDTH, ACTIONS = 29, 8
 
@@ -46,14 +46,9 @@ class Timed:
 def antmaze(steps: int) -> Task:
     words = ["dataset=antmaze-medium-play", f"dataset.max_episode_steps={steps}"]
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        dataset: dict[str, Any] = TrainConfig.parse(compose("config", words)).dataset
-    task = make_task(
-        **{key: dataset[key] for key in TASK_KEYS},
-        dataset_env_spec=None,
-        observation_dim=WIDTH,
-        action_low=[-1.0] * ACTIONS,
-        action_high=[1.0] * ACTIONS,
-    )
+        spec = TrainConfig.parse(compose("config", words)).task
+    facts = DataFacts(WIDTH, [-1.0] * ACTIONS, [1.0] * ACTIONS)
+    task = make_task(spec, facts, env_spec=None)
     assert task
     return task
 

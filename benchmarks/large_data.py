@@ -84,11 +84,10 @@ def write(path: Path, transitions: int) -> None:
 
 def _load(path: Path, cache: Path) -> Any:
     from ivr.data.load import load_dataset
+    from ivr.data.spec import DataSpec
 
-    return load_dataset(
-        name="large", source="d4rl_hdf5", path=path, view="flat", reward="return_range",
-        cache=cache, progress=False,
-    )  # fmt: skip
+    spec = DataSpec(name="large", source="d4rl_hdf5", path=path, view="flat", reward="return_range")
+    return load_dataset(spec, cache, progress=False)
 
 
 def convert(path: Path, cache: Path, answer: Connection) -> None:

@@ -13,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from ivr.commands.train import train
-from ivr.config.command_line import CONFIG_DIR
+from ivr.config.search import CONFIG_DIR
 from ivr.types import Batch
 
 # A chunk compiles or allocates, and the next is still slow.

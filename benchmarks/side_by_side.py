@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.commands.train import train
-from ivr.config.command_line import CONFIG_DIR
 from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR
 from ivr.nets.mlp import MLP, LayerNormStack
 from ivr.training.hardware import PRECISIONS
 from ivr.types import Batch
@@ -126,7 +126,7 @@ def in_float64() -> Iterator[None]:
     with (
         patch.dict(PRECISIONS, float32="64-true"),
         patch.dict(os.environ, JAX_ENABLE_X64="1"),
-        patch("ivr.commands.train.build_task", lambda *_: None),
+        patch("ivr.commands.train.make_task", lambda *_: None),
     ):
         yield
 
@@ -146,9 +146,9 @@ def authors_words(config: TrainConfig) -> dict[str, Any]:
     Raises:
         SystemExit: where there is none that does the same.
     """
-    algo = config.algo
+    algo = config.plain["algo"]
     own = own_words(algo)
-    if own is None or config.protocol != "released" or config.normalize["name"] != "none":
+    if own is None or config.protocol != "released" or config.normalize is not None:
         raise SystemExit("compared are sql, eql, iql and xql, as their authors released them")
     if algo["actor_dropout"]:
         raise SystemExit("dropout draws differently in both: algo.actor_dropout=0")

@@ -24,8 +24,8 @@ from peers import ENVIRONMENTS, Worker
 from rounds import Rounds, machine, spread, timed
 from textbook import Textbook
 
-from ivr.config.command_line import CONFIG_DIR
 from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import load_dataset
 
@@ -46,7 +46,7 @@ def data_words(path: Path | None) -> list[str]:
 
 def load(words: list[str]) -> OfflineDataset:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return load_dataset(**TrainConfig.parse(compose("config", words)).dataset)
+        return load_dataset(TrainConfig.parse(compose("config", words)).data)
 
 
 def textbook(data: OfflineDataset, hidden: int = 256) -> Textbook:

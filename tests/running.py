@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 
 from ivr.commands import evaluate as run_evaluation
 from ivr.commands import train as run
-from ivr.config.command_line import CONFIG_DIR
+from ivr.config.search import CONFIG_DIR
 
 # Small networks and few episodes: what is tested is not how well they learn.
 SMALL = (
@@ -41,4 +41,4 @@ def train(folder: Path, *words: str) -> dict[str, Any]:
 
 def evaluate(folder: Path, *words: str) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
-    return run_evaluation.run_evaluation(composed(words, "evaluate"), folder, list(words))
+    return run_evaluation.run(composed(words, "evaluate"), folder, list(words))

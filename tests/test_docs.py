@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.config.command_line import choices
+from ivr.config.search import choices
 from tests.running import composed
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -4,7 +4,7 @@ Axes: R runs trained side by side, B transitions of a batch, O and A the sizes o
 observation and an action.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -62,6 +62,29 @@ class Needs:
     """Serve windows of K consecutive steps of an episode, with their returns to go."""
     holdout: float = 0.0
     """Mark this share of the transitions as held out."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What the data tell an algorithm and an evaluation; None where it was not asked for.
+
+    An algorithm receives those that its constructor has a keyword for.
+    """
+
+    observation_dim: int
+    """O."""
+    action_low: Sequence[float]
+    """Least actions of the environment, A numbers."""
+    action_high: Sequence[float]
+    """Greatest actions of the environment, A numbers."""
+    best_return: float | None = None
+    """The highest return of an episode, undiscounted, of the recorded rewards."""
+    outcome_goal: Sequence[float] | None = None
+    """The outcome that a policy is asked for when it acts."""
+    input_mean: Sequence[float] | None = None
+    """What is subtracted from observations to normalise them, O numbers."""
+    input_scale: Sequence[float] | None = None
+    """What they are then divided by, O numbers."""
 
 
 class Policy(Protocol):

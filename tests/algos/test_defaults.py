@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from ivr.algos.engine.constructors import algorithm_class, algorithm_options, keywords
-from ivr.config.command_line import choices
+from ivr.algos.engine.constructors import keywords
+from ivr.config.schema import parse_algorithm
+from ivr.config.search import choices
 from tests.running import composed
 
 PRESETS = {"eql": {"order": 0.0}, "ivr": {"order": 0.5}, "bc10": {"fraction": 0.1}}
@@ -23,8 +24,8 @@ def test_the_constructors_defaults_are_the_papers_equations_without_tuning(algo)
     """`algo=NAME protocol=paper` on data of no family, key by key."""
     config = composed((f"algo={algo}", "dataset=arrays", "protocol=paper"))
     node: Any = OmegaConf.to_container(config.algo, resolve=True)
-    parameters = keywords(algorithm_class(node))
-    options = algorithm_options(node)
+    algorithm = parse_algorithm(node)
+    parameters, options = keywords(algorithm.type), algorithm.options
     defaults = {key: as_in_yaml(parameters[key].default) for key in options}
     assert defaults | PRESETS.get(algo, {}) == options
     assert all(defaults[key] != value for key, value in PRESETS.get(algo, {}).items())

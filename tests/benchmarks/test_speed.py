@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 import torch
 
-from ivr.data.load import load_dataset
+from tests.data.loading import load_dataset
 
 SMALL = ("algo.hidden=[8,8]", "batch_size=8")
 NUMBER = r"-?\d+(\.\d+)?"

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ivr.commands.list_algorithms import in_words, row, run_algorithms
-from ivr.config.command_line import choices
+from ivr.commands.list_algorithms import in_words, row
+from ivr.commands.list_algorithms import run as run_algorithms
+from ivr.config.search import choices
 from ivr.types import Needs
 from tests.running import composed
 

@@ -8,7 +8,7 @@ import pytest
 
 from ivr.commands import list_datasets as run_listing
 from ivr.commands.list_datasets import DOCUMENT, aligned, documented, markdown, row, whereabouts
-from ivr.config.command_line import choices
+from ivr.config.search import choices
 from tests.running import composed
 
 MINARI = {"source": "minari", "id": "D4RL/kitchen/mixed-v2"}
@@ -66,13 +66,13 @@ def test_data_are_found_or_fetched_or_missing(places):
 
 
 def test_the_command_prints_every_name(places, monkeypatch, capsys):
-    run_listing.run_listing([])
+    run_listing.run([])
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines[1:] if line][: len(choices("dataset"))]
     assert names == choices("dataset")
     assert lines[-1].startswith("Environments of gymnasium ")
     with pytest.raises(SystemExit, match="the only word it knows is docs"):
-        run_listing.run_listing(["hopper"])
+        run_listing.run(["hopper"])
 
 
 _SLOW = ("torch", "pytorch_lightning", "h5py", "gymnasium", "mujoco", "minari")

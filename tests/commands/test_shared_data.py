@@ -7,7 +7,7 @@ import h5py
 import pytest
 import torch
 
-from ivr.data.load import load_dataset
+from tests.data.loading import load_node
 from tests.running import composed
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_a_d4rl_file_is_read_row_by_row(file, transitions, episodes, mean_return
     """The counts and the mean return are the data's own description; the rows are h5py's."""
     config = composed(("dataset=hopper-medium",)).dataset
     path = _recorded(f"{file}.hdf5")
-    data = load_dataset(**{**config, "path": path}, progress=False)
+    data = load_node(config, path=str(path))
     assert (data.num_transitions, data.info.episodes) == (transitions, episodes)
     assert round(float(data.episode_returns.mean())) == mean_return
     batch = data.gather(torch.arange(transitions))
@@ -52,7 +52,7 @@ def test_a_d4rl_file_is_read_row_by_row(file, transitions, episodes, mean_return
 def test_two_d4rl_files_are_one_set():
     config = composed(("dataset=hopper-medium-expert",)).dataset
     paths = [str(_recorded(f"hopper-{quality}.hdf5")) for quality in ("medium", "expert")]
-    data = load_dataset(**{**config, "path": paths}, progress=False)
+    data = load_node(config, path=paths)
     assert (data.num_transitions, data.info.episodes) == (400_000, 458 + 221)
 
 
@@ -66,7 +66,7 @@ def test_two_d4rl_files_are_one_set():
 def test_rewards_and_ends_are_relabelled(dataset, folder, recorded, episodes, successes):
     """The counts of episodes that pass the evaluation goal are the data's own description."""
     config = composed((f"dataset={dataset}",)).dataset
-    data = load_dataset(**{**config, "path": _recorded(folder)}, progress=False)
+    data = load_node(config, path=str(_recorded(folder)))
     assert data.observation_dim == 29 and data.action_dim == 8
     assert int(data.terminated.sum()) == successes
     assert data.info.episodes <= episodes

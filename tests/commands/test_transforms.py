@@ -7,6 +7,7 @@ import torch
 
 from ivr.algos.engine.constructors import algorithm_class
 from ivr.config import command_line as cli
+from ivr.config.dataset import parse_dataset
 from ivr.data.generation.pointmaze import generate
 from ivr.data.prepare import clean_sample, prepare
 from ivr.errors import UserError
@@ -107,7 +108,7 @@ def test_a_loaded_policy_acts_on_raw_observations(normalised):
     assert (policy.act(raw) - policy.mode(raw)).abs().max() > 0.1
     bare = {k: v for k, v in arguments.items() if not k.startswith("input_m")}
     assert "input_scale" in bare
-    missing = algorithm_class({"class": content["ivr"]["class"]})
+    missing = algorithm_class(content["ivr"]["class"])
     with pytest.raises(ValueError, match="input_mean"):
         missing(**bare)
 
@@ -129,7 +130,7 @@ def test_the_bellman_error_is_of_the_clean_data_in_recorded_units(normalised):
     policy, content = load_policy(normalised[0] / "checkpoints" / "last.ckpt")
     arguments = content["ivr"]["arguments"]
     mean, scale = (torch.tensor(arguments[f"input_{k}"]) for k in ("mean", "scale"))
-    dataset = prepare(content["ivr"]["config"]["dataset"]).clean
+    dataset = prepare(parse_dataset(content["ivr"]["config"]["dataset"])[0]).clean
     batch = clean_sample(dataset, Needs(), "cpu")
     states, following = ((s - mean) / scale for s in (batch.observations, batch.next_observations))
     q = policy.critic(states.expand(2, -1, -1), batch.actions.expand(2, -1, -1))

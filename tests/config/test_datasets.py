@@ -6,8 +6,8 @@ import gymnasium
 import pytest
 
 from ivr.agreement.views import VIEWS
-from ivr.config.command_line import CONFIG_DIR, choices
 from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR, choices
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.sources.d4rl import location as d4rl_files
 from ivr.mazes import MAZES
@@ -64,7 +64,7 @@ def test_locomotion(name):
 
 def test_a_set_may_be_given_as_several_files():
     words = ("dataset=hopper-medium-expert", "dataset.path=[a.hdf5,b/c.hdf5]")
-    assert TrainConfig.parse(composed(words)).dataset["path"] == ["a.hdf5", "b/c.hdf5"]
+    assert TrainConfig.parse(composed(words)).data.path == ["a.hdf5", "b/c.hdf5"]
 
 
 @pytest.mark.parametrize("name", ANTMAZE)

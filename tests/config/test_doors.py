@@ -234,9 +234,15 @@ def test_what_a_hostile_checkpoint_names_is_not_built(tmp_path):
     path, proof = tmp_path / "checkpoints" / "last.ckpt", tmp_path / "proof"
     hostile = content(tmp_path)
     target = f"{{_target_: {__name__}.Marker, path: {proof}}}"
-    hostile["ivr"]["overrides"] += [
+    evil = [
         f"callbacks.none={target}", f"callbacks={{evil: {target}}}", f"logger.csv={target}",
         f"trainer.profiler={target}", f"callbacks.a._target_={__name__}.Marker",
+    ]  # fmt: skip
+    for word in evil:
+        torch.save(hostile | {"ivr": hostile["ivr"] | {"overrides": [word]}}, path)
+        with pytest.raises(SystemExit, match="repeat the word"):
+            prepare([f"resume={path}"])
+    hostile["ivr"]["overrides"] += [
         "callbacks=early_stopping", "callbacks.early_stopping.patience=7",
         f"callbacks.early_stopping.monitor={proof}",
     ]  # fmt: skip

@@ -6,8 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.types import RunMode
 
-from ivr.config.command_line import CONFIG_DIR, choices
 from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR, choices
 from tests.running import composed
 
 
@@ -33,16 +33,16 @@ def test_every_run_of_an_experiment_composes(name):
         chosen = [v or of[0] for v, of in zip(values, swept.values(), strict=True)]
         words = [f"{key}={value}" for key, value in zip(swept, chosen, strict=True)]
         config = TrainConfig.parse(composed((f"experiment={name}", *words)))
-        assert config.algo["name"] == chosen[list(swept).index("algo")] and len(config.seed) >= 3
+        assert config.algorithm.name == chosen[list(swept).index("algo")] and len(config.seed) >= 3
 
 
 def test_noisy_data_changes_nothing_but_the_share():
     words = ("experiment=noisy_data", "noise.expert_fraction=0.3")
     config = TrainConfig.parse(composed(words))
-    assert config.dataset["name"] == "hopper-expert" and config.noise["transitions"] == 100_000
-    assert config.dataset["path"].endswith("/hopper-expert.hdf5")
-    assert config.noise["source"].endswith("/hopper-random.hdf5")
-    assert config.dataset["reward"] == "scale_shift"  # not that of each mixture's own returns
+    assert config.data.name == "hopper-expert" and config.noise.transitions == 100_000
+    assert config.data.path.endswith("/hopper-expert.hdf5")
+    assert config.noise.source.endswith("/hopper-random.hdf5")
+    assert config.data.reward == "scale_shift"  # not that of each mixture's own returns
 
 
 def test_values_tuned_for_the_dataset_hold_in_an_experiment():
@@ -50,5 +50,8 @@ def test_values_tuned_for_the_dataset_hold_in_an_experiment():
         TrainConfig.parse(composed((*words, "subset=heavy_tail", "algo=iql")))
         for words in (("experiment=small_data",), ("dataset=pointmaze-medium",))
     )
-    assert inside.algo == outside.algo and inside.num_updates == outside.num_updates
+    assert (
+        inside.algorithm.options == outside.algorithm.options
+        and inside.num_updates == outside.num_updates
+    )
     assert inside.subset == outside.subset

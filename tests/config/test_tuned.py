@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from ivr.config.command_line import CONFIG_DIR, choices
 from ivr.config.schema import TrainConfig
+from ivr.config.search import CONFIG_DIR, choices
 from ivr.losses.divergences import q_logarithm
 from tests.running import composed
 
@@ -80,7 +80,9 @@ def test_rvs_trains_for_the_epochs_of_its_source():
 
 def test_the_temperatures_of_extreme_q_learning():
     expected = [1, 5, 10, 1, 2, 5, 1, 2, 2, 2, 5, 0.8, 0.6, 0.6, 0.55, 2, 5, 8]
-    found = [parsed("algo=xql", f"dataset={name}").algo["temperature"] for name in TABLE]
+    found = [
+        parsed("algo=xql", f"dataset={name}").algorithm.options["temperature"] for name in TABLE
+    ]
     assert found == expected
 
 
@@ -90,7 +92,7 @@ def test_the_temperatures_of_extreme_q_learning():
 )
 def test_implicit_q_learning(names, expectile, temperature, dropout):
     for name in names:
-        algo = parsed("algo=iql", f"dataset={name}").algo
+        algo = parsed("algo=iql", f"dataset={name}").algorithm.options
         keys = ("expectile", "temperature", "actor_dropout", "value_layer_norm")
         assert [algo[key] for key in keys] == [expectile, temperature, dropout, False]
 
@@ -107,11 +109,11 @@ def test_implicit_q_learning(names, expectile, temperature, dropout):
 )
 def test_conservative_q_learning(algo, name, alpha, threshold, max_target, rate, reward):
     config = parsed(f"algo={algo}", f"dataset={name}")
-    options, data = config.algo, config.dataset
+    options, data = config.algorithm.options, config.data
     assert config.alpha == [alpha]
     assert (options["gap_threshold"], options["max_target"]) == (threshold, max_target)
     assert (options["actor_lr"], options["critic_lr"]) == (rate, 3e-4)
-    assert (data["reward"], data["reward_scale"], data["reward_shift"]) == reward
+    assert (data.reward, data.reward_scale, data.reward_shift) == reward
 
 
 def test_calibrated_q_learning_on_kitchen_is_half_as_long():
@@ -121,26 +123,28 @@ def test_calibrated_q_learning_on_kitchen_is_half_as_long():
 
 def test_the_networks_of_conservative_q_learning_on_antmaze():
     """CORL's CQL: five layers of 256; the authors' Cal-QL: four, and a policy of two."""
-    cql, calql = (parsed(f"algo={a}", "dataset=antmaze-umaze").algo for a in ("cql", "calql"))
+    cql, calql = (
+        parsed(f"algo={a}", "dataset=antmaze-umaze").algorithm.options for a in ("cql", "calql")
+    )
     assert (len(cql["hidden"]), len(cql["critic_hidden"]), cql["gap_floor"]) == (3, 5, -200)
     assert (len(calql["hidden"]), len(calql["critic_hidden"]), calql["gap_floor"]) == (2, 4, None)
 
 
 def test_td3_and_imitation():
-    algo = parsed("algo=td3bc", "dataset=hopper-medium-replay").algo
+    algo = parsed("algo=td3bc", "dataset=hopper-medium-replay").algorithm.options
     keys = ("q_weight", "policy_noise", "noise_clip", "policy_delay")
     assert [algo[key] for key in keys] == [2.5, 0.2, 0.5, 2]
     for name, reward in {"walker2d-medium": "none", "antmaze-umaze": "minus_one"}.items():
-        assert parsed("algo=td3bc", f"dataset={name}").dataset["reward"] == reward
+        assert parsed("algo=td3bc", f"dataset={name}").data.reward == reward
 
 
 def test_the_returns_that_the_decision_transformer_asks_for():
     targets = {"halfcheetah": 6000, "hopper": 3600, "walker2d": 5000}
     for name in LOCOMOTION:
-        algo = parsed("algo=dt", f"dataset={name}").algo
+        algo = parsed("algo=dt", f"dataset={name}").algorithm.options
         target = 12_000 if name == "halfcheetah-medium-expert" else targets[name.split("-")[0]]
         assert (algo["target"], algo["return_scale"]) == (target, 1000)
-    algo = parsed("algo=dt", "dataset=antmaze-umaze").algo
+    algo = parsed("algo=dt", "dataset=antmaze-umaze").algorithm.options
     assert (algo["target"], algo["return_scale"]) == (None, None)
 
 
@@ -150,9 +154,10 @@ def test_combo():
     for name in LOCOMOTION:
         config, body = parsed("algo=combo", f"dataset={name}"), name.split("-")[0]
         assert config.alpha == [0.5 if name in weak else 5]
-        assert config.algo["rollout_length"] == (1 if body == "walker2d" else 5)
-        assert config.algo["termination"] == ("none" if body == "halfcheetah" else body)
-        assert config.dataset["reward"] == "none"
+        options = config.algorithm.options
+        assert options["rollout_length"] == (1 if body == "walker2d" else 5)
+        assert options["termination"] == ("none" if body == "halfcheetah" else body)
+        assert config.data.reward == "none"
 
 
 @pytest.mark.parametrize("algo", ["sql", "eql", "ivr"])
@@ -161,7 +166,7 @@ def test_combo():
     [("hopper-medium", 3e-4, 0), ("antmaze-large-play", 2e-4, 0), ("kitchen-mixed", 3e-4, 0.1)],
 )
 def test_learning_rates_and_dropout_of_the_family(algo, name, rate, dropout):
-    options = parsed(f"algo={algo}", f"dataset={name}").algo
+    options = parsed(f"algo={algo}", f"dataset={name}").algorithm.options
     assert {options[f"{network}_lr"] for network in ("value", "actor", "critic")} == {rate}
     assert (options["actor_dropout"], options["value_layer_norm"]) == (dropout, True)
 
@@ -171,7 +176,12 @@ def test_what_all_in_sample_methods_share(algo):
     config = parsed(f"algo={algo}", "dataset=walker2d-medium")
     assert (config.num_updates, config.discount) == (1_000_000, 0.99)
     assert config.batch_size == {"xql": 1024}.get(algo, 256)
-    assert config.algo["target_tau"] == 0.005 and config.algo["hidden"] == [256, 256]
+    assert config.algorithm.options["target_tau"] == 0.005 and config.algorithm.options[
+        "hidden"
+    ] == [
+        256,
+        256,
+    ]
 
 
 @pytest.mark.parametrize("name", ["antmaze-umaze-diverse", "hopper-medium-expert"])
@@ -179,8 +189,11 @@ def test_what_all_in_sample_methods_share(algo):
 def test_the_command_line_overrides_every_tuned_value(name, protocol):
     words = (f"dataset={name}", f"protocol={protocol}")
     assert parsed(*words, "alpha=0.7").alpha == [0.7]
-    assert parsed(*words, "algo=eql", "alpha=0.7", "algo.actor_lr=0.5").algo["actor_lr"] == 0.5
-    assert parsed(*words, "algo=iql", "algo.expectile=0.6").algo["expectile"] == 0.6
+    assert (
+        parsed(*words, "algo=eql", "alpha=0.7", "algo.actor_lr=0.5").algorithm.options["actor_lr"]
+        == 0.5
+    )
+    assert parsed(*words, "algo=iql", "algo.expectile=0.6").algorithm.options["expectile"] == 0.6
 
 
 def test_every_tuned_file_belongs_to_an_algorithm_and_a_dataset_or_family():
@@ -198,12 +211,12 @@ def test_what_others_train_on_rewards_as_they_are_gets_them(algo):
     scaled = {
         name
         for name in LOCOMOTION
-        if parsed(f"algo={algo}", f"dataset={name}").dataset["reward"] != "none"
+        if parsed(f"algo={algo}", f"dataset={name}").data.reward != "none"
     }
     assert scaled == ({"hopper-medium"} if algo == "cql" else set())
-    assert parsed("algo=sql", "dataset=hopper-medium").dataset["reward"] == "return_range"
+    assert parsed("algo=sql", "dataset=hopper-medium").data.reward == "return_range"
 
 
 def test_mildly_conservative_regression_is_to_both_sides_but_in_mazes():
     for dataset, one_sided in (("hopper-medium", False), ("pointmaze-medium", True)):
-        assert parsed("algo=mcq", f"dataset={dataset}").algo["one_sided"] is one_sided
+        assert parsed("algo=mcq", f"dataset={dataset}").algorithm.options["one_sided"] is one_sided

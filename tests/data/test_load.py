@@ -9,10 +9,10 @@ from gymnasium.spaces import Box, Dict
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from ivr.data.dataset import OfflineDataset
-from ivr.data.load import load_dataset
 from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
 from ivr.mazes import Maze
+from tests.data.loading import load_dataset
 from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
 
 
@@ -81,7 +81,7 @@ def test_actions_are_scaled_by_the_bounds_and_kept_off_them(tmp_path):
     episodes = encoded_episodes([3])
     episodes[0]["actions"] = np.array([[0.0, 4.0], [2.0, 3.0], [9.0, 1.0]])
     path = write_minari(tmp_path / "made", episodes, bounds=(0.0, 4.0))
-    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False)
+    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path)
     edge = 1 - 1e-5
     expected = torch.tensor([[-edge, edge], [0, 0.5], [edge, -0.5]])
     assert torch.allclose(data.actions, expected, atol=1e-7, rtol=0)
@@ -90,7 +90,7 @@ def test_actions_are_scaled_by_the_bounds_and_kept_off_them(tmp_path):
 
 def _load_maze(path: Path, cache: Path, **keys: object) -> OfflineDataset:
     options = {"view": "d4rl", "reward": "minus_one", "maze": "umaze", "maze_scale": 4.0} | keys
-    return load_dataset(name="x", path=path, cache=cache, progress=False, **options)
+    return load_dataset(name="x", path=path, cache=cache, **options)
 
 
 def test_maze_protocol(tmp_path):
@@ -177,7 +177,7 @@ def test_a_changed_source_is_converted_anew(tmp_path):
 
 def test_device_moves_the_tensors_and_keeps_the_facts(tmp_path):
     path = write_minari(tmp_path / "made", encoded_episodes([4, 2]))
-    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False)
+    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path)
     moved = data.to("meta")
     assert moved.observations.is_meta and moved.rows.is_meta and moved.info == data.info
     assert data.to("cpu").observations.data_ptr() == data.observations.data_ptr()
@@ -217,4 +217,4 @@ def test_wrong_values_are_named(tmp_path, keys, says):
 def test_a_flat_view_of_a_dict_names_the_views_that_fit(tmp_path):
     path = write_minari(tmp_path / "made", [maze_episode([[0, 0], [1, 0]])])
     with pytest.raises(UserError, match=r"use dataset\.view=d4rl or goal_conditioned or obs"):
-        load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False)
+        load_dataset(name="x", path=path, view="flat", cache=tmp_path)

@@ -1,12 +1,15 @@
 """Noise, then a subset, then the rewards: what statistics are of, and what stays clean."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from ivr.data.prepare import CLEAN_SAMPLE, clean_sample, prepare
+from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.normalisation import Standard
 from ivr.data.transforms.subsets import Best, Fraction
@@ -28,23 +31,19 @@ def sources(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def keys(path: str, reward: str = "none", **more: object) -> dict:
-    scale = {"reward_scale": 1.0, "reward_shift": 0.0}
-    return {
-        "name": "x", "source": "d4rl_hdf5", "path": path, "view": "flat", "reward": reward,
-        **scale, **more,
-    }  # fmt: skip
+def spec(path: str, reward: str = "none", **more: Any) -> DataSpec:
+    return DataSpec(name="x", source="d4rl_hdf5", path=path, view="flat", reward=reward, **more)
 
 
 def test_without_transforms_the_data_are_what_load_dataset_gives(sources, tmp_path):
-    data = prepare(keys(sources["experts"], "return_range"), cache=tmp_path, progress=False)
+    data = prepare(spec(sources["experts"], "return_range"), cache=tmp_path, progress=False)
     assert data.training is data.clean
     assert data.training.rewards[:2].tolist() == [0, 1]  # 1000 t / (1010 - 10)
 
 
 def test_the_range_of_returns_is_that_of_the_data_trained_on(sources, tmp_path):
     """Experts return 10, 510, 1010. Noise: 10 / 10 - 5 = -4 and more; best: 510, 1010."""
-    experts = keys(sources["experts"], "return_range")
+    experts = spec(sources["experts"], "return_range")
     everything = Mix(0.5, sources["noise"])
     mixed = prepare(experts, everything, cache=tmp_path, progress=False)
     assert mixed.training.info.reward_scale == pytest.approx(1000 / 1014)
@@ -62,12 +61,12 @@ def test_the_range_of_returns_is_that_of_the_data_trained_on(sources, tmp_path):
 
 
 def test_scale_and_shift_compose_with_noise_and_subset(sources, tmp_path):
-    experts = keys(sources["experts"], "scale_shift", reward_scale=0.5, reward_shift=-1.0)
+    experts = spec(sources["experts"], "scale_shift", reward_scale=0.5, reward_shift=-1.0)
     data = prepare(
         experts, Mix(0.5, sources["noise"]), Fraction(0.5), cache=tmp_path, progress=False
     )
     plain = prepare(
-        experts | {"reward": "none", "reward_scale": 1.0, "reward_shift": 0.0},
+        replace(experts, reward="none", reward_scale=1.0, reward_shift=0.0),
         Mix(0.5, sources["noise"]), Fraction(0.5), cache=tmp_path, progress=False,
     )  # fmt: skip
     assert torch.equal(data.training.rewards, 0.5 * plain.training.rewards - 1)
@@ -78,7 +77,7 @@ def test_scale_and_shift_compose_with_noise_and_subset(sources, tmp_path):
 
 def test_every_choice_changes_the_fingerprint(sources, tmp_path):
     many = encoded_columns([Made(5, "timeout")] * 12)
-    experts = keys(str(write_d4rl(tmp_path / "many.hdf5", many)))
+    experts = spec(str(write_d4rl(tmp_path / "many.hdf5", many)))
     noise = sources["noise"]
 
     def made(mix=None, subset=None):
@@ -96,7 +95,7 @@ def test_every_choice_changes_the_fingerprint(sources, tmp_path):
 
 
 def test_noise_that_is_not_there_or_does_not_fit_is_named(sources, tmp_path):
-    experts = keys(sources["experts"])
+    experts = spec(sources["experts"])
     with pytest.raises(UserError, match=r"noise\.source=.*nowhere"):
         prepare(experts, Mix(0.5, str(tmp_path / "nowhere.hdf5")), cache=tmp_path, progress=False)
     columns = encoded_columns([Made(5, "timeout")] * 2)

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from ivr.evaluation.task.build import Task, make_task
+from ivr.evaluation.task.spec import TaskSpec
 from ivr.mazes import Maze
+from ivr.types import DataFacts
 
 
 def arguments(**changed: Any) -> dict[str, Any]:
-    """PointMaze's keywords of `make_task`."""
+    """PointMaze's fields of `TaskSpec` and `DataFacts`, and the environment that data record."""
     return {
         "name": "pointmaze-umaze",
         "env": "PointMaze_UMaze-v3",
@@ -23,7 +25,7 @@ def arguments(**changed: Any) -> dict[str, Any]:
         "goal": "centre",
         "reference": [0.0, 1.0],
         "metric": "success",
-        "dataset_env_spec": None,
+        "env_spec": None,
         "observation_dim": 4,
         "action_low": [-1.0, -1.0],
         "action_high": [1.0, 1.0],
@@ -43,8 +45,15 @@ def pendulum_arguments(**changed: Any) -> dict[str, Any]:
     return arguments(**pendulum, **bounds, **plain) | changed
 
 
+def make(keywords: dict[str, Any]) -> Task | None:
+    names = ("observation_dim", "action_low", "action_high")
+    spec = {key: value for key, value in keywords.items() if key not in (*names, "env_spec")}
+    facts = DataFacts(*(keywords[name] for name in names))
+    return make_task(TaskSpec(**spec), facts, keywords["env_spec"])
+
+
 def task(keywords: dict[str, Any]) -> Task:
-    made = make_task(**keywords)
+    made = make(keywords)
     assert made is not None
     return made
 

@@ -21,7 +21,7 @@ def inspect(
     error = None
     with patch.object(run_inspection, "plots", run_inspection.plots if pictures else _no_pictures):
         try:
-            run_inspection.run_inspection(composed(words, "inspect_data"), folder, list(words))
+            run_inspection.run(composed(words, "inspect_data"), folder, list(words))
         except UserError as raised:
             error = raised
     return json.loads((folder / "card.json").read_text()), error

@@ -89,7 +89,7 @@ def _broken_hdf5(path: Path, how: str) -> tuple[str, ...]:
 def test_a_file_that_cannot_be_opened_is_one_message(tmp_path, how, says):
     words = _broken_hdf5(tmp_path, how)
     with pytest.raises(UserError, match=says):
-        run_inspection.run_inspection(composed(words, "inspect_data"), tmp_path, [])
+        run_inspection.run(composed(words, "inspect_data"), tmp_path, [])
 
 
 def test_all_that_is_wrong_with_a_minari_dataset(tmp_path):
@@ -114,7 +114,7 @@ def test_a_minari_folder_without_metadata(tmp_path):
     (path / "data" / "metadata.json").unlink()
     words = ("dataset=minari", f"dataset.path={path}")
     with pytest.raises(UserError, match=r"must be the folder of a Minari dataset"):
-        run_inspection.run_inspection(composed(words, "inspect_data"), tmp_path, [])
+        run_inspection.run(composed(words, "inspect_data"), tmp_path, [])
 
 
 def test_all_that_is_wrong_with_ones_own_data(tmp_path):

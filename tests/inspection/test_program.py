@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivr.data.load import load_dataset
 from ivr.data.sources.defects import BOUNDS, FINITE
 from ivr.errors import UserError
 from ivr.inspection.findings import MISFIT
+from tests.data.loading import load_dataset, load_node
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 from tests.inspection.inspecting import EPISODES, d4rl_words, inspect, places
@@ -116,7 +116,7 @@ def test_figures_are_those_of_the_data_that_are_trained_on(tmp_path, small_point
     card, error = inspect(tmp_path / "run", "dataset=pointmaze-umaze")
     assert error is None and card["environment"].startswith("PointMaze_UMaze-v3")
     config = composed(("dataset=pointmaze-umaze",)).dataset
-    data = load_dataset(**{**config, "cache": tmp_path}, progress=False)
+    data = load_node(config, tmp_path)
     kept = card["trained_on"]
     assert kept["steps"] == data.num_transitions and kept["episodes"] == data.info.episodes
     assert kept["terminated"] == int(data.terminated.sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ivr.commands.report import run_report
+from ivr.commands.report import run as run_report
 from ivr.errors import UserError
 from ivr.report.results import group_names, mean_and_error, read_results
 from ivr.report.show import markdown

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,33 +12,37 @@ from PIL import Image
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.commands.train import build_task
+from ivr.config.dataset import parse_dataset
 from ivr.config.schema import EvaluateConfig
 from ivr.data.load import load_dataset
+from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.pictures import maze_picture, value_map
 from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
-from ivr.evaluation.task.build import Task
+from ivr.evaluation.task.build import Task, make_task
+from ivr.evaluation.task.spec import TaskSpec
 from ivr.evaluation.video import write_video
 from ivr.files import write_text, write_whole
 from ivr.training.checkpoints import load_policy
 from ivr.training.members import Member
 from ivr.training.scoring.scores import describe, scores
+from ivr.types import DataFacts
 
 log = logging.getLogger(__name__)
 
 
-def run_evaluation(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
+def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
     """Evaluate as configured; returns the contents of scores.json.
 
     Raises:
         UserError: for a checkpoint that cannot be used, or a run without an environment.
     """
     config = EvaluateConfig.parse(composed)
-    policy, content = load_policy(Path(config.checkpoint))
+    policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
     policy = policy.to(config.device)
     description = content["ivr"]
-    task = _task(description, config.env)
+    data, task_spec = parse_dataset(description["config"]["dataset"])
+    task = _task(description, task_spec, config.env)
     members = [Member(*pair) for pair in description["members"]]
     with EnvironmentPool(task) as pool:
         outcome = evaluate(
@@ -64,7 +69,7 @@ def run_evaluation(composed: DictConfig, folder: Path, overrides: list[str]) -> 
     for member, record in zip(members, result["members"], strict=True):
         log.info(f"{member.label}, update {record['update']}: {describe(record)}")
     if outcome.paths is not None:
-        _draw(folder, task, policy, members, outcome, description)
+        _draw(folder, task, policy, members, outcome, data)
     if config.video:
         best = int(outcome.score.argmax())
         write_video(
@@ -80,16 +85,17 @@ def run_evaluation(composed: DictConfig, folder: Path, overrides: list[str]) -> 
     return result
 
 
-def _task(description: dict[str, Any], env: str | None) -> Task:
-    config = description["config"]["dataset"]
+def _task(description: dict[str, Any], spec: TaskSpec, env: str | None) -> Task:
     if env is not None:
-        config = {**config, "env": env}
-    elif ":" in str(config["env"]):
+        spec = replace(spec, env=env)
+    elif ":" in str(spec.env):
         raise UserError(
-            f"the checkpoint's environment {config['env']} would import a module. "
-            f"If you trust it, say so: env={config['env']}"
+            f"the checkpoint's environment {spec.env} would import a module. "
+            f"If you trust it, say so: env={spec.env}"
         )
-    task = build_task(config, description["dataset"])
+    known = description["dataset"]
+    facts = DataFacts(known["observation_dim"], known["action_low"], known["action_high"])
+    task = make_task(spec, facts, known["env_spec"])
     if task is None:
         raise UserError("this run names no environment, so there is nothing to evaluate it in")
     return task
@@ -101,11 +107,11 @@ def _draw(
     policy: OfflineAlgorithm,
     members: list[Member],
     outcome: Evaluation,
-    description: dict[str, Any],
+    data: DataSpec,
 ) -> None:
     """One picture for each member: the maze, V where the data are at hand, the trajectories."""
     assert task.maze is not None and outcome.paths is not None and outcome.successes is not None
-    observations = _observations(description)
+    observations = _observations(data)
     for k, (member, score) in enumerate(zip(members, scores(outcome), strict=True)):
         values = None
         if observations is not None:
@@ -121,9 +127,9 @@ def _draw(
         write_whole(folder / f"maze_{member.label}.png", partial(image.save, format="png"))
 
 
-def _observations(description: dict[str, Any]) -> Tensor | None:
+def _observations(data: DataSpec) -> Tensor | None:
     try:
-        return load_dataset(**description["config"]["dataset"]).observations
+        return load_dataset(data).observations
     except UserError as error:
         log.info(f"no value map: the data are not at hand ({error})")
         return None

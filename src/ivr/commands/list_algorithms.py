@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ivr.algos.engine.constructors import algorithm_class, algorithm_options, keywords
 from ivr.commands.list_datasets import aligned
-from ivr.config.command_line import CONFIG_DIR, choices
+from ivr.config.search import CONFIG_DIR, choices
 from ivr.types import Needs
 
 
@@ -36,16 +35,19 @@ def algorithms() -> list[Row]:
 
 def row(algo: dict[str, Any]) -> Row:
     """The row of an `algo` node."""
-    cls = algorithm_class(algo)
+    from ivr.config.schema import parse_algorithm  # takes seconds: torch
+
+    algorithm = parse_algorithm(algo)
+    cls = algorithm.type
     words = tuple(f"algo.{word}" for word in cls.words_for_alpha)
-    if "alpha" in keywords(cls):
+    if algorithm.takes("alpha"):
         words = ("alpha", *words)
     module = cls.__module__
     documentation = inspect.getdoc(importlib.import_module(module)) or ""
     return Row(
-        algo["name"],
+        algorithm.name,
         ", ".join(words) or "none",
-        in_words(cls.needs(algorithm_options(algo) | {"discount": 0.99})),
+        in_words(algorithm.needs(discount=0.99)),
         f"src/{module.replace('.', '/')}.py",
         documentation.splitlines()[0].rstrip("."),
     )
@@ -64,12 +66,12 @@ def in_words(needs: Needs) -> str:
     return ", ".join(words for words, wanted in asked.items() if wanted) or "transitions"
 
 
-def run_algorithms(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     """Print the table.
 
     Raises:
         SystemExit: for any word.
     """
     if words:
-        raise SystemExit("python list_algorithms.py lists all, and knows no words")
+        raise SystemExit("python list_algorithms.py lists all algorithms, and knows no words")
     print(aligned([Row._fields, *algorithms()]))

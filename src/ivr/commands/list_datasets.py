@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ivr.config.command_line import CONFIG_DIR, choices
-from ivr.data.sources.availability import fetched_from, found_at
+from ivr.config.search import CONFIG_DIR, choices
+from ivr.data.kinds import KINDS
 from ivr.data.sources.download import first_host, reachable
 from ivr.files import write_text
 
@@ -44,13 +44,11 @@ def datasets() -> list[dict[str, Any]]:
 
 def row(dataset: dict[str, Any]) -> Row:
     """What does not depend on the machine."""
-    source, reference = dataset["source"], dataset["reference"]
-    publisher = {"minari": "Minari", "d4rl_hdf5": "D4RL"}.get(source, "made by ivr, not D4RL")
-    own = {"minari": "dataset.id=", "d4rl_hdf5": "dataset.path=", "arrays": "dataset.path="}
-    env = dataset["env"] or ("as recorded" if source == "minari" else "dataset.env=")
+    kind, reference = KINDS[dataset["source"]], dataset["reference"]
+    env = dataset["env"] or ("as recorded" if kind.records_environment else "dataset.env=")
     return Row(
         dataset["name"],
-        f"{dataset['id']} ({publisher})" if dataset["id"] else f"any: {own[source]}",
+        f"{dataset['id']} ({kind.publisher})" if dataset["id"] else f"any: {kind.named_by}",
         dataset["reward"],
         env,
         str(dataset["max_episode_steps"] or "its own"),
@@ -61,15 +59,15 @@ def row(dataset: dict[str, Any]) -> Row:
 
 def whereabouts(dataset: dict[str, Any]) -> str:
     """Where the data are on this machine, or how they would come here."""
-    source, dataset_id = dataset["source"], dataset["id"]
+    kind, dataset_id = KINDS[dataset["source"]], dataset["id"]
     if not dataset_id:
         return "you name them"
-    found = found_at(source, dataset_id)
+    found = kind.find(dataset_id)
     if found:
         return str(found)
-    if source == "generated":
+    if kind.address is None:
         return "made on first use"
-    url = fetched_from(source, dataset_id)
+    url = kind.address(dataset_id)
     host, port = first_host(url)
     return f"from {url}" if _answers(host, port) else f"missing: {host} does not answer"
 
@@ -100,7 +98,7 @@ def documented(text: str) -> str:
     return f"{before}{BEGIN}{table}{END}{after}"
 
 
-def run_listing(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     """Print the table; with the word `docs` renew that of docs/datasets.md instead.
 
     Raises:

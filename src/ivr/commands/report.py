@@ -14,7 +14,7 @@ from ivr.report.show import markdown, plot
 log = logging.getLogger(__name__)
 
 
-def run_report(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
+def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     """Write report.md, and with x= report.png, into the folder of the runs; returns the table.
 
     Raises:

@@ -10,32 +10,36 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from ivr.algos.engine.constructors import algorithm_class, algorithm_options, build_algorithm, takes
 from ivr.config.doors import open_doors
-from ivr.config.schema import TASK_KEYS, TrainConfig
-from ivr.config.transforms import build
-from ivr.data.dataset import DatasetInfo
-from ivr.data.prepare import Prepared, clean_sample, prepare
+from ivr.config.schema import TrainConfig
+from ivr.data.facts import basic_facts, gather_facts
+from ivr.data.prepare import clean_sample, prepare
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
-from ivr.evaluation.task.build import Task, make_task
-from ivr.training.callbacks.result import git_commit, versions
+from ivr.evaluation.task.build import make_task
 from ivr.training.fit import Plan, fit
 from ivr.training.hardware import (
     LIBRARIES,
     compiler_wanted,
     keep_freed_memory,
-    library_of,
     product_library,
 )
-from ivr.training.members import Member, combinations
-from ivr.training.resume import FIXED, go_on_from
+from ivr.training.members import combinations
+from ivr.training.optimized import check_metric, optimized
+from ivr.training.record import RunRecord
+from ivr.training.resume import go_on_from
 from ivr.training.summary import next_steps, table
 
 log = logging.getLogger(__name__)
 
 EVALUATION_SEED = 1_000_000
 """Episodes are seeded from here on: far from the seeds that people train with."""
+
+
+def run(composed: DictConfig, folder: Path, overrides: list[str]) -> float | None:
+    """Train as configured; returns what a sweeper optimizes: see `optimized`."""
+    name = composed.optimized_metric
+    return optimized(train(composed, folder, overrides), None if name is None else str(name))
 
 
 def train(
@@ -65,16 +69,13 @@ def train(
         )
     log.info(f"run folder: {folder}")
     doors = open_doors(composed, folder, callbacks)
-    data = prepare(config.dataset, build("noise", config.noise), build("subset", config.subset))
+    data = prepare(config.data, config.noise, config.subset)
     dataset = data.training
     info = dataset.info
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
     log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
-    for word, record in _transforms(config, info).items():
-        if record["name"] != "none":
-            log.info(f"  {word}: {', '.join(f'{key} {value}' for key, value in record.items())}")
-    facts = dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim}
-    task = build_task(config.dataset, facts)
+    task = make_task(config.task, basic_facts(dataset), info.env_spec)
+    check_metric(config.optimized_metric, evaluated=task is not None)
     members = combinations(config.seed, config.alpha or [None])
     datamodule = TransitionDataModule(
         dataset.to(config.device),
@@ -90,38 +91,42 @@ def train(
             *doors.boundaries,
         ),
         epoch=config.eval_every,
-        needs=algorithm_class(config.algo).needs(
-            algorithm_options(config.algo) | {"discount": config.discount}
-        ),
+        needs=config.algorithm.needs(config.discount),
     )
-    if datamodule.num_selected < dataset.num_transitions:
-        log.info(f"  {datamodule.num_selected:,} of them are learned from")
-    arguments = _arguments(config, datamodule, members)
-    algorithm = build_algorithm(config.algo, arguments)
+    arguments = config.algorithm.arguments(
+        gather_facts(datamodule, config.algorithm.facts, config.normalize),
+        seeds=[member.seed for member in members],
+        alpha=config.alpha and [member.alpha for member in members],
+        discount=config.discount,
+        num_updates=config.num_updates,
+    )
+    algorithm = config.algorithm.build(arguments)
     algorithm.compile_updates = compiler_wanted(config.compile, config.num_updates, config.device)
     library, rule = product_library(config.float32_products, config.device)
-    description = {
-        "class": config.algo["class"],
-        "arguments": arguments,
-        "config": _plain(config),
-        "overrides": overrides,
-        "members": [[member.seed, member.alpha] for member in members],
-        "dataset": facts,
-        "float32_products": LIBRARIES[library],
-    }
+    record = RunRecord(
+        algorithm=config.algorithm,
+        arguments=arguments,
+        config=config.plain,
+        overrides=overrides,
+        members=members,
+        dataset=dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim},
+        clean_fingerprint=data.clean.info.fingerprint,
+        evaluation=None if task is None else {**task.describe(), "seed": EVALUATION_SEED},
+        float32_products=LIBRARIES[library],
+        float32_products_rule=rule,
+    )
+    for word, done in record.transforms().items():
+        if done["name"] != "none":
+            log.info(f"  {word}: {', '.join(f'{key} {value}' for key, value in done.items())}")
+    if datamodule.num_selected < dataset.num_transitions:
+        log.info(f"  {datamodule.num_selected:,} of them are learned from")
     if resumed_from is not None:
-        description |= go_on_from(resumed_from, description, algorithm, config.num_updates)
-        rule = "as in the run that is resumed"
-    products = description["float32_products"]
-    torch.set_float32_matmul_precision(products)
+        record = go_on_from(resumed_from, record, algorithm, config.num_updates)
+    torch.set_float32_matmul_precision(record.float32_products)
     plan = Plan(
         folder=folder,
-        members=members,
-        description=description,
-        facts=_facts(config, data, task)
-        | {"float32_products": {"library": library_of(products), "rule": rule}},
+        record=record,
         reward_scale=info.reward_scale,
-        hyperparameters=_hyperparameters(config),
         num_updates=config.num_updates,
         eval_every=config.eval_every,
         eval_episodes=config.eval_episodes,
@@ -143,97 +148,6 @@ def train(
     if result["status"] == "interrupted":
         raise SystemExit(130)
     return result
-
-
-def build_task(config: dict[str, Any], facts: dict[str, Any]) -> Task | None:
-    """The task that the data are evaluated on; None where there is no environment.
-
-    Args:
-        config: the dataset node of the configuration.
-        facts: about the data, as checkpoints keep them.
-    """
-    return make_task(
-        **{key: config[key] for key in TASK_KEYS},
-        dataset_env_spec=facts["env_spec"],
-        observation_dim=facts["observation_dim"],
-        action_low=facts["action_low"],
-        action_high=facts["action_high"],
-    )
-
-
-def _arguments(
-    config: TrainConfig, datamodule: TransitionDataModule, members: list[Member]
-) -> dict[str, Any]:
-    dataset = datamodule.dataset
-    arguments = {
-        "seeds": [member.seed for member in members],
-        "observation_dim": dataset.observation_dim,
-        "action_low": list(dataset.info.action_low),
-        "action_high": list(dataset.info.action_high),
-        "num_updates": config.num_updates,
-        **algorithm_options(config.algo),
-    }
-    if config.alpha is not None:
-        arguments["alpha"] = [member.alpha for member in members]
-    if takes(config.algo, "discount"):
-        arguments["discount"] = config.discount
-    if datamodule.outcomes is not None:
-        arguments["outcome_goal"] = datamodule.outcomes.target
-    if takes(config.algo, "best_return"):
-        arguments["best_return"] = dataset.best_return
-    normalisation = build("normalize", config.normalize)
-    if normalisation is not None:
-        arguments |= normalisation.fit(dataset, datamodule.selection)
-    return arguments
-
-
-def _facts(config: TrainConfig, data: Prepared, task: Task | None) -> dict[str, Any]:
-    dataset = data.training
-    return {
-        "algo": config.algo["name"],
-        "dataset": config.dataset["name"],
-        "protocol": config.protocol,
-        "num_updates": config.num_updates,
-        "dataset_fingerprint": dataset.info.fingerprint,
-        "dataset_source": dataset.info.source,
-        "transitions": dataset.info.transitions,
-        **_transforms(config, dataset.info),
-        "bellman_error_data": data.clean.info.fingerprint,
-        "discount": config.discount,
-        "batch_size": config.batch_size,
-        "options": algorithm_options(config.algo),
-        "reward": config.dataset["reward"],
-        "reward_scale": dataset.info.reward_scale,
-        "reward_shift": dataset.info.reward_shift,
-        "evaluation": task and {**task.describe(), "seed": EVALUATION_SEED},
-        "device": config.device,
-        "precision": config.precision,
-        "git_commit": git_commit(),
-        "versions": versions(),
-    }
-
-
-def _transforms(config: TrainConfig, info: DatasetInfo) -> dict[str, dict[str, Any]]:
-    """What was asked for, and what came of it."""
-    return {
-        "noise": config.noise | (info.noise or {}),
-        "subset": config.subset | (info.subset or {}),
-        "normalize": config.normalize,
-    }
-
-
-def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
-    return {
-        "algo": config.algo["name"],
-        "dataset": config.dataset["name"],
-        "protocol": config.protocol,
-        "discount": config.discount,
-        "num_updates": config.num_updates,
-    }
-
-
-def _plain(config: TrainConfig) -> dict[str, Any]:
-    return {field: getattr(config, field) for field in FIXED}
 
 
 def _checkpoint_to_resume(config: TrainConfig, folder: Path) -> Path | None:

@@ -1,25 +1,24 @@
-"""The composed configuration, checked and turned into plain values."""
+"""The composed configuration, checked and turned into specs, once."""
 
-import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ivr.algos.engine.constructors import algorithm_options, fits, in_words
-from ivr.config import doors
-from ivr.config import values as words
-from ivr.config.transforms import KINDS, build
-from ivr.data.load import load_dataset
+from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option_types
+from ivr.config import doors, values
+from ivr.config.dataset import parse_dataset
+from ivr.config.fields import check
+from ivr.config.transforms import KINDS, build_transform
+from ivr.data.spec import DataSpec
+from ivr.data.transforms.mixing import Mix
+from ivr.data.transforms.normalisation import Standard
+from ivr.data.transforms.subsets import Subset
 from ivr.errors import UserError, nearest
+from ivr.evaluation.task.spec import TaskSpec
 from ivr.training.hardware import LIBRARIES, PRECISIONS
-
-# The dataset's keys that decide how a policy is evaluated, and nothing else.
-TASK_KEYS = (
-    "name", "env", "env_kwargs", "max_episode_steps", "view",
-    "maze", "maze_scale", "goal", "reference", "metric",
-)  # fmt: skip
 
 
 def _at_order(sql: Any, eql: Any, *, _root_: DictConfig) -> Any:
@@ -51,14 +50,14 @@ _WHOLE = (
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training, in plain types."""
+    """One training: specs and built transforms, checked."""
 
-    algo: dict[str, Any]
-    """Keywords of the algorithm's constructor, with its name and class."""
-    dataset: dict[str, Any]
-    noise: dict[str, Any]
-    subset: dict[str, Any]
-    normalize: dict[str, Any]
+    algorithm: AlgorithmSpec
+    data: DataSpec
+    task: TaskSpec
+    noise: Mix | None
+    subset: Subset | None
+    normalize: Standard | None
     protocol: str
     alpha: list[float] | None
     seed: list[int]
@@ -74,6 +73,9 @@ class TrainConfig:
     precision: str
     float32_products: str
     resume: str | None
+    optimized_metric: str | None
+    plain: dict[str, Any]
+    """The composed configuration in plain types, with `alpha` and `seed` as lists."""
 
     @classmethod
     def parse(cls, config: DictConfig) -> "TrainConfig":
@@ -87,37 +89,55 @@ class TrainConfig:
         except OmegaConfBaseException as error:
             raise _of_resolver(error) or UserError(str(error)) from error
         raw = {key: value for key, value in raw.items() if key not in doors.NODES}
-        known = [field.name for field in fields(cls)]
         for key in raw:
-            if key not in known:
-                raise UserError(f"unknown key {key}{nearest(str(key), known)}")
-        for key in known:
+            if key not in _TRAIN_KEYS:
+                raise UserError(f"unknown key {key}{nearest(str(key), _TRAIN_KEYS)}")
+        for key in sorted(_TRAIN_KEYS):
             if key not in raw:
                 raise UserError(f"the key {key} was removed: leave ~{key} out")
-        check_dataset(raw["dataset"])
-        checked = {key: words.whole(key, raw[key]) for key in _WHOLE}
-        algorithm_options(raw["algo"])
-        for group in KINDS:
-            build(group, raw[group])
-        return cls(
-            algo=raw["algo"],
-            dataset=raw["dataset"],
-            noise=raw["noise"],
-            subset=raw["subset"],
-            normalize=raw["normalize"],
-            protocol=raw["protocol"]["name"],
-            alpha=words.alphas(raw["alpha"], raw["algo"]),
-            seed=words.seeds(raw["seed"]),
-            discount=words.discount(raw["discount"]),
-            device=words.device(str(raw["device"])),
-            compile=words.one_of("compile", raw["compile"], ("auto", "true", "false")),
-            precision=words.one_of("precision", raw["precision"], tuple(PRECISIONS)),
-            float32_products=words.one_of(
+        data, task = parse_dataset(raw["dataset"])
+        whole = {key: values.whole(key, raw[key]) for key in _WHOLE}
+        algorithm = parse_algorithm(raw["algo"])
+        transforms = {group: build_transform(group, raw[group]) for group in KINDS}
+        decided = {
+            "protocol": raw["protocol"]["name"],
+            "alpha": values.alphas(raw["alpha"], algorithm),
+            "seed": values.seeds(raw["seed"]),
+            "discount": values.discount(raw["discount"]),
+            "device": values.device(str(raw["device"])),
+            "compile": values.one_of("compile", raw["compile"], ("auto", "true", "false")),
+            "precision": values.one_of("precision", raw["precision"], tuple(PRECISIONS)),
+            "float32_products": values.one_of(
                 "float32_products", raw["float32_products"], ("auto", *LIBRARIES)
             ),
-            resume=raw["resume"],
-            **checked,
-        )
+            "resume": raw["resume"],
+            "optimized_metric": raw["optimized_metric"],
+            **whole,
+        }
+        plain = raw | decided
+        return cls(algorithm=algorithm, data=data, task=task, plain=plain, **transforms, **decided)
+
+
+# Each field is a key, but for these.
+_TRAIN_KEYS = {field.name for field in fields(TrainConfig)} - {"algorithm", "data", "task", "plain"}
+_TRAIN_KEYS |= {"algo", "dataset"}
+
+
+def parse_algorithm(node: Mapping[str, Any]) -> AlgorithmSpec:
+    """The algorithm of an `algo` node.
+
+    The node is the command line's own, so that its class may come from anybody's package; nothing
+    of a checkpoint gets here but as a word that was checked (`ivr.config.resumed`).
+
+    Raises:
+        UserError: naming the key, its value, and what is allowed.
+    """
+    cls = algorithm_class(node.get("class"), trusted=True)
+    options = {key: value for key, value in node.items() if key not in ("name", "class")}
+    types = option_types(cls)
+    known = [key for key in options if key in types]
+    check("algo", options, types, f"{node['name']} has no option", known)
+    return AlgorithmSpec(node["name"], cls, options)
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,8 @@ class EvaluateConfig:
     video: bool
     device: str
     env: str | None
+    trusted_class: str | None
+    """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
 
     @classmethod
     def parse(cls, config: DictConfig) -> "EvaluateConfig":
@@ -145,19 +167,21 @@ class EvaluateConfig:
             raise UserError(f"video={raw['video']}: must be true or false")
         return cls(
             checkpoint=str(raw["checkpoint"]),
-            episodes=words.whole("episodes", raw["episodes"]),
-            seed=words.whole("seed", raw["seed"]),
+            episodes=values.whole("episodes", raw["episodes"]),
+            seed=values.whole("seed", raw["seed"]),
             video=raw["video"],
-            device=words.device(str(raw["device"])),
+            device=values.device(str(raw["device"])),
             env=raw["env"],
+            trusted_class=raw["class"],
         )
 
 
 @dataclass(frozen=True)
 class InspectConfig:
-    """One look at a dataset, in plain types."""
+    """One look at a dataset."""
 
-    dataset: dict[str, Any]
+    data: DataSpec
+    task: TaskSpec
     show: int
 
     @classmethod
@@ -168,27 +192,8 @@ class InspectConfig:
             UserError: naming the key, its value, and what is allowed.
         """
         raw: Any = OmegaConf.to_container(config, resolve=True)
-        check_dataset(raw["dataset"])
-        return cls(dataset=raw["dataset"], show=words.whole("show", raw["show"]))
-
-
-def check_dataset(dataset: dict[str, Any]) -> None:
-    """Check names and types of the keys of a dataset.
-
-    Raises:
-        UserError: naming the key, its value, and what is allowed.
-    """
-    parameters = inspect.signature(load_dataset).parameters
-    for key, value in dataset.items():
-        if key not in parameters or key in ("cache", "progress"):
-            raise UserError(f"unknown key dataset.{key}{nearest(key, dataset)}")
-        if not fits(value, parameters[key].annotation):
-            wanted = in_words(parameters[key].annotation)
-            raise UserError(f"dataset.{key}={value}: must be {wanted}")
-    for key in ("max_episode_steps", "transitions"):
-        number = dataset.get(key)
-        if number is not None and number < 1:
-            raise UserError(f"dataset.{key}={number}: must be a whole number from 1")
+        data, task = parse_dataset(raw["dataset"])
+        return cls(data=data, task=task, show=values.whole("show", raw["show"]))
 
 
 def _of_resolver(error: BaseException | None) -> UserError | None:

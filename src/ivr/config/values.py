@@ -4,21 +4,22 @@ from typing import Any
 
 import torch
 
-from ivr.algos.engine.constructors import algorithm_class, fits, takes
+from ivr.algos.engine.constructors import AlgorithmSpec
+from ivr.config.fields import fits
 from ivr.errors import UserError
 
 
-def alphas(value: Any, algo: dict[str, Any]) -> list[float] | None:
+def alphas(value: Any, algorithm: AlgorithmSpec) -> list[float] | None:
     """The temperatures, of an algorithm that has them.
 
     Raises:
         UserError: where one is not a finite number above 0, or the algorithm has none.
     """
-    name = algo["name"]
-    if not takes(algo, "alpha"):
+    name = algorithm.name
+    if not algorithm.takes("alpha"):
         if value is None:
             return None
-        others = " and ".join(f"algo.{key}" for key in algorithm_class(algo).words_for_alpha)
+        others = " and ".join(f"algo.{key}" for key in algorithm.type.words_for_alpha)
         instead = f"what it has instead is {others}" if others else "nor anything like it"
         raise UserError(f"alpha={value}: {name} has no alpha, {instead}. Leave alpha out")
     given = _as_list(value)

@@ -1,13 +1,12 @@
-"""From a dataset's keys to what is trained on: noise, then a subset, then the rewards.
+"""From a `DataSpec` to what is trained on: noise, then a subset, then the rewards.
 
 Every statistic (return_range, the best trajectories, what observations are normalised by) is that
 of the transitions that are trained on, as in the released code.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from ivr import random
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import cache_folder, load_dataset
+from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.picking import digest, pick
 from ivr.data.transforms.selection import select
@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    keys: Mapping[str, Any],
+    spec: DataSpec,
     mix: Mix | None = None,
     subset: Subset | None = None,
     cache: Path | None = None,
@@ -45,7 +45,7 @@ def prepare(
     """Load the data and transform them.
 
     Args:
-        keys: of `load_dataset`.
+        spec: which data.
         mix: which noise to mix in.
         subset: which part to keep of what is then there.
         cache: folder of converted data; see `load_dataset`.
@@ -54,18 +54,17 @@ def prepare(
     Raises:
         UserError: as `load_dataset` does, and where a transform does not suit the data.
     """
-    shown: dict[str, Any] = {"cache": cache, "progress": progress}
     if mix is None and subset is None:
-        dataset = load_dataset(**keys, **shown)
+        dataset = load_dataset(spec, cache, progress)
         return Prepared(dataset, dataset)
-    names = ("reward", "reward_scale", "reward_shift")
-    reward = RewardTransform(*(keys[name] for name in names))
-    recorded = {key: value for key, value in keys.items() if key not in names}
-    clean = load_dataset(**recorded, **shown)
+    reward = RewardTransform(spec.reward, spec.reward_scale, spec.reward_shift)
+    recorded = dataclasses.replace(spec, reward="none", reward_scale=1.0, reward_shift=0.0)
+    clean = load_dataset(recorded, cache, progress)
     training = clean
     if mix is not None:
+        other = dataclasses.replace(recorded, path=mix.source, id=mix.id)
         try:
-            noise = load_dataset(**(recorded | {"path": mix.source, "id": mix.id}), **shown)
+            noise = load_dataset(other, cache, progress)
         except UserError as error:
             raise UserError(f"{mix.name} cannot be mixed in: {error}") from error
         training = mix(clean, noise, cache_folder(cache))

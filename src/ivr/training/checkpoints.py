@@ -51,12 +51,33 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return {**content, "ivr": description}
 
 
-def load_resumable(path: Path) -> dict[str, Any]:
+_held: dict[tuple[Path, int, int, int], dict[str, Any]] = {}
+
+
+def load_resumable(path: Path, release: bool = False) -> dict[str, Any]:
     """Like `load_checkpoint`, for one that a training can go on from.
+
+    It is read once by a process, which the command line, the training and Lightning then share.
+
+    Args:
+        path: of a last.ckpt.
+        release: whether nobody asks for it again.
 
     Raises:
         UserError: as `load_checkpoint` does, and for a best.ckpt or another version's.
     """
+    if not path.is_file():
+        return load_checkpoint(path)  # which says so
+    found = path.stat()
+    key = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
+    content = _held.get(key) or _load_resumable(path)
+    _held.clear()
+    if not release:
+        _held[key] = content
+    return content
+
+
+def _load_resumable(path: Path) -> dict[str, Any]:
     content = load_checkpoint(path)
     if any(_get(content, key) is None for key in _RESUMABLE_KEYS):
         raise UserError(
@@ -75,15 +96,28 @@ def _get(holder: Any, key: str) -> Any:
     return holder.get(key) if isinstance(holder, dict) else None
 
 
-def load_policy(path: Path) -> tuple[OfflineAlgorithm, dict[str, Any]]:
+def load_policy(
+    path: Path, trusted_class: str | None = None
+) -> tuple[OfflineAlgorithm, dict[str, Any]]:
     """The algorithm of a checkpoint with its weights, and the checkpoint.
 
+    Args:
+        path: of the checkpoint.
+        trusted_class: a class outside of ivr.algos, as in mypackage.Mine, that the checkpoint may
+            name; importing it runs the code of its module.
+
     Raises:
-        UserError: where the file is damaged or its weights do not fit.
+        UserError: where the file is damaged, its weights do not fit, or it names another class.
     """
     content = load_checkpoint(path)
     description = content["ivr"]
-    build = algorithm_class({"class": description["class"]})
+    named = str(description["class"])
+    if not named.startswith("ivr.algos.") and named != trusted_class:
+        raise UserError(
+            f"{path} names the class {named!a}: no algorithm in the package ivr.algos, and to "
+            f"import it would run its code. If you trust it, name it yourself: class={named!a}"
+        )
+    build = algorithm_class(named, trusted=True)
     try:
         algorithm = build(**description["arguments"])
         algorithm.load_state_dict(content["state_dict"])
@@ -131,7 +165,7 @@ class AtomicCheckpointIO(CheckpointIO):
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read safely, whatever is asked for."""
-        return load_checkpoint(Path(path))
+        return load_resumable(Path(path), release=True)
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint of this run; files of other folders stay."""

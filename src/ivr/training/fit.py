@@ -23,11 +23,11 @@ from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, Interrupt
 from ivr.training.callbacks.metrics import MetricsRecorder
 from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import ResultFile, ResultWriter
-from ivr.training.checkpoints import AtomicCheckpointIO, load_checkpoint
+from ivr.training.checkpoints import AtomicCheckpointIO, load_resumable
 from ivr.training.doors import Doors, lightning_errors
 from ivr.training.hardware import PRECISIONS
 from ivr.training.loggers.tensorboard import MemberTensorBoard
-from ivr.training.members import Member
+from ivr.training.record import RunRecord
 from ivr.training.scoring.best import BestPolicies
 from ivr.training.scoring.evaluator import Evaluator
 from ivr.training.scoring.report import EvaluationReport
@@ -39,15 +39,10 @@ class Plan:
     """What a training needs to know besides its parts; numbers of updates unless said."""
 
     folder: Path
-    members: list[Member]
-    description: dict[str, Any]
-    """Kept in every checkpoint."""
-    facts: dict[str, Any]
-    """Open result.json."""
+    record: RunRecord
+    """What is trained."""
     reward_scale: float
     """What recorded rewards are multiplied by before they are trained on."""
-    hyperparameters: dict[str, Any]
-    """Numbers and words for TensorBoard's hparams tab."""
     num_updates: int
     eval_every: int
     eval_episodes: int
@@ -84,8 +79,9 @@ def fit(
         UserError: where a loss is not finite, or a file cannot be written.
     """
     checkpoints = plan.folder / "checkpoints"
-    labels = [member.label for member in plan.members]
-    loggers, shown = doors.open_loggers(plan.folder, plan.members, plan.hyperparameters)
+    members, description = list(plan.record.members), plan.record.checkpoint()
+    labels = [member.label for member in members]
+    loggers, shown = doors.open_loggers(plan.folder, members, plan.record.hyperparameters())
     guard = InterruptGuard()
     bar = UpdateProgressBar()
     last = LastCheckpoint(checkpoints, plan.checkpoint_every)
@@ -103,18 +99,18 @@ def fit(
                 reward_scale=plan.reward_scale,
                 check=guard.check,
             ),
-            BestPolicies(checkpoints / "best.ckpt", plan.description),
+            BestPolicies(checkpoints / "best.ckpt", description),
             EvaluationReport(loggers, pool.task.maze, observations, bar.announce),
         )
     result = ResultWriter(
-        ResultFile(plan.folder / "result.json", plan.facts, plan.members), evaluation
+        ResultFile(plan.folder / "result.json", plan.record.result(), members), evaluation
     )
     # In this order: an interruption comes between two batches, nothing is logged or saved of a
     # diverged run, and an evaluation is part of the checkpoint that follows it.
     callbacks = [
         guard,
         Epochs(plan.eval_every),
-        DivergenceGuard(plan.members, last.path),
+        DivergenceGuard(members, last.path),
         MetricsRecorder(plan.log_every, labels, loggers),
         *([] if doors.has_progress_bar else [bar]),
         *([evaluation] if evaluation else []),
@@ -123,7 +119,7 @@ def fit(
         last,
     ]
     # From the beginning too: a run that was killed before its first checkpoint left rows.
-    update = load_checkpoint(plan.resumed_from)["updates_done"] if plan.resumed_from else 0
+    update = load_resumable(plan.resumed_from)["updates_done"] if plan.resumed_from else 0
     for logger in loggers:
         logger.resume(update)
     with _quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
@@ -134,7 +130,7 @@ def fit(
             max_steps=plan.num_updates,
             max_epochs=-1,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO(plan.description, plan.folder)],
+            plugins=[AtomicCheckpointIO(description, plan.folder)],
             logger=shown,
             log_every_n_steps=plan.log_every,
             enable_model_summary=False,
@@ -161,7 +157,7 @@ def fit(
             for logger in loggers:
                 if isinstance(logger, MemberTensorBoard) and evaluation and evaluation.last:
                     logger.log_hyperparameters(
-                        algorithm.updates_done, plan.hyperparameters, evaluation.last
+                        algorithm.updates_done, plan.record.hyperparameters(), evaluation.last
                     )
                 logger.close()
             if pool is not None:

@@ -1,6 +1,7 @@
 """Which runs may go on from which checkpoints."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,9 @@ from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.algos.engine.records import Sums
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_resumable
+from ivr.training.record import FIXED, RunRecord
 
 log = logging.getLogger(__name__)
-
-# What must be the same in a run that goes on.
-FIXED = (
-    "algo", "dataset", "noise", "subset", "normalize", "protocol", "alpha", "seed", "discount",
-    "batch_size", "precision",
-)  # fmt: skip
 
 # The same data may lie elsewhere now; the fingerprint decides.
 _PLACES = {"dataset": "path", "noise": "source"}
@@ -26,16 +22,16 @@ _UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "f
 
 
 def go_on_from(
-    path: Path, description: dict[str, Any], algorithm: OfflineAlgorithm, num_updates: int
-) -> dict[str, Any]:
-    """Load the weights of a checkpoint; returns what the run repeats of the one that was stopped.
+    path: Path, record: RunRecord, algorithm: OfflineAlgorithm, num_updates: int
+) -> RunRecord:
+    """Load the weights of a checkpoint; returns the record of the run that goes on.
 
     Products of float32 are made as they were, whatever would be faster now.
 
     Raises:
-        UserError: for anything but a checkpoint of the run that `description` is of.
+        UserError: for anything but a checkpoint of the run that `record` is of.
     """
-    content = load_resumable(path)
+    content, description = load_resumable(path), record.checkpoint()
     saved = content["ivr"]
     for key in FIXED:
         before, now = saved["config"].get(key, _UNNAMED.get(key)), description["config"][key]
@@ -71,7 +67,11 @@ def go_on_from(
             raise ValueError("loops lacks fit_loop")
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"resume={path} is damaged: {error}") from error
-    return {"float32_products": saved.get("float32_products", "highest")}
+    return replace(
+        record,
+        float32_products=saved.get("float32_products", "highest"),
+        float32_products_rule="as in the run that is resumed",
+    )
 
 
 def _check_optimizers(states: list[dict[str, Any]], algorithm: OfflineAlgorithm) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ivr.data.load import load_dataset
-from ivr.data.sources.availability import check_available
+from ivr.data.kinds import check_available
+from ivr.data.spec import DataSpec
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 
 # Not "fork": a process with threads, as torch makes them, may stop for ever in its copy.
@@ -19,7 +20,7 @@ CLEAN = multiprocessing.get_context("forkserver")
 
 
 def _load(path: Path, cache: Path) -> str:
-    data = load_dataset(name="x", path=path, view="flat", cache=cache, progress=False)
+    data = load_dataset(name="x", path=path, view="flat", cache=cache)
     return f"{data.info.fingerprint} {float(data.observations.sum())}"
 
 
@@ -51,7 +52,7 @@ def _as_another_user(folder: Path, answer: Connection) -> None:
         os.setgid(65534)
         os.setuid(65534)
     try:
-        check_available({"source": "minari", "id": None, "path": "made"})
+        check_available(DataSpec(name="x", path="made"))
         answer.send(_load(Path("made"), Path("cache")))
     except UserError as error:
         answer.send(f"UserError: {error}")

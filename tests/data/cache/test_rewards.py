@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.data.cache.rewards import REWARDS, RewardTransform
-from ivr.data.load import load_dataset
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.data.sources.minari.minari_making import maze_episode, write_minari
 

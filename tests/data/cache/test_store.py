@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
-from ivr.data.load import load_dataset
 from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 
 
 def _load(path: Path, cache: Path) -> float:
-    data = load_dataset(name="x", path=path, view="flat", cache=cache, progress=False)
+    data = load_dataset(name="x", path=path, view="flat", cache=cache)
     return float(data.observations.sum())
 
 

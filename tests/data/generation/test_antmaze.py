@@ -13,11 +13,11 @@ from gymnasium_robotics.envs.maze.ant_maze_v4 import AntMazeEnv
 from ivr.data.generation import antmaze
 from ivr.data.generation.antmaze import draw, generate, limit_of, maze_of
 from ivr.data.generation.antmaze_walks import AntEpisode, Trip, model_of, walk_all, way_point
-from ivr.data.load import load_dataset
 from ivr.data.sources.stand_ins import ANTMAZES
 from ivr.errors import UserError
 from ivr.files import private_temporary_folder
 from ivr.mazes import Maze
+from tests.data.loading import load_dataset
 
 SHARED = Path(
     os.environ.get("IVR_SHARED_DATA", Path(__file__).parents[3].parent / "shared" / "data")

@@ -8,8 +8,8 @@ from itertools import product
 import psutil
 import pytest
 
-from ivr.commands.generate import run_generation
-from ivr.config.command_line import choices
+from ivr.commands.generate import run as run_generation
+from ivr.config.search import choices
 from ivr.data.generation import antmaze, pointmaze, random_actions
 from ivr.data.generation.generated import ensure_generated
 from ivr.data.sources.stand_ins import ANTMAZES, GENERATED, stand_in

@@ -10,8 +10,8 @@ import torch
 from ivr.data.generation import pointmaze
 from ivr.data.generation.generated import ensure_generated
 from ivr.data.generation.pointmaze import generate
-from ivr.data.load import load_dataset
 from ivr.mazes import Maze
+from tests.data.loading import load_dataset
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_ensure_makes_it_once_and_leaves_no_model_behind(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     keys = {"name": "pointmaze-umaze", "source": "generated", "maze": "umaze", "maze_scale": 1.0}
-    first = load_dataset(**keys, cache=tmp_path / "cache", progress=False)
+    first = load_dataset(**keys, cache=tmp_path / "cache")
     assert "generated" in first.info.source and first.num_transitions > 100
     assert list((tmp_path / "tmp").iterdir()) == []
     monkeypatch.setattr(pointmaze, "generate", None)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ivr.data.generation.random_actions import generate
-from ivr.data.load import load_dataset
+from tests.data.loading import load_dataset
 
 
 @pytest.fixture(scope="module")

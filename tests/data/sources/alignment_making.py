@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from ivr.data.dataset import OfflineDataset
-from ivr.data.load import load_dataset
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.d4rl.d4rl_making import Made
 
 LIMIT = 5

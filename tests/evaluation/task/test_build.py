@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ivr.errors import UserError
-from ivr.evaluation.task.build import make_task
 from tests.evaluation.evaluation_making import (
     antmaze_arguments,
     arguments,
+    make,
     pendulum_arguments,
     task,
 )
@@ -63,18 +63,18 @@ def test_a_flat_environment_is_passed_on_as_it_is():
 
 
 def test_without_any_environment_there_is_no_task():
-    assert make_task(**arguments(env=None, dataset_env_spec=None)) is None
+    assert make(arguments(env=None, env_spec=None)) is None
 
 
 def test_the_limit_is_the_configs_then_the_records_then_the_registrys():
-    recorded = {"env": None, "dataset_env_spec": spec()}
+    recorded = {"env": None, "env_spec": spec()}
     assert task(arguments(**recorded, max_episode_steps=50)).max_episode_steps == 50
     assert task(arguments(**recorded, max_episode_steps=None)).max_episode_steps == 123
     assert task(arguments(max_episode_steps=None)).max_episode_steps == 300
 
 
 def test_arguments_of_the_record_are_used_and_the_configs_come_first():
-    recorded = {"env": None, "dataset_env_spec": spec(id="Pendulum-v1", kwargs={"g": 5.0})}
+    recorded = {"env": None, "env_spec": spec(id="Pendulum-v1", kwargs={"g": 5.0})}
     assert task(pendulum_arguments(**recorded)).make_env().unwrapped.g == 5.0
     own = pendulum_arguments(**recorded, env_kwargs={"g": 6.0})
     assert task(own).make_env().unwrapped.g == 6.0
@@ -124,7 +124,7 @@ def test_describe_is_json_and_names_the_protocol():
         (
             arguments(
                 # The mirror image: Minari's own evaluation map of the U maze.
-                dataset_env_spec=spec(
+                env_spec=spec(
                     kwargs={"maze_map": layout("11111", "1r001", "10111", "1g001", "11111")}
                 )
             ),
@@ -134,11 +134,11 @@ def test_describe_is_json_and_names_the_protocol():
 )
 def test_what_does_not_fit_is_said(keywords, words):
     with pytest.raises(UserError) as caught:
-        make_task(**keywords)
+        make(keywords)
     for word in words:
         assert word in str(caught.value)
 
 
 def test_marks_of_start_and_goal_do_not_make_other_walls():
     maze_map = layout("11111", "1r001", "11101", "1g001", "11111")
-    assert task(arguments(dataset_env_spec=spec(kwargs={"maze_map": maze_map}))).maze is not None
+    assert task(arguments(env_spec=spec(kwargs={"maze_map": maze_map}))).maze is not None

@@ -1,5 +1,6 @@
 """The D4RL evaluation of Kitchen: tasks completed in an episode, each counted once."""
 
+import dataclasses
 import json
 
 import gymnasium
@@ -10,12 +11,11 @@ from gymnasium_robotics.envs.franka_kitchen.kitchen_env import OBS_ELEMENT_GOALS
 from gymnasium_robotics.envs.franka_kitchen.kitchen_env import OBS_ELEMENT_INDICES as PLACES
 from omegaconf import OmegaConf
 
-from ivr.config.schema import TASK_KEYS
+from ivr.config.dataset import parse_dataset
 from ivr.errors import UserError
 from ivr.evaluation.rollout import evaluate
-from ivr.evaluation.task.build import make_task
 from ivr.evaluation.task.task import Task
-from tests.evaluation.evaluation_making import Idle, pendulum_arguments
+from tests.evaluation.evaluation_making import Idle, make, pendulum_arguments
 from tests.evaluation.evaluation_making import task as made
 from tests.running import composed
 
@@ -25,8 +25,8 @@ FOUR = ["microwave", "kettle", "light switch", "slide cabinet"]
 def _kitchen(name: str = "complete", **changed) -> Task:
     config = OmegaConf.to_container(composed((f"dataset=kitchen-{name}",)).dataset, resolve=True)
     sizes = {"observation_dim": 59, "action_low": [-1.0] * 9, "action_high": [1.0] * 9}
-    keys = {key: config[key] for key in TASK_KEYS}
-    return made(keys | sizes | {"dataset_env_spec": None} | changed)
+    keys = dataclasses.asdict(parse_dataset(config)[1])
+    return made(keys | sizes | {"env_spec": None} | changed)
 
 
 def _do(env, *tasks: str) -> None:
@@ -151,4 +151,4 @@ def test_tasks_are_counted_whatever_the_rewards():
 )
 def test_what_does_not_fit_is_said(keywords, says):
     with pytest.raises(UserError, match=says):
-        make_task(**keywords)
+        make(keywords)

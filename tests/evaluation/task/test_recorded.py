@@ -4,9 +4,8 @@ import sys
 import pytest
 
 from ivr.errors import UserError
-from ivr.evaluation.task.build import make_task
 from ivr.evaluation.task.recorded import read_recorded
-from tests.evaluation.evaluation_making import pendulum_arguments, task
+from tests.evaluation.evaluation_making import make, pendulum_arguments, task
 
 
 def record(**changed):
@@ -28,7 +27,7 @@ def trap(tmp_path, monkeypatch):
 
 def test_the_recorded_entry_point_is_never_called(trap):
     recorded = record(entry_point="ivr_trap:make", vector_entry_point="ivr_trap:make")
-    env = task(pendulum_arguments(env=None, dataset_env_spec=recorded)).make_env()
+    env = task(pendulum_arguments(env=None, env_spec=recorded)).make_env()
     assert type(env.unwrapped).__name__ == "PendulumEnv"
     assert not trap.exists()
 
@@ -48,12 +47,12 @@ def test_the_recorded_entry_point_is_never_called(trap):
 )
 def test_modules_files_and_wrappers_of_the_record_are_refused(changed, trap):
     with pytest.raises(UserError, match=r"dataset\.env"):
-        make_task(**pendulum_arguments(env=None, dataset_env_spec=record(**changed)))
+        make(pendulum_arguments(env=None, env_spec=record(**changed)))
     assert not trap.exists()
 
 
 def test_a_named_environment_makes_the_record_irrelevant(trap):
-    keywords = pendulum_arguments(dataset_env_spec=record(id="ivr_trap:Pendulum-v1"))
+    keywords = pendulum_arguments(env_spec=record(id="ivr_trap:Pendulum-v1"))
     assert task(keywords).env_id == "Pendulum-v1"
     assert not trap.exists()
 

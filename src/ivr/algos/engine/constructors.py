@@ -1,92 +1,104 @@
-"""From the `algo` node of a configuration to a constructor and its checked keywords."""
+"""From the class that a configuration names to an algorithm with its constructor's keywords."""
 
 import importlib
-import importlib.util
 import inspect
-import math
-import types
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.errors import UserError, nearest
+from ivr.errors import UserError
+from ivr.types import DataFacts, Needs
 
-# Keywords that the top-level words and the data decide.
-_NOT_OPTIONS = {
-    "seeds",
-    "alpha",
-    "discount",
-    "num_updates",
-    "observation_dim",
-    "action_low",
-    "action_high",
-    "outcome_goal",
-    "input_mean",
-    "input_scale",
-    "best_return",
-    # What a base class asks of its subclasses.
-    "learning_rates",
-    "cosine_decay",
-}
+RUN_KEYWORDS = ("seeds", "alpha", "discount", "num_updates")
+"""Keywords of constructors that a run decides, for whichever algorithm has them."""
 
 
-def algorithm_class(algo: dict[str, Any]) -> type[OfflineAlgorithm]:
-    """The class that `algo.class` names.
+@dataclass(frozen=True)
+class AlgorithmSpec:
+    """An algorithm and its options, checked; what the run and the data decide comes on top."""
+
+    name: str
+    type: type[OfflineAlgorithm]
+    options: Mapping[str, Any]
+
+    def takes(self, keyword: str) -> bool:
+        """Whether the constructor has this keyword."""
+        return keyword in keywords(self.type)
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """Names of the `DataFacts` that the constructor asks for."""
+        return frozenset(_FACTS & keywords(self.type).keys())
+
+    def needs(self, discount: float) -> Needs:
+        """What it asks of the data beyond transitions."""
+        return self.type.needs({**self.options, "discount": discount})
+
+    def arguments(self, facts: DataFacts, **run: Any) -> dict[str, Any]:
+        """The constructor's keywords, in plain types.
+
+        Args:
+            facts: of the data; those that the constructor has no keyword for are left out.
+            run: values of RUN_KEYWORDS, likewise; None for one that the run does not decide.
+        """
+        given = run | {name: getattr(facts, name) for name in _FACTS}
+        return {
+            **{key: value for key, value in given.items() if value is not None and self.takes(key)},
+            **self.options,
+        }
+
+    def build(self, arguments: Mapping[str, Any]) -> OfflineAlgorithm:
+        """The algorithm, untrained.
+
+        Raises:
+            UserError: where the constructor refuses a value.
+        """
+        try:
+            algorithm = self.type(**arguments)
+            algorithm.configure_optimizers()  # refuses learning rates
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"algo={self.name} cannot be built: {error}") from error
+        return algorithm
+
+
+def algorithm_class(path: Any, trusted: bool = False) -> type[OfflineAlgorithm]:
+    """The class at a dotted path.
+
+    Args:
+        path: such as ivr.algos.iql.ImplicitQLearning.
+        trusted: whether a person named it, so that a module outside of ivr.algos may be imported,
+            which runs its code. A checkpoint's word is not enough.
 
     Raises:
-        UserError: where it is not an algorithm of ivr. Checkpoints name a class too, and are not
-            to be trusted with importing anything else.
+        UserError: it is not an algorithm, or not one of ivr and not trusted.
     """
-    module, _, name = str(algo.get("class")).rpartition(".")
+    module, _, name = str(path).rpartition(".")
+    if not trusted and not module.startswith("ivr.algos."):
+        raise UserError(f"algo.class={path}: no algorithm in the package ivr.algos")
     try:
-        known = module.startswith("ivr.algos.") and importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        known = None
-    if known:
         found = getattr(importlib.import_module(module), name, None)
-        if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
-            return found
-    raise UserError(f"algo.class={algo.get('class')}: no algorithm in the package ivr.algos")
+    except (ImportError, ValueError) as error:
+        raise UserError(
+            f"algo.class={path} cannot be imported: {error}; no algorithm in the package "
+            "ivr.algos, nor one of an installed package or of a folder on PYTHONPATH"
+        ) from error
+    if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
+        return found
+    raise UserError(f"algo.class={path}: no algorithm, which is a subclass of OfflineAlgorithm")
 
 
-def algorithm_options(algo: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of `algo` for its constructor.
+def option_types(cls: type[OfflineAlgorithm]) -> dict[str, Any]:
+    """The options of an algorithm with their types.
 
-    Raises:
-        UserError: for a keyword that the constructor does not take, or of another type.
+    They are the keywords of its constructor, without those that the run decides, those that the
+    data decide, and those that every algorithm passes on to OfflineAlgorithm.
     """
-    options = {key: value for key, value in algo.items() if key not in ("name", "class")}
-    parameters = keywords(algorithm_class(algo))
-    for key, value in options.items():
-        if key not in parameters or key in _NOT_OPTIONS:
-            known = [name for name in options if name in parameters]
-            raise UserError(f"{algo['name']} has no option algo.{key}{nearest(key, known)}")
-        annotation = parameters[key].annotation
-        if not fits(value, annotation):
-            raise UserError(f"algo.{key}={value}: must be {in_words(annotation)}")
-    return options
+    given = {*RUN_KEYWORDS, *_FACTS, *keywords(OfflineAlgorithm)}
+    return {key: p.annotation for key, p in keywords(cls).items() if key not in given}
 
 
-def build_algorithm(algo: dict[str, Any], arguments: dict[str, Any]) -> OfflineAlgorithm:
-    """The algorithm of an `algo` node with its constructor's arguments.
-
-    Raises:
-        UserError: where the constructor refuses a value.
-    """
-    try:
-        algorithm = algorithm_class(algo)(**arguments)
-        algorithm.configure_optimizers()  # refuses learning rates
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"algo={algo['name']} cannot be built: {error}") from error
-    return algorithm
-
-
-def takes(algo: dict[str, Any], keyword: str) -> bool:
-    """Whether the algorithm's constructor has this keyword."""
-    return keyword in keywords(algorithm_class(algo))
-
-
-def keywords(cls: type[OfflineAlgorithm]) -> dict[str, inspect.Parameter]:
+def keywords(cls: type) -> dict[str, inspect.Parameter]:
     """The constructor's keywords, with those that it passes on to its base class."""
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
@@ -102,31 +114,4 @@ def keywords(cls: type[OfflineAlgorithm]) -> dict[str, inspect.Parameter]:
     return found
 
 
-def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value from a config is of the annotated type; numbers must be finite."""
-    if isinstance(annotation, types.UnionType):
-        return any(fits(value, part) for part in get_args(annotation))
-    if annotation in (None, type(None)):
-        return value is None
-    if get_origin(annotation) is Sequence:
-        inner = get_args(annotation)[0]
-        return isinstance(value, list) and all(fits(item, inner) for item in value)
-    if get_origin(annotation) is Mapping:
-        return isinstance(value, dict)
-    if isinstance(value, bool):
-        return annotation is bool
-    if annotation is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, annotation)
-
-
-def in_words(annotation: Any) -> str:
-    """What `fits` accepts, for a message."""
-    if isinstance(annotation, types.UnionType):
-        return " or ".join(map(in_words, get_args(annotation)))
-    if get_origin(annotation) is Sequence:
-        return f"a list, each {in_words(get_args(annotation)[0])}"
-    if get_origin(annotation) is Mapping:
-        return "a mapping"
-    words = {float: "a finite number", int: "a whole number", bool: "true or false"}
-    return "null" if annotation in (None, type(None)) else words.get(annotation, "a word")
+_FACTS = {field.name for field in fields(DataFacts)}

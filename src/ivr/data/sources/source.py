@@ -1,6 +1,6 @@
 """Defines what a conversion needs of a source of episodes, whatever its format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from ivr.agreement.views import Observations
 from ivr.data.sources.defects import Report, refuse
+
+Bound = float | Sequence[float] | None
+"""A limit of actions: one number for all dimensions, one for each, or none."""
 
 
 class Episode(NamedTuple):

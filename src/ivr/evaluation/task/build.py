@@ -1,11 +1,9 @@
-"""From the `dataset` keys of a config to the task that policies are evaluated on."""
+"""From a `TaskSpec` to the task that policies are evaluated on."""
 
 import difflib
 import importlib
-from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import gymnasium
 
@@ -14,9 +12,11 @@ from ivr.agreement.walls import check_walls, recorded_walls
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_id, check_spaces, reported
 from ivr.evaluation.task.recorded import RecordedEnvironment, read_recorded
+from ivr.evaluation.task.spec import TaskSpec
 from ivr.evaluation.task.task import TASKS, Task
 from ivr.evaluation.task.wrappers import START_NOISE
 from ivr.mazes import MAZES, Maze
+from ivr.types import DataFacts
 
 __all__ = ["Task", "make_task"]
 
@@ -28,64 +28,46 @@ _CHOICES = {
 }
 
 
-def make_task(
-    *,
-    name: str,
-    env: str | None,
-    env_kwargs: Mapping[str, Any] | None,
-    max_episode_steps: int | None,
-    view: str,
-    maze: str | None,
-    maze_scale: float,
-    goal: str,
-    reference: Sequence[float] | None,
-    metric: str,
-    dataset_env_spec: str | None,
-    observation_dim: int,
-    action_low: Sequence[float],
-    action_high: Sequence[float],
-) -> Task | None:
-    """The task of the `dataset` keys of a config, checked against the data.
+def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | None:
+    """The task of a configuration, checked against the data.
 
     Args:
-        env: id of a registered environment ("module:Id-v0" imports the module first), or None
-            for the one that the dataset records.
-        max_episode_steps: None for the environment's own limit.
-        dataset_env_spec: JSON of the recorded EnvSpec; only its id and arguments are used.
-        observation_dim: numbers in an observation of the data's view.
-        action_low: bounds of the data's actions, (A,); action_high likewise.
+        spec: what the configuration says.
+        data: sizes and bounds that the environment must have.
+        env_spec: JSON of the EnvSpec that the data record; only its id and arguments are used.
 
     Returns:
-        The task, or None where neither the config nor the data name an environment.
+        The task, or None where neither the configuration nor the data name an environment.
 
     Raises:
         UserError: a value is not allowed, or environment and data do not fit.
     """
-    for key, value in {"view": view, "metric": metric, "goal": goal, "maze": maze}.items():
-        if value not in _CHOICES[key]:
-            allowed = ", ".join("null" if choice is None else choice for choice in _CHOICES[key])
-            raise UserError(f"dataset.{key}={value} is not one of {allowed}.")
+    env, maze, metric, reference = spec.env, spec.maze, spec.metric, spec.reference
+    for key, choices in _CHOICES.items():
+        if getattr(spec, key) not in choices:
+            allowed = ", ".join("null" if choice is None else choice for choice in choices)
+            raise UserError(f"dataset.{key}={getattr(spec, key)} is not one of {allowed}.")
     if reference is not None and (len(reference) != 2 or reference[0] >= reference[1]):
         raise UserError(f"dataset.reference={list(reference)} must be [min, max], min below max.")
     recorded = None
-    if dataset_env_spec is not None and env is None:
-        recorded = read_recorded(dataset_env_spec)
+    if env_spec is not None and env is None:
+        recorded = read_recorded(env_spec)
     if env is None and recorded is None:
         return None
-    placed = None if maze is None else Maze.named(maze, maze_scale)
+    placed = None if maze is None else Maze.named(maze, spec.maze_scale or 0.0)
     if placed is not None:
-        check_walls(recorded_walls(dataset_env_spec), placed, str(maze))
+        check_walls(recorded_walls(env_spec), placed, str(maze))
     if env is None:
         assert recorded is not None
         env_id, limit = _recorded_id(recorded), recorded.max_episode_steps
-        kwargs = {**recorded.kwargs, **(env_kwargs or {})}
+        kwargs = {**recorded.kwargs, **(spec.env_kwargs or {})}
     else:
         module, _, env_id = env.rpartition(":")
         if module:
             _import(module, env)
-        limit, kwargs = None, dict(env_kwargs or {})
-    spec = gymnasium.registry.get(env_id)
-    if spec is None:
+        limit, kwargs = None, dict(spec.env_kwargs or {})
+    registered = gymnasium.registry.get(env_id)
+    if registered is None:
         near = difflib.get_close_matches(env_id, gymnasium.registry, n=3)
         raise UserError(
             f"dataset.env={env_id} is not a registered environment"
@@ -94,13 +76,15 @@ def make_task(
         )
     if placed is not None:
         check_maze_id(env_id)
-    steps = max_episode_steps or limit or spec.max_episode_steps
+    steps = spec.max_episode_steps or limit or registered.max_episode_steps
     if steps is None:
         raise UserError(f"{env_id} has no time limit of its own: set dataset.max_episode_steps.")
     bounds = None if reference is None else (float(reference[0]), float(reference[1]))
-    task = Task(name, env_id, kwargs, int(steps), view, placed, goal, bounds, metric, False)
+    task = Task(
+        spec.name, env_id, kwargs, int(steps), spec.view, placed, spec.goal, bounds, metric, False
+    )
     with closing(task.make_env()) as made:
-        check_spaces(made, env_id, view, observation_dim, action_low, action_high)
+        check_spaces(made, env_id, spec.view, data)
         told = reported(made)
     for kind, word in {"success": "success", "tasks": TASKS}.items():
         if metric == kind and word not in told:

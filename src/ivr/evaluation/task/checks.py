@@ -1,7 +1,6 @@
 """Checks, before training, that an environment fits the data."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -12,6 +11,7 @@ from ivr.agreement.views import check_view
 from ivr.errors import UserError
 from ivr.evaluation.task.wrappers import Env
 from ivr.mazes import Maze
+from ivr.types import DataFacts
 
 
 def check_maze_id(env_id: str) -> None:
@@ -50,30 +50,25 @@ def check_observations(env: Env, env_id: str, view: str) -> None:
         )
 
 
-def check_spaces(
-    env: Env,
-    env_id: str,
-    view: str,
-    observation_dim: int,
-    action_low: Sequence[float],
-    action_high: Sequence[float],
-) -> None:
+def check_spaces(env: Env, env_id: str, view: str, data: DataFacts) -> None:
     """Observations and actions have the data's shapes, and actions the data's bounds."""
     shape = env.observation_space.shape
-    if shape != (observation_dim,):
+    if shape != (data.observation_dim,):
         raise UserError(
             f"{env_id} gives observations of shape {shape} in dataset.view={view}, the data have "
-            f"({observation_dim},). Change dataset.view, or dataset.env to the environment and "
-            "version that the data were collected in."
+            f"({data.observation_dim},). Change dataset.view, or dataset.env to the environment "
+            "and version that the data were collected in."
         )
     space = env.action_space
-    low, high = np.asarray(action_low, float), np.asarray(action_high, float)
+    low, high = np.asarray(data.action_low, float), np.asarray(data.action_high, float)
     if not isinstance(space, gymnasium.spaces.Box) or space.shape != low.shape:
         raise UserError(
             f"{env_id} takes actions from {space}, the data's have shape {low.shape}. Change "
             "dataset.env to the environment that the data were collected in."
         )
-    if not same_bounds((space.low.tolist(), space.high.tolist()), (action_low, action_high)):
+    if not same_bounds(
+        (space.low.tolist(), space.high.tolist()), (data.action_low, data.action_high)
+    ):
         raise UserError(
             f"{env_id} takes actions from {space.low.tolist()} to {space.high.tolist()}, the "
             f"data's go from {low.tolist()} to {high.tolist()}. Change dataset.env or "

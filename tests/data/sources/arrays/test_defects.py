@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivr.data.load import load_dataset
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
 from tests.data.sources.d4rl.d4rl_making import Made
 
 
 def _load(path: Any, cache: Path, **keys: Any) -> None:
     options = {"action_low": -1, "action_high": 50} | keys
-    load_dataset(
-        name="x", source="arrays", path=path, view="flat", cache=cache, progress=False, **options
-    )
+    load_dataset(name="x", source="arrays", path=path, view="flat", cache=cache, **options)
 
 
 def _spoil(name: str, row: int, value: float):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.data.dataset import OfflineDataset
-from ivr.data.load import load_dataset
+from tests.data.loading import load_dataset
 from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
 from tests.data.sources.d4rl.d4rl_making import Made
 
@@ -24,7 +24,7 @@ _marked = st.builds(Made, _lengths, st.sampled_from(["terminal", "timeout", "bot
 
 def _load(path, cache: Path, **keys) -> OfflineDataset:
     options = {"name": "x", "source": "arrays", "view": "flat", "cache": cache, **BOUNDS} | keys
-    return load_dataset(path=path, progress=False, **options)
+    return load_dataset(path=path, **options)
 
 
 @settings(max_examples=40, deadline=None)

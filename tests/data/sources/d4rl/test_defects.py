@@ -6,15 +6,15 @@ import h5py
 import numpy as np
 import pytest
 
-from ivr.data.load import load_dataset
 from ivr.data.sources.d4rl.source import D4RLSource
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 
 
 def _load(path: Path, cache: Path) -> None:
-    load_dataset(name="x", source="d4rl_hdf5", path=path, view="flat", cache=cache, progress=False)
+    load_dataset(name="x", source="d4rl_hdf5", path=path, view="flat", cache=cache)
 
 
 def _spoil(name: str, row: int, value: float):

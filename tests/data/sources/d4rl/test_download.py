@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ivr.data.load import load_dataset
 from ivr.data.sources.d4rl import location as d4rl_files
 from ivr.data.sources.d4rl.location import locate_d4rl
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 
 ID = "gym_mujoco_v2/hopper_medium-v2.hdf5"
@@ -97,7 +97,7 @@ def test_a_download_is_whole_and_on_record(tmp_path, server):
         "bytes": len(server.content),
         "sha256": hashlib.sha256(server.content).hexdigest(),
     }
-    assert locate_d4rl(ID, None) == [tmp_path / "d4rl" / NAME]
+    assert locate_d4rl(ID, None, progress=False) == [tmp_path / "d4rl" / NAME]
     assert len(server.asked) == 1
 
 
@@ -152,7 +152,7 @@ def test_two_at_once_fetch_the_file_once(tmp_path, server):
 
 def test_a_server_that_does_not_have_it_or_does_not_say_how_much(server):
     with pytest.raises(UserError, match=r"Cannot download .*/ants\.hdf5: HTTP Error 404.*Put ants"):
-        locate_d4rl("gym/ants.hdf5", None, progress=False)
+        locate_d4rl("gym/ants.hdf5", None)
     server.tells_size = False
     with pytest.raises(UserError, match="does not report the size"):
         locate_d4rl(ID, None, progress=False)
@@ -162,7 +162,7 @@ def test_a_fetched_file_that_lost_bytes_is_told(tmp_path, server):
     (file,) = locate_d4rl(ID, None, progress=False)
     file.write_bytes(server.content[:-7])
     with pytest.raises(UserError, match=rf"{file} has [\d,]+ bytes and had [\d,]+ when it was"):
-        locate_d4rl(ID, None)
+        locate_d4rl(ID, None, progress=False)
 
 
 def _load(tmp_path: Path) -> int:

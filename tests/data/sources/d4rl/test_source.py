@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from ivr.data.dataset import OfflineDataset
-from ivr.data.load import load_dataset
 from ivr.data.sources import columns as columns_module
 from ivr.data.sources.columns import Column
 from ivr.data.sources.d4rl.source import D4RLSource
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 
 
 def _load(path, cache: Path, **keys) -> OfflineDataset:
     options = {"name": "x", "source": "d4rl_hdf5", "view": "flat", "cache": cache} | keys
-    return load_dataset(path=path, progress=False, **options)
+    return load_dataset(path=path, **options)
 
 
 def test_files_follow_each_other(tmp_path):

@@ -5,8 +5,8 @@ import json
 import minari
 import pytest
 
-from ivr.data.load import load_dataset
 from ivr.mazes import Maze
+from tests.data.loading import load_dataset
 from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
 
 
@@ -14,7 +14,7 @@ def test_recorded_reference_returns_are_not_believed(tmp_path):
     """They are missing (Minari issue 323) or stale (303): scores know those of conf/ or none."""
     stale = {"ref_min_score": 12345.0, "ref_max_score": 67890.0}
     path = write_minari(tmp_path / "made", encoded_episodes([3]), **stale)
-    info = load_dataset(name="x", path=path, view="flat", cache=tmp_path, progress=False).info
+    info = load_dataset(name="x", path=path, view="flat", cache=tmp_path).info
     assert "12345" not in repr(info) and "67890" not in repr(info)
     from tests.running import composed
 

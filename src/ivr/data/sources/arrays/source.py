@@ -12,10 +12,8 @@ from ivr.data.sources.arrays.columns import columns_of, say_what_is_missing
 from ivr.data.sources.arrays.files import read_arrays
 from ivr.data.sources.defects import Report, ignore, refuse
 from ivr.data.sources.rows import Bounds, episodes
-from ivr.data.sources.source import Episode, unusable
+from ivr.data.sources.source import Bound, Episode, unusable
 from ivr.errors import UserError
-
-Bound = float | Sequence[float] | None
 
 
 class _Seen(NamedTuple):

@@ -1,0 +1,108 @@
+"""The words of a run that is resumed: data from a file, of which nothing may run or reach out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from ivr.config.doors import replayed
+from ivr.config.words import parse_words, text
+from ivr.errors import UserError
+
+
+def with_resumed(words: list[str]) -> list[str]:
+    """Put the words of the run that `resume` names before those of the command line, which win.
+
+    Raises:
+        UserError: there is no such run, or its words are not to be trusted.
+    """
+    given = {word.key_or_group: word for word in parse_words(words)}
+    if "resume" not in given or given["resume"].value() in (None, ""):
+        return words
+    resume = text(given["resume"])
+    folder = given.get("hydra.run.dir")
+    if resume == "auto":
+        if folder is None:
+            raise UserError(
+                "resume=auto resumes in the same run folder: say which with hydra.run.dir=..., "
+                "or give a checkpoint, as in resume=outputs/.../checkpoints/last.ckpt"
+            )
+        path = Path(text(folder)) / "checkpoints" / "last.ckpt"
+        if not path.exists():
+            return words  # the first start of a job that a cluster may restart
+    else:
+        path = Path(resume)
+    from ivr.training.checkpoints import load_resumable  # takes seconds: torch
+
+    recorded = load_resumable(path)["ivr"]["overrides"]
+    if not isinstance(recorded, list):
+        raise UserError(f"resume={path} is damaged: its words are no list")
+    earlier = trusted(path, [str(word) for word in recorded], words)
+    if folder is None and path.parent.name == "checkpoints":
+        quoted = str(path.parent.parent).replace("'", "\\'")
+        words = [*words, f"hydra.run.dir='{quoted}'"]
+    if any(word.startswith("experiment=") for word in earlier):
+        words = [*words, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
+    return earlier + words
+
+
+def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[str]:
+    """The recorded words that the given ones do not replace, each once.
+
+    Raises:
+        UserError: some of them would import a module, name a class, or configure Hydra itself.
+    """
+    replaced = {_key(override) for override in parse_words(given)}
+    kept: dict[str, str] = {}
+    refused = []
+    for override in parse_words(recorded):
+        word = override.input_line or ""
+        if override.key_or_group == "resume" or _key(override) in replaced:
+            continue
+        if _reaches_out(override):
+            refused.append("".join(letter if letter.isprintable() else "?" for letter in word))
+        elif replayed(override):
+            kept[_key(override)] = word
+    if refused:
+        raise UserError(
+            f"resume={path}: the checkpoint was made with {' '.join(refused)}. Such a word can run "
+            "code or configure Hydra, and a checkpoint may come from anywhere. If you trust it, "
+            "repeat the word on the command line, beside resume="
+        )
+    return list(kept.values())
+
+
+def _key(override: Override) -> str:
+    return f"{override.key_or_group}@{override.package or ''}"
+
+
+def _reaches_out(override: Override) -> bool:
+    key = override.key_or_group
+    if key.startswith("hydra") or override.package is not None or override.is_delete():
+        return True
+    if override.is_sweep_override() or (override.is_add() and "." not in key):
+        return True
+    return any(_is_dangerous(path, leaf) for path, leaf in _leaves(key, override.value()))
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(path, inner)
+    else:
+        yield path, value
+
+
+def _is_dangerous(path: str, leaf: Any) -> bool:
+    value = str(leaf)
+    if "${" in value or any(part.startswith("_") for part in path.split(".")):
+        return True  # reads the environment or another key; _target_ and its like
+    if path == "algo.class":
+        return not value.startswith("ivr.algos.")
+    if path == "dataset.env":
+        return ":" in value
+    return path.startswith("dataset.env_kwargs.") and any(mark in value for mark in ":/\\")

@@ -1,0 +1,88 @@
+"""What the folders of configuration hold: this project's own, and those that a person adds."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from ivr.data.sources.stand_ins import GENERATED
+from ivr.errors import UserError
+from ivr.files import unique_suffix
+
+CONFIG_DIR = Path(__file__).parents[3] / "conf"
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where configuration is looked for besides CONFIG_DIR, and what is composed of it."""
+
+    config_name: str = "config"
+    folders: Sequence[str] = field(default=())
+    """Folders, or addresses such as pkg://mypackage.conf, as hydra.searchpath takes them."""
+
+    @property
+    def _words(self) -> list[str]:
+        quoted = ["'" + folder.replace("'", "\\'") + "'" for folder in self.folders]
+        return [f"hydra.searchpath=[{','.join(quoted)}]"] if quoted else []
+
+    def choices(self, group: str) -> list[str]:
+        """The names that a word such as algo or dataset can take; none of what is no group."""
+        with _loader() as loader:
+            return loader.get_group_options(
+                group, config_name=self.config_name, overrides=self._words
+            )
+
+    def compose(self, words: Sequence[str]) -> DictConfig:
+        """The configuration of these words.
+
+        Raises:
+            UserError: a file is not there or cannot be read.
+        """
+        try:
+            with _loader():
+                return compose(self.config_name, [*self._words, *words])
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            raise UserError(" ".join(str(error).split())) from None
+
+
+def choices(group: str) -> list[str]:
+    """The names of a group in this project's own configuration."""
+    return Search().choices(group)
+
+
+@contextmanager
+def _loader() -> Iterator[ConfigLoader]:
+    if not CONFIG_DIR.is_dir():
+        raise UserError(
+            f"there is no configuration in {CONFIG_DIR}: the programs run in a checkout of the "
+            "project (pip install -e .), as an installed package holds no conf/"
+        )
+    hydra: Any = GlobalHydra.instance()
+    if hydra.is_initialized():  # within Hydra's own help, and within a test's configuration
+        yield hydra.config_loader()
+        return
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        yield hydra.config_loader()
+
+
+def _wrapped(names: list[str]) -> str:
+    """A list that stands in the right column of the help."""
+    indent = "\n" + 17 * " "
+    return indent.join(textwrap.wrap(", ".join(names), 80, break_on_hyphens=False))
+
+
+# Two runs that start in the same second get folders of their own.
+OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
+# --help lists what there is.
+OmegaConf.register_new_resolver("choices", lambda group: _wrapped(choices(group)))
+OmegaConf.register_new_resolver("generated", lambda: _wrapped(list(GENERATED)))

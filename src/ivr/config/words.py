@@ -1,0 +1,98 @@
+"""Words of a command line, key=value, as Hydra reads them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from ivr.config.doors import check_trainer_option
+from ivr.config.search import Search
+from ivr.errors import UserError, nearest
+
+
+def parse_words(words: Sequence[str]) -> list[Override]:
+    """Each word taken apart.
+
+    Raises:
+        UserError: one cannot be read.
+    """
+    parser = OverridesParser.create()
+    parsed = []
+    for word in words:
+        try:
+            parsed.append(parser.parse_override(word))
+        except HydraException as error:
+            raise UserError(
+                f"cannot read {word}: {error}. Quote a value that holds =, commas or spaces, as in "
+                """'dataset.path="a=b"'"""
+            ) from None
+    return parsed
+
+
+def text(override: Override) -> str:
+    """A word's value as it would be written."""
+    value: Any = override.value()
+    return str(value)
+
+
+def check_words(words: Sequence[str], search: Search) -> None:
+    """Look every key and choice up.
+
+    Raises:
+        UserError: for an unknown one, with the nearest that exist.
+    """
+    groups, keys = [], []
+    for override in parse_words(words):
+        name = override.key_or_group
+        if name.startswith("hydra") or override.is_add() or override.is_delete():
+            continue
+        options = search.choices(name)
+        if not options or isinstance(override.value(), dict):
+            keys.append(name)
+            continue
+        chosen = list(_chosen(override, options))
+        for choice in chosen:
+            if choice not in options:
+                raise UserError(f"{name}={choice} is unknown{nearest(choice, options)}")
+        swept = override.is_sweep_override() or isinstance(override.value(), Glob)
+        groups.append(f"{name}={chosen[0]}" if swept else override.input_line or "")
+    known = _flat(search.compose(groups))
+    for key in keys:
+        group, _, option = key.partition(".")
+        if group == "trainer" and option and key not in known:
+            check_trainer_option(option)
+        if key not in known:
+            raise UserError(f"unknown key {key}{nearest(key, known)}")
+
+
+def _chosen(override: Override, options: Sequence[str]) -> Iterator[str]:
+    value: Any = override.value()
+    if isinstance(value, Glob):
+        found = value.filter(list(options))
+        if not found:
+            raise UserError(
+                f"{override.input_line} matches none of {override.key_or_group}: there is "
+                f"{', '.join(options)}"
+            )
+        yield from found
+    elif override.is_sweep_override():
+        yield from override.sweep_string_iterator()
+    elif isinstance(value, list):  # callbacks=[a,b] chooses two
+        yield from map(str, value)
+    else:
+        yield text(override)
+
+
+def _flat(config: DictConfig, prefix: str = "") -> set[str]:
+    keys: set[str] = set()
+    for key in config:
+        name = f"{prefix}{key!s}"
+        keys.add(name)
+        if not OmegaConf.is_missing(config, key):
+            value = config._get_node(key)
+            if isinstance(value, DictConfig) and not value._is_none():
+                keys |= _flat(value, f"{name}.")
+    return keys

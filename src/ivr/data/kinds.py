@@ -1,0 +1,160 @@
+"""The kinds of sources: one entry for each, and all that differs between them.
+
+Nothing that reads data is imported before a source is opened: torch and HDF5 take seconds, and
+whether the data are available is reported first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivr.data.sources.d4rl.location import SERVER, d4rl_root, locate_d4rl
+from ivr.data.sources.minari.location import datasets_root, hub, locate
+from ivr.data.sources.source import Source
+from ivr.data.sources.stand_ins import RANDOM
+from ivr.data.spec import DataSpec, Paths
+from ivr.errors import UserError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What dataset.source can name."""
+
+    publisher: str
+    """Who made the data, in words."""
+    open: Callable[[DataSpec, bool], Source]
+    """Opens the data and, with True, shows the progress of fetching or making them."""
+    find: Callable[[str], Path | None]
+    """Where the data of an id lie on this machine; None where they do not."""
+    check: Callable[[DataSpec], Any] | None = None
+    """Raises a UserError where the data are neither on this machine nor to be fetched."""
+    address: Callable[[str], str] | None = None
+    """Where the data of an id are fetched from; None for data that are made here, or one's own."""
+    named_by: str = "dataset.path="
+    """The key that names data without an id."""
+    records_environment: bool = False
+    """Whether the data usually say in which environment they were collected."""
+    takes_bounds: bool = False
+    """Whether dataset.action_low and dataset.action_high apply."""
+    takes_transitions: bool = False
+    """Whether dataset.transitions applies."""
+
+
+def open_source(spec: DataSpec, progress: bool = True) -> Source:
+    """Open the data; a published set that is not on this machine is downloaded, one of ours made.
+
+    Raises:
+        UserError: a value that is not allowed, or data that are missing.
+    """
+    kind = KINDS.get(spec.source)
+    if kind is None:
+        raise UserError(f"dataset.source={spec.source}: there is {', '.join(KINDS)}.")
+    if not kind.takes_bounds and (spec.action_low, spec.action_high) != (None, None):
+        raise UserError(
+            f"dataset.action_low={spec.action_low} and dataset.action_high={spec.action_high}: "
+            f"dataset.source={spec.source} has bounds of its own; leave both out."
+        )
+    if not kind.takes_transitions and spec.transitions is not None:
+        raise UserError(
+            f"dataset.transitions={spec.transitions}: only data that are made here have a size to "
+            f"choose, with dataset.source=generated; dataset.source={spec.source} is taken as it "
+            "is."
+        )
+    return kind.open(spec, progress)
+
+
+def check_available(spec: DataSpec) -> None:
+    """Look where `open_source` will look, and fetch nothing.
+
+    Raises:
+        UserError: published data that are not on this machine and cannot be fetched, or a
+            dataset.path that does not hold them or may not be read.
+    """
+    kind = KINDS.get(spec.source)
+    try:
+        if kind is not None and kind.check is not None:
+            kind.check(spec)
+    except PermissionError as error:
+        raise UserError(
+            f"Cannot read {error.filename}, where the data may be: {error.strerror}. Ask its owner "
+            "for the right to, or name another place with dataset.path="
+        ) from error
+
+
+def _open_minari(spec: DataSpec, progress: bool) -> Source:
+    from ivr.data.sources.minari.source import MinariSource
+
+    return MinariSource(locate(spec.id, _folder(spec)))
+
+
+def _open_d4rl(spec: DataSpec, progress: bool) -> Source:
+    from ivr.data.sources.d4rl.source import D4RLSource
+
+    return D4RLSource(locate_d4rl(spec.id, spec.path, progress), spec.max_episode_steps)
+
+
+def _open_generated(spec: DataSpec, progress: bool) -> Source:
+    from ivr.data.generation.generated import ensure_generated
+    from ivr.data.sources.d4rl.source import D4RLSource
+    from ivr.data.sources.minari.source import MinariSource
+
+    path = spec.path or ensure_generated(spec.name, spec.transitions, progress)
+    if spec.name in RANDOM:
+        return D4RLSource(locate_d4rl(None, path, progress), spec.max_episode_steps)
+    return MinariSource(locate(None, _folder(spec, path)))
+
+
+def _open_arrays(spec: DataSpec, progress: bool) -> Source:
+    from ivr.data.sources.arrays.files import find_arrays
+    from ivr.data.sources.arrays.source import ArraysSource
+
+    return ArraysSource(find_arrays(spec.path), spec.action_low, spec.action_high)
+
+
+def _folder(spec: DataSpec, path: Paths = None) -> str | Path | None:
+    path = spec.path if path is None else path
+    if not isinstance(path, str | Path | None):
+        raise UserError(f"dataset.path={path}: dataset.source={spec.source} takes one folder.")
+    return path
+
+
+def _find_minari(dataset_id: str) -> Path | None:
+    folder = datasets_root() / dataset_id
+    return folder if (folder / "data" / "metadata.json").is_file() else None
+
+
+def _find_d4rl(dataset_id: str) -> Path | None:
+    file = d4rl_root() / Path(dataset_id).name
+    return file if file.is_file() else None
+
+
+def _find_generated(dataset_id: str) -> Path | None:
+    # Whole or absent, see `generated`.
+    folders = (root / dataset_id for root in (datasets_root(), d4rl_root()))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+KINDS = {
+    "minari": Kind(
+        "Minari",
+        open=_open_minari,
+        find=_find_minari,
+        check=lambda spec: locate(spec.id, _folder(spec), download=False),
+        address=lambda dataset_id: hub(),
+        named_by="dataset.id=",
+        records_environment=True,
+    ),
+    "d4rl_hdf5": Kind(
+        "D4RL",
+        open=_open_d4rl,
+        find=_find_d4rl,
+        check=lambda spec: locate_d4rl(spec.id, spec.path, download=False),
+        address=lambda dataset_id: f"{SERVER}/{dataset_id}",
+    ),
+    "generated": Kind(
+        "made by ivr, not D4RL", open=_open_generated, find=_find_generated, takes_transitions=True
+    ),
+    "arrays": Kind("one's own", open=_open_arrays, find=lambda dataset_id: None, takes_bounds=True),
+}
+"""What dataset.source can be."""

@@ -1,0 +1,58 @@
+"""Which data a training reads, and how. Light to import: it is known before anything is opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.data.sources.source import Bound
+from ivr.errors import UserError
+
+Paths = str | Path | Sequence[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """The keys of a configuration's dataset node that decide what the data are.
+
+    Raises:
+        UserError: a number of steps or of transitions below 1.
+    """
+
+    name: str
+    """What the dataset is called in reports; with source=generated, which one it is."""
+    source: str = "minari"
+    """A name of `kinds.KINDS`."""
+    id: str | None = None
+    """Minari id, or path of a file on D4RL's server."""
+    path: Paths = None
+    """Where the data lie, instead of the id: a folder, a file, or a list of such, as the source
+    reads them."""
+    transitions: int | None = None
+    """With source=generated, how many to make; None for the usual number."""
+    view: str = "d4rl"
+    """One of `agreement.views.VIEWS`; see `agreement.views.view_keys`."""
+    reward: str = "none"
+    """none, minus_one, return_range or scale_shift; see `rewards.RewardTransform`."""
+    reward_scale: float = 1.0
+    """With reward=scale_shift, the factor."""
+    reward_shift: float = 0.0
+    """With reward=scale_shift, what is then added."""
+    max_episode_steps: int | None = None
+    """Limit of the collection where nothing in a D4RL file marks its time-outs; of the evaluation
+    everywhere."""
+    maze: str | None = None
+    """Maze of the evaluation. With view=d4rl, rewards and ends are recomputed for the centre of its
+    goal cell; with view=goal_conditioned for each recorded goal, maze or not."""
+    maze_scale: float | None = None
+    """Metres a cell."""
+    action_low: Bound = None
+    """With source=arrays, the least action: one number for all dimensions, or one for each; None
+    for the least in the data."""
+    action_high: Bound = None
+    """With source=arrays, the greatest action, likewise."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_episode_steps", "transitions"):
+            number = getattr(self, key)
+            if number is not None and number < 1:
+                raise UserError(f"dataset.{key}={number}: must be a whole number from 1")

@@ -1,0 +1,30 @@
+"""What a policy is evaluated on, as a configuration says it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """The keys of a configuration's dataset node that decide how a policy is evaluated."""
+
+    name: str
+    env: str | None = None
+    """Id of a registered environment ("module:Id-v0" imports the module first), or None for the
+    one that the data record."""
+    env_kwargs: Mapping[str, Any] | None = None
+    max_episode_steps: int | None = None
+    """None for the environment's own limit."""
+    view: str = "d4rl"
+    """One of `agreement.views.VIEWS`, the data's."""
+    maze: str | None = None
+    """Name of the maze whose goal is placed."""
+    maze_scale: float | None = None
+    """Metres a cell."""
+    goal: str = "centre"
+    """How goal and start vary; see `wrappers.PlacedGoal`."""
+    reference: Sequence[float] | None = None
+    """The [min, max] that scores are normalised by."""
+    metric: str = "return"
+    """success, return or tasks."""

@@ -1,0 +1,96 @@
+"""What a run is, in plain types: checkpoints, result.json and TensorBoard each show a part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ivr.algos.engine.constructors import AlgorithmSpec
+from ivr.training.callbacks.result import git_commit, versions
+from ivr.training.hardware import library_of
+from ivr.training.members import Member
+
+FIXED = (
+    "algo", "dataset", "noise", "subset", "normalize", "protocol", "alpha", "seed", "discount",
+    "batch_size", "precision",
+)  # fmt: skip
+"""Keys of the configuration that must be the same in a run that is resumed."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run is, before it starts."""
+
+    algorithm: AlgorithmSpec
+    arguments: Mapping[str, Any]
+    """Of the algorithm's constructor."""
+    config: Mapping[str, Any]
+    """The composed configuration."""
+    overrides: Sequence[str]
+    """The words that it was composed with; a resumed run repeats them."""
+    members: Sequence[Member]
+    dataset: Mapping[str, Any]
+    """Facts about the data that are trained on."""
+    clean_fingerprint: str
+    """Of the data that the Bellman error is measured on."""
+    evaluation: Mapping[str, Any] | None
+    """The protocol of the evaluation; None where nothing is evaluated."""
+    float32_products: str
+    """torch's word for how float32 matrices are multiplied."""
+    float32_products_rule: str
+    """Why so, in words."""
+
+    def checkpoint(self) -> dict[str, Any]:
+        """What every checkpoint keeps, as "ivr"."""
+        path = f"{self.algorithm.type.__module__}.{self.algorithm.type.__qualname__}"
+        return {
+            "class": path,
+            "arguments": dict(self.arguments),
+            "config": {key: self.config[key] for key in FIXED},
+            "overrides": list(self.overrides),
+            "members": [[member.seed, member.alpha] for member in self.members],
+            "dataset": dict(self.dataset),
+            "float32_products": self.float32_products,
+        }
+
+    def result(self) -> dict[str, Any]:
+        """The first keys of result.json, in its order."""
+        config, dataset = self.config, self.dataset
+        return {
+            "algo": self.algorithm.name,
+            "dataset": config["dataset"]["name"],
+            "protocol": config["protocol"],
+            "num_updates": config["num_updates"],
+            "dataset_fingerprint": dataset["fingerprint"],
+            "dataset_source": dataset["source"],
+            "transitions": dataset["transitions"],
+            **self.transforms(),
+            "bellman_error_data": self.clean_fingerprint,
+            "discount": config["discount"],
+            "batch_size": config["batch_size"],
+            "options": dict(self.algorithm.options),
+            "reward": config["dataset"]["reward"],
+            "reward_scale": dataset["reward_scale"],
+            "reward_shift": dataset["reward_shift"],
+            "evaluation": self.evaluation,
+            "device": config["device"],
+            "precision": config["precision"],
+            "git_commit": git_commit(),
+            "versions": versions(),
+            "float32_products": {
+                "library": library_of(self.float32_products),
+                "rule": self.float32_products_rule,
+            },
+        }
+
+    def transforms(self) -> dict[str, dict[str, Any]]:
+        """What was asked to be done to the data, and what came of it."""
+        return {
+            "noise": self.config["noise"] | (self.dataset["noise"] or {}),
+            "subset": self.config["subset"] | (self.dataset["subset"] or {}),
+            "normalize": self.config["normalize"],
+        }
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Numbers and words for TensorBoard's table of runs."""
+        names = {"algo": self.algorithm.name, "dataset": self.config["dataset"]["name"]}
+        return names | {key: self.config[key] for key in ("protocol", "discount", "num_updates")}

@@ -1,0 +1,55 @@
+"""The number that a sweeper receives."""
+
+import pytest
+
+from ivr.commands.train import run
+from ivr.errors import UserError
+from ivr.training.optimized import check_metric, optimized
+from tests.running import SMALL, composed
+
+
+def result(*last: dict | None) -> dict:
+    return {"members": [{"last": score} for score in last]}
+
+
+def score(of: float, normalized: float | None = None) -> dict:
+    return {
+        "return_mean": of,
+        "normalized_score": normalized,
+        "success_rate": None,
+        "bellman_error": float("nan"),
+    }
+
+
+def test_it_is_the_mean_over_the_members():
+    two = result(score(1.0, 30.0), score(4.0, 50.0))
+    assert optimized(two, "evaluation/score") == 40.0  # (30 + 50) / 2
+    assert optimized(two, "evaluation/return_mean") == 2.5  # (1 + 4) / 2
+    assert optimized(two, None) == 40.0
+    assert optimized(result(score(1.0), score(4.0)), "evaluation/score") == 2.5  # no reference
+
+
+def test_without_an_evaluation_there_is_none_unless_one_was_asked_for():
+    assert optimized(result(None), None) is None
+    check_metric(None, evaluated=False)
+    with pytest.raises(UserError, match="nothing is evaluated"):
+        check_metric("evaluation/score", evaluated=False)
+
+
+@pytest.mark.parametrize("name", ["evaluation/success_rate", "evaluation/bellman_error"])
+def test_what_the_evaluation_does_not_have_is_said(name):
+    with pytest.raises(UserError, match=f"optimized_metric={name}.*it has evaluation/score"):
+        optimized(result(score(1.0, 30.0)), name)
+
+
+def test_an_unknown_metric_is_refused_before_the_training(tmp_path, small_pointmaze):
+    words = (*SMALL, "optimized_metric=evaluation/scores")
+    with pytest.raises(UserError, match="optimized_metric=evaluation/scores is unknown: did you"):
+        run(composed(words), tmp_path, list(words))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_returns_the_number(tmp_path, small_pointmaze):
+    words = (*SMALL, "num_updates=2", "eval_every=2", "optimized_metric=evaluation/return_mean")
+    value = run(composed((*words, "algo.hidden=[8,8]")), tmp_path, list(words))
+    assert isinstance(value, float) and 0 <= value <= 1
