@@ -1,5 +1,7 @@
 """Writes files whole or not at all."""
 
+import json
+import math
 import os
 import shutil
 import tempfile
@@ -7,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ivr.errors import UserError
 
@@ -48,6 +50,24 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     write_whole(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Any, indent: int = 2) -> Any:
+    """Write a JSON file whole; returns what it holds.
+
+    Numbers that are not finite become null: JSON has no word for them.
+    """
+    finite = _finite(content)
+    write_text(path, json.dumps(finite, indent=indent, allow_nan=False) + "\n")
+    return finite
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def unique_suffix() -> str:

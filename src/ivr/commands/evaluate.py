@@ -1,6 +1,5 @@
 """Scores a checkpoint again, and draws what its policies do."""
 
-import json
 import logging
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,7 @@ from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
 from ivr.evaluation.task.build import Task, make_task
 from ivr.evaluation.task.spec import TaskSpec
 from ivr.evaluation.video import write_video
-from ivr.files import write_text, write_whole
+from ivr.files import write_json, write_whole
 from ivr.training.checkpoints import load_policy
 from ivr.training.members import Member
 from ivr.training.scoring.scores import describe, scores
@@ -53,6 +52,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, A
             seed=config.seed,
             device=config.device,
             record_paths=True,
+            labels=[member.label for member in members],
         )
     updates = content.get("updates") or [content["updates_done"]] * len(members)
     result = {
@@ -64,7 +64,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, A
             for member, update, score in zip(members, updates, scores(outcome), strict=True)
         ],
     }
-    write_text(folder / "scores.json", json.dumps(result, indent=2) + "\n")
+    write_json(folder / "scores.json", result)
     log.info(f"{task.environment}\ndata: {description['dataset']['source']}")
     for member, record in zip(members, result["members"], strict=True):
         log.info(f"{member.label}, update {record['update']}: {describe(record)}")

@@ -1,6 +1,5 @@
 """Looks a dataset over before anything is trained on it: defects, figures, a page to look at."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ivr.data.sources.source import Source
 from ivr.errors import UserError
 from ivr.evaluation.task.build import make_task
 from ivr.evaluation.task.spec import TaskSpec
-from ivr.files import write_text
+from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
 from ivr.inspection.findings import Findings, read_all
 from ivr.inspection.page import page
@@ -51,7 +50,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, A
     card = {"dataset": spec.name, "environment": environment}
     card |= make_card(source, tally, transform, findings)
     log.info(card_text(card))
-    write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")
+    write_json(folder / "card.json", card, indent=1)
     write_text(folder / "card.html", page(card, plots(card, tally)))
     log.info(f"\npage:    {folder / 'card.html'}\nfigures: {folder / 'card.json'}")
     if findings.total:

@@ -131,6 +131,7 @@ def train(
         eval_every=config.eval_every,
         eval_episodes=config.eval_episodes,
         eval_seed=EVALUATION_SEED,
+        eval_errors=config.eval_errors,
         checkpoint_every=config.checkpoint_every,
         log_every=config.log_every,
         device=config.device,

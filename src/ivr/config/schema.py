@@ -66,6 +66,7 @@ class TrainConfig:
     batch_size: int
     eval_every: int
     eval_episodes: int
+    eval_errors: str
     checkpoint_every: int
     log_every: int
     device: str
@@ -111,6 +112,7 @@ class TrainConfig:
                 "float32_products", raw["float32_products"], ("auto", *LIBRARIES)
             ),
             "resume": raw["resume"],
+            "eval_errors": values.one_of("eval_errors", raw["eval_errors"], ("stop", "continue")),
             "optimized_metric": raw["optimized_metric"],
             **whole,
         }

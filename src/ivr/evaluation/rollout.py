@@ -1,7 +1,7 @@
 """Evaluates many policies on many episodes at once."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
+from ivr.evaluation.stepping.environments import EvaluationError, Failure
 from ivr.evaluation.stepping.group import EnvironmentGroup
 from ivr.evaluation.stepping.pool import EnvironmentPool
 from ivr.evaluation.task.build import Task
 from ivr.random import key
 from ivr.types import Policy
 
-__all__ = ["EnvironmentPool", "Evaluation", "episode_seed", "evaluate"]
+__all__ = ["EnvironmentPool", "Evaluation", "EvaluationError", "episode_seed", "evaluate"]
 
 # Enough that the policy's turn hardly shows; an environment takes up to 12 MB and 0.1 s to make.
 MAX_ENVIRONMENTS = 32
@@ -39,6 +40,7 @@ def evaluate(
     seed: int,
     device: torch.device | str = "cpu",
     record_paths: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> Evaluation:
     """Run the same E episodes with each of R members.
 
@@ -54,26 +56,35 @@ def evaluate(
         seed: of the start states.
         device: where the policy expects observations.
         record_paths: keep the positions of maze tasks.
+        labels: names of the members, for messages; None for their numbers.
 
     Raises:
+        EvaluationError: an environment raised, or gave an observation that is not finite.
         UserError: an action is not finite.
     """
+    names = labels or [f"member {k}" for k in range(members)]
     if isinstance(task, Task):
         with EnvironmentPool(task) as pool:
-            return _Sweep(pool, members, episodes, seed, record_paths).run(policy, device)
-    return _Sweep(task, members, episodes, seed, record_paths).run(policy, device)
+            return _Sweep(pool, names, episodes, seed, record_paths).run(policy, device)
+    return _Sweep(task, names, episodes, seed, record_paths).run(policy, device)
 
 
 class _Sweep:
     """Runs every member's episodes, in groups that do not wait for each other."""
 
     def __init__(
-        self, pool: EnvironmentPool, members: int, episodes: int, seed: int, record_paths: bool
+        self,
+        pool: EnvironmentPool,
+        labels: Sequence[str],
+        episodes: int,
+        seed: int,
+        record_paths: bool,
     ) -> None:
         if episodes < 1:
             raise UserError(f"episodes={episodes} must be at least 1.")
         self.pool = pool
-        self.members = members
+        self.labels = labels
+        self.members = members = len(labels)
         self.episodes = episodes
         self.seed = seed
         self.slots = max(1, min(episodes, MAX_ENVIRONMENTS // members))
@@ -93,6 +104,10 @@ class _Sweep:
         try:
             with torch.no_grad(), one_thread():
                 self._play(policy, device)
+        except EvaluationError:
+            # What an environment that failed does next is unknown: the next sweep makes new ones.
+            self.pool.close()
+            raise
         finally:
             self.pool.settle()
         task = self.pool.task
@@ -132,6 +147,8 @@ class _Sweep:
             for slot, step in zip(slots, steps, strict=True):
                 row = slot // self.groups
                 at = row // self.slots, group.active[row]
+                if isinstance(step, Failure):
+                    raise self._error(at, f"step {self.lengths[at] + 1}", step)
                 group.rewards[row] = step.reward
                 self.returns[at] += step.reward
                 self.lengths[at] += 1
@@ -153,7 +170,17 @@ class _Sweep:
             group.active[row] = episode
             group.starts[row] = True
             seed = episode_seed(self.seed, episode)
-            self._see(group, row, self.pool.reset(group.numbers[row], seed))
+            observation = self.pool.reset(group.numbers[row], seed)
+            if isinstance(observation, Failure):
+                raise self._error((row // self.slots, episode), "its reset", observation)
+            self._see(group, row, observation)
+
+    def _error(self, at: tuple[int, int], when: str, failure: Failure) -> EvaluationError:
+        member, episode = at
+        return EvaluationError(
+            f"the environment {self.pool.task.env_id} failed in episode {episode} of "
+            f"{self.labels[member]}, at {when}: {failure.reason}"
+        )
 
     def _see(self, group: EnvironmentGroup, row: int, observation: NDArray[np.float32]) -> None:
         group.observations[row] = observation

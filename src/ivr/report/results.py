@@ -53,6 +53,12 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
             if member["last"] is None:
                 log.info(f"left out, as nothing was evaluated: {path}")
                 continue
+            last = member["last"]
+            normalised = last["normalized_score"]
+            score = last["return_mean"] if normalised is None else normalised
+            if score is None:
+                log.info(f"left out, as seed {member['seed']} has no finite score: {path}")
+                continue
             facts = {**result, **member}
             settings = tuple(facts[name] for name in SETTINGS)
             at = _look_up(facts, x, path)
@@ -65,9 +71,7 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
                 )
             places[key, seed] = path
             group = groups.setdefault(key, SeedGroup(settings, at))
-            last = member["last"]
-            normalised = last["normalized_score"]
-            group.scores[seed] = last["return_mean"] if normalised is None else normalised
+            group.scores[seed] = score
             if last.get("bellman_error") is not None:
                 group.errors[seed] = last["bellman_error"]
             group.sources.add(result["dataset_source"])

@@ -47,6 +47,8 @@ class Plan:
     eval_every: int
     eval_episodes: int
     eval_seed: int
+    eval_errors: str
+    """Where an environment fails: stop, or continue without that evaluation."""
     checkpoint_every: int
     log_every: int
     device: str
@@ -76,7 +78,7 @@ def fit(
         doors: loggers, callbacks and options of the Trainer that a person chose.
 
     Raises:
-        UserError: where a loss is not finite, or a file cannot be written.
+        UserError: where a loss is not finite, an environment fails, or a file cannot be written.
     """
     checkpoints = plan.folder / "checkpoints"
     members, description = list(plan.record.members), plan.record.checkpoint()
@@ -98,9 +100,12 @@ def fit(
                 clean=clean,
                 reward_scale=plan.reward_scale,
                 check=guard.check,
+                labels=labels,
             ),
             BestPolicies(checkpoints / "best.ckpt", description),
             EvaluationReport(loggers, pool.task.maze, observations, bar.announce),
+            save=last.save_before_evaluation,
+            goes_on=plan.eval_errors == "continue",
         )
     result = ResultWriter(
         ResultFile(plan.folder / "result.json", plan.record.result(), members), evaluation
@@ -142,6 +147,10 @@ def fit(
         status = "failed"
         try:
             trainer.fit(algorithm, datamodule=datamodule, ckpt_path=plan.resumed_from)
+            if evaluation and evaluation.evaluated_at < algorithm.updates_done:
+                # Killed after the last update: Lightning finds nothing left to do.
+                evaluation.on_train_end(trainer, algorithm.to(plan.device))
+                last.on_train_end(trainer)
             status = "finished"
         except Interrupted:
             last.save(trainer)

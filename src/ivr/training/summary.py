@@ -15,6 +15,10 @@ def table(result: dict[str, Any]) -> str:
         f"update {result['updates_done']:,} after {result['wall_seconds']:.0f} s{rate}",
         f"data: {result['dataset_source']}",
     ]
+    failed = result.get("failed_evaluations", [])
+    if failed:
+        updates = ", ".join(str(one["update"]) for one in failed)
+        lines.append(f"not evaluated, as the environment failed: update {updates}")
     if result["members"][0]["last"] is not None:
         lines.append(f"environment: {result['evaluation']['environment']}")
         header = ("seed", "alpha", "last", "return", "episodes", "best", "at update")
@@ -25,10 +29,10 @@ def table(result: dict[str, Any]) -> str:
                 str(member["seed"]),
                 "-" if member["alpha"] is None else f"{member['alpha']:g}",
                 _with_error(last),
-                f"{last['return_mean']:.1f}",
+                _number(last["return_mean"]),
                 str(last["episodes"]),
-                _with_error(best),
-                str(best["update"]),
+                "-" if best is None else _with_error(best),
+                "-" if best is None else str(best["update"]),
             )
             lines.append("".join(f"{cell:>13}" for cell in cells))
         lines.append("last and best are normalized scores, or returns where there is no reference")
@@ -51,7 +55,11 @@ def _rate(speed: float) -> str:
     return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
 
 
+def _number(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.1f}"
+
+
 def _with_error(score: dict[str, Any]) -> str:
     if score["normalized_score"] is None:
-        return f"{score['return_mean']:.1f}±{score['return_sem']:.1f}"
+        return f"{_number(score['return_mean'])}±{_number(score['return_sem'])}"
     return f"{score['normalized_score']:.1f}±{score['normalized_score_sem']:.1f}"

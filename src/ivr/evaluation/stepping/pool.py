@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.evaluation.stepping.environments import Step
+from ivr.evaluation.stepping.environments import EvaluationError, Failure, Step, failure
 from ivr.evaluation.stepping.workers import LocalWorker, ProcessWorker, Worker, ready
 from ivr.evaluation.task.build import Task
 from ivr.evaluation.task.wrappers import Env
@@ -29,7 +29,7 @@ class _Batch(NamedTuple):
     slots: list[int]
     missing: dict[Worker, list[int]]
     """Slots that each worker has not answered for."""
-    steps: dict[int, Step]
+    steps: dict[int, Step | Failure]
 
 
 class EnvironmentPool:
@@ -90,25 +90,23 @@ class EnvironmentPool:
         shape = env.observation_space.shape
         assert shape is not None
         self.observation_shape = shape
-        seconds = []
-        env.reset(seed=0)
-        action: Any = np.zeros(env.action_space.shape or (), np.float32)
-        for _ in range(TRIAL_STEPS):
-            started = time.perf_counter()
-            ended = any(env.step(action)[2:4])
-            seconds.append(time.perf_counter() - started)
-            if ended:
-                env.reset(seed=0)
-        env.close()
-        self._costly = min(seconds) >= CHEAP_STEP
+        try:
+            self._costly = min(_step_seconds(env)) >= CHEAP_STEP
+        except Exception as error:  # whatever an environment raises
+            self.observation_shape = ()
+            raise EvaluationError(
+                f"{self.task.env_id} failed when it was tried out: {failure(error).reason}"
+            ) from error
+        finally:
+            env.close()
 
-    def reset(self, slot: int, seed: int) -> NDArray[np.float32]:
+    def reset(self, slot: int, seed: int) -> NDArray[np.float32] | Failure:
         """Begin an episode in an environment that is not active; returns its observation (O,)."""
         worker = self._workers[slot % len(self._workers)]
         while any(worker in batch.missing for batch in self._batches):
             self._take(worker)
         worker.order("reset", slot, seed)
-        observation: NDArray[np.float32] = worker.answer()
+        observation: NDArray[np.float32] | Failure = worker.answer()
         return observation
 
     def send(self, slots: list[int], actions: NDArray[np.float32]) -> None:
@@ -121,11 +119,11 @@ class EnvironmentPool:
                 worker.order("step", parts[worker], actions[rows])
         self._batches.append(_Batch(slots, parts, {}))
 
-    def receive(self) -> tuple[list[int], list[Step]]:
+    def receive(self) -> tuple[list[int], list[Step | Failure]]:
         """Wait for one of the batches that were sent, whichever comes first: slots, steps.
 
         Raises:
-            UserError: an environment raised one, or its process has ended.
+            EvaluationError: the process of an environment has ended.
         """
         while True:
             for batch in self._batches:
@@ -159,3 +157,16 @@ class EnvironmentPool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _step_seconds(env: Env) -> list[float]:
+    seconds = []
+    env.reset(seed=0)
+    action: Any = np.zeros(env.action_space.shape or (), np.float32)
+    for _ in range(TRIAL_STEPS):
+        started = time.perf_counter()
+        ended = any(env.step(action)[2:4])
+        seconds.append(time.perf_counter() - started)
+        if ended:
+            env.reset(seed=0)
+    return seconds

@@ -9,8 +9,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from typing import Any, Protocol
 
-from ivr.errors import UserError
-from ivr.evaluation.stepping.environments import Environments
+from ivr.evaluation.stepping.environments import Environments, EvaluationError
 from ivr.evaluation.task.task import Task
 
 _PATIENCE = 10.0
@@ -52,6 +51,7 @@ class ProcessWorker:
     """Works in a process of its own, which ends when this side disconnects, however it does."""
 
     def __init__(self, task: Task) -> None:
+        self.env_id = task.env_id
         self.connection, theirs = Pipe()
         # Whatever can be imported here can be imported there.
         environ = os.environ | {"PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
@@ -70,7 +70,7 @@ class ProcessWorker:
         """Send an order.
 
         Raises:
-            UserError: the process has ended.
+            EvaluationError: the process has ended.
         """
         try:
             self.connection.send((method, arguments))
@@ -81,8 +81,9 @@ class ProcessWorker:
         """Receive the answer to the oldest order.
 
         Raises:
-            UserError: the process has ended, or an environment raised one.
-            RuntimeError: with what else an environment raised.
+            EvaluationError: the process has ended.
+            UserError: an environment cannot be made.
+            RuntimeError: with what else making it raised.
         """
         try:
             answer = self.connection.recv()
@@ -92,10 +93,10 @@ class ProcessWorker:
             raise answer
         return answer
 
-    def _ended(self) -> UserError:
+    def _ended(self) -> EvaluationError:
         status = self.process.wait(_PATIENCE)
-        return UserError(
-            f"A process that steps environments ended (status {status}): killed, or out of memory?"
+        return EvaluationError(
+            f"A process that steps {self.env_id} ended (status {status}): killed, or out of memory?"
         )
 
     def close(self) -> None:

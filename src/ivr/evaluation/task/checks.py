@@ -77,9 +77,19 @@ def check_spaces(env: Env, env_id: str, view: str, data: DataFacts) -> None:
 
 
 def reported(env: Env) -> frozenset[str]:
-    """List the entries of a step's info."""
+    """List the entries of a step's info.
+
+    Raises:
+        UserError: the environment raises.
+    """
     space = env.action_space
     assert isinstance(space, gymnasium.spaces.Box)
-    env.reset(seed=0)
     idle = np.clip(np.zeros(space.shape, np.float32), space.low, space.high)
-    return frozenset(env.step(idle)[4])
+    try:
+        env.reset(seed=0)
+        return frozenset(env.step(idle)[4])
+    except Exception as error:  # whatever an environment raises
+        raise UserError(
+            f"{env.spec and env.spec.id} was tried out and failed: "
+            f"{type(error).__name__}: {error}. Mend it, or choose another dataset.env."
+        ) from error

@@ -35,7 +35,8 @@ class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
 
     def observation(self, observation: Any) -> NDArray[np.float32]:
         """Join the entries of the view, shape (O,)."""
-        return join(self._keys, self._entries(observation))
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found as such
+            return join(self._keys, self._entries(observation))
 
 
 class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):

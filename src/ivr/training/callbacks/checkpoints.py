@@ -26,6 +26,7 @@ class LastCheckpoint(Checkpoint):
         self.stopped_early = False
         """Whether a callback ended the run before its last update; a resumed run stays ended."""
         self._saved_at = -1
+        self._lacks_evaluation = False
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Train no further where the run was ended early."""
@@ -37,16 +38,23 @@ class LastCheckpoint(Checkpoint):
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save where it is due."""
-        if trainer.global_step % self.every == 0:
+        """Save where it is due, or where the file lacks the evaluation that has just been made."""
+        if trainer.global_step % self.every == 0 or self._lacks_evaluation:
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save the end of the run."""
         stopped = trainer.global_step < trainer.max_steps
-        if stopped != self.stopped_early or self._saved_at != trainer.global_step:
+        saved = self._saved_at == trainer.global_step and not self._lacks_evaluation
+        if stopped != self.stopped_early or not saved:
             self.stopped_early = stopped
             self.save(trainer)
+
+    def save_before_evaluation(self, trainer: pl.Trainer) -> None:
+        """Save what an evaluation that fails would lose; a run resumes with that evaluation."""
+        if self._saved_at != trainer.global_step:
+            self.save(trainer)
+        self._lacks_evaluation = True
 
     def save(self, trainer: pl.Trainer) -> None:
         """Save now, unless a parameter is not finite: the last good checkpoint stays in place."""
@@ -55,6 +63,7 @@ class LastCheckpoint(Checkpoint):
         if all(bool(p.isfinite().all()) for p in module.parameters()):
             trainer.save_checkpoint(self.path)
             self._saved_at = trainer.global_step
+            self._lacks_evaluation = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return whether the run was ended early."""

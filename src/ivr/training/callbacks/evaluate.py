@@ -1,17 +1,22 @@
 """Decides when the policies are evaluated, and keeps what a resumed run must know of it."""
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.evaluation.rollout import EvaluationError
 from ivr.training.callbacks.metrics import share
 from ivr.training.callbacks.states import checked_evaluation
 from ivr.training.loggers.protocol import Scalars
 from ivr.training.scoring.best import BestPolicies
 from ivr.training.scoring.evaluator import Evaluator
 from ivr.training.scoring.report import EvaluationReport, metrics
-from ivr.training.scoring.scores import Score
+from ivr.training.scoring.scores import Score, without_score
+
+log = logging.getLogger(__name__)
 
 
 class EvaluationCallback(pl.Callback):
@@ -23,6 +28,8 @@ class EvaluationCallback(pl.Callback):
         evaluator: evaluates.
         best: keeps the best policies.
         report: logs, draws and announces.
+        save: saves the run: an evaluation runs the code of others, and may end this process.
+        goes_on: whether the training goes on where an environment fails.
     """
 
     def __init__(
@@ -32,12 +39,18 @@ class EvaluationCallback(pl.Callback):
         evaluator: Evaluator,
         best: BestPolicies,
         report: EvaluationReport,
+        save: Callable[[pl.Trainer], None],
+        goes_on: bool = False,
     ) -> None:
         self.every = every
         self.labels = labels
         self.evaluator = evaluator
         self.best = best
         self.report = report
+        self.save = save
+        self.goes_on = goes_on
+        self.failures: list[dict[str, Any]] = []
+        """Update and error of each evaluation that failed."""
         self.seconds = 0.0
         self.evaluated_at = 0
         self.last: list[Score] = []
@@ -67,6 +80,7 @@ class EvaluationCallback(pl.Callback):
         """Return everything that a resumed run must know of earlier evaluations."""
         return {
             "evaluated_at": self.evaluated_at,
+            "failures": self.failures,
             "last": self.last,
             "metrics": self.metrics,
             "best": self.best.records,
@@ -84,12 +98,29 @@ class EvaluationCallback(pl.Callback):
         state = checked_evaluation(state_dict, len(self.labels))
         self.evaluated_at, self.seconds = state["evaluated_at"], state["seconds"]
         self.last, self.metrics = state["last"], state["metrics"]
+        self.failures = state["failures"]
         self.best.records, self.best.scores = state["best"], state["best_scores"]
         self.best.weights = state["best_weights"]
 
     def _evaluate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, OfflineAlgorithm)
-        evaluated = self.evaluator.evaluate(module, trainer.global_step)
+        self.save(trainer)
+        try:
+            evaluated = self.evaluator.evaluate(module, trainer.global_step)
+        except EvaluationError as error:
+            if not self.goes_on:
+                raise EvaluationError(
+                    f"{error}. Update {trainer.global_step} is saved: once that is mended, "
+                    f"resume={self.best.path.with_name('last.ckpt')} evaluates it again, and "
+                    "eval_errors=continue trains on without such an evaluation"
+                ) from error
+            log.warning(f"update {trainer.global_step}: not evaluated, as {error}")
+            self.failures.append({"update": trainer.global_step, "error": str(error)})
+            self.last, self.evaluated_at = [], trainer.global_step
+            return
+        warning = without_score(evaluated.result, self.labels)
+        if warning is not None:
+            log.warning(f"update {evaluated.update}: {warning}")
         self.best.keep(module, evaluated)
         self.report.send(evaluated)
         self.last, self.metrics = evaluated.scores, metrics(evaluated)

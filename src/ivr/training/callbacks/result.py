@@ -1,7 +1,6 @@
 """result.json: what was run, on what, and how it ended."""
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 import time
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ivr.files import write_text
+from ivr.files import write_json
 from ivr.training.callbacks.evaluate import EvaluationCallback
 from ivr.training.callbacks.states import checked, duration
 from ivr.training.members import Member
@@ -57,7 +56,8 @@ class ResultFile:
         update: int,
         updates_per_second: float | None,
         last: Sequence[Score],
-        best: Sequence[Score],
+        best: Sequence[Score | None],
+        failures: Sequence[dict[str, Any]] = (),
         stopped_early: bool = False,
     ) -> dict[str, Any]:
         """Write and return the contents; `status` is running, finished, interrupted or failed."""
@@ -66,6 +66,7 @@ class ResultFile:
             "status": status,
             "stopped_early": stopped_early,
             "updates_done": update,
+            "failed_evaluations": list(failures),
             "wall_seconds": round(self.wall_seconds, 2),
             "updates_per_second": updates_per_second and round(updates_per_second, 2),
             "members": [
@@ -78,8 +79,8 @@ class ResultFile:
                 for k, member in enumerate(self.members)
             ],
         }
-        write_text(self.path, json.dumps(result, indent=2) + "\n")
-        return result
+        written: dict[str, Any] = write_json(self.path, result)
+        return written
 
 
 class ResultWriter(pl.Callback):
@@ -132,7 +133,8 @@ class ResultWriter(pl.Callback):
             updates_per_second=self._speed,
             stopped_early=stopped_early,
             last=self.evaluation.last if self.evaluation else [],
-            best=self.evaluation.best.records if self.evaluation else [],
+            best=self.evaluation.best.known if self.evaluation else [],
+            failures=self.evaluation.failures if self.evaluation else (),
         )
 
     @property

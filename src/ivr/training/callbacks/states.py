@@ -25,6 +25,7 @@ def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
     lists = each(number)
     checks = {
         "evaluated_at": count,
+        "failures": lambda x: isinstance(x, list) and all(map(_failure, x)),
         "seconds": number,
         "last": each(record),
         "best": each(record),
@@ -32,8 +33,9 @@ def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
         "best_weights": lambda x: _mapping(x, lambda value: isinstance(value, Tensor)),
         "metrics": lambda x: _mapping(x, lists),
     }
-    # Earlier checkpoints do not hold the metrics.
-    return checked("EvaluationCallback", {"metrics": {}, **mapping(state)}, checks)
+    # Earlier checkpoints hold neither the metrics nor the evaluations that failed.
+    found = {"metrics": {}, "failures": [], **mapping(state)}
+    return checked("EvaluationCallback", found, checks)
 
 
 def checked(name: str, state: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
@@ -70,6 +72,15 @@ def count(value: Any) -> bool:
 def duration(value: Any) -> bool:
     """Whether a value is a finite number from 0."""
     return number(value) and math.isfinite(value) and value >= 0
+
+
+def _failure(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"update", "error"}
+        and count(value["update"])
+        and isinstance(value["error"], str)
+    )
 
 
 def _mapping(value: Any, check: Callable[[Any], bool]) -> bool:

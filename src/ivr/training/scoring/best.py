@@ -1,5 +1,6 @@
 """Keeps each member as it was at its own best evaluation."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,23 @@ class BestPolicies:
         self.weights: dict[str, Tensor] = {}
         """The state dict in which each member is as it was then."""
 
+    @property
+    def known(self) -> list[Score | None]:
+        """The best score of each member; None where none was a finite number."""
+        pairs = zip(self.records, self.scores, strict=True)
+        return [None if math.isnan(score) else record for record, score in pairs]
+
     def keep(self, module: OfflineAlgorithm, evaluated: Evaluated) -> None:
         """Take over the members that have never scored higher, and write the file."""
         update, found = evaluated.update, evaluated.result.score.tolist()
+        found = [score if math.isfinite(score) else math.nan for score in found]
         weights = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
         if not self.records:
             self.records = [{**score, "update": update} for score in evaluated.scores]
             self.scores = found
             self.weights = {name: tensor.clone() for name, tensor in weights.items()}
         for k, score in enumerate(found):
-            if score > self.scores[k]:
+            if score > self.scores[k] or (math.isnan(self.scores[k]) and not math.isnan(score)):
                 self.records[k] = {**evaluated.scores[k], "update": update}
                 self.scores[k] = score
                 for name, tensor in weights.items():

@@ -73,9 +73,15 @@ class Evaluator:
     """By which it is divided, squared: it is then in units of the recorded rewards."""
     check: Callable[[], None]
     """Raises where the run was interrupted."""
+    labels: list[str]
+    """The names of the members."""
 
     def evaluate(self, module: OfflineAlgorithm, update: int) -> Evaluated:
-        """Evaluate every member on the same episodes."""
+        """Evaluate every member on the same episodes.
+
+        Raises:
+            EvaluationError: an environment failed.
+        """
         started = time.perf_counter()
         policy = InterruptiblePolicy(module, self.check)
         result = evaluate(
@@ -86,6 +92,7 @@ class Evaluator:
             seed=self.seed,
             device=module.device,
             record_paths=True,
+            labels=self.labels,
         )
         found = [
             {**score, "bellman_error": error}

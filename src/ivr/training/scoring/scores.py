@@ -1,6 +1,9 @@
 """The scores of an evaluation as plain records, and in a few words."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ivr.evaluation.rollout import Evaluation
 
@@ -30,6 +33,19 @@ def describe(score: Score) -> str:
     if score["normalized_score"] is not None:
         return f"score {score['normalized_score']:.1f}"
     return f"return {score['return_mean']:.1f}"
+
+
+def without_score(result: Evaluation, labels: Sequence[str]) -> str | None:
+    """Name the first episode whose return is not finite; None where all of them are."""
+    odd = np.argwhere(~np.isfinite(result.returns))
+    if not len(odd):
+        return None
+    member, episode = (int(index) for index in odd[0])
+    return (
+        f"the return of episode {episode} of {labels[member]} is "
+        f"{result.returns[member, episode]}: the environment gave a reward that is not finite. "
+        "That mean return is null in result.json, and no policy is the best by it"
+    )
 
 
 def _number(values: Any, k: int) -> float | None:
