@@ -82,7 +82,7 @@ lock: ## Write constraints.txt anew from pyproject.toml
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder" constraints.txt.new' EXIT; \
 	echo 'Resolving the newest releases that pyproject.toml takes (a few minutes) ...'; \
 	$(PYTHON) -m venv "$$folder"; \
-	"$$folder/bin/python" $(PIP) install -qq -e ".[dev]"; \
+	"$$folder/bin/python" $(PIP) install -qq -e ".[dev,wandb,mlflow]"; \
 	{ sed -n '/^#/p' constraints.txt; \
 	"$$folder/bin/python" $(PIP) list --format=freeze --exclude-editable --exclude pip --exclude ivr \
 		| grep -viE '^(nvidia|cuda|triton)' | sed -E 's/\+.*//' | LC_ALL=C sort -f; } > constraints.txt.new; \

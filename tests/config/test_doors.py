@@ -282,3 +282,15 @@ def test_a_checkpoint_sets_no_other_attribute(tmp_path, monkeypatch):
     )  # fmt: skip
     train(tmp_path, "num_updates=8", "eval_every=4", "resume=auto")
     assert seen == [8]
+
+
+def test_an_accelerator_of_lightning_is_another_name_of_the_device(tmp_path):
+    words = ("num_updates=2", "eval_every=2", "device=auto", "trainer.accelerator=cpu")
+    assert train(tmp_path / "cpu", *words)["device"] == "cpu"
+    for given, message in {
+        ("device=auto", "trainer.accelerator=tpu"): r"accelerator=tpu: must be one of auto, cpu",
+        ("device=cpu", "trainer.accelerator=gpu"): r"device=cpu, trainer\.accelerator=gpu",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            train(tmp_path / "refused", "num_updates=2", *given)
+        assert not (tmp_path / "refused" / "result.json").exists()

@@ -28,14 +28,15 @@ log = logging.getLogger(__name__)
 NODES = ("logger", "callbacks", "trainer")
 """Nodes of the configuration that are built here."""
 
-TRAINER_OPTIONS = ("profiler", "detect_anomaly", "deterministic", "benchmark", "max_time")
+TRAINER_OPTIONS = (
+    "accelerator", "profiler", "detect_anomaly", "deterministic", "benchmark", "max_time",
+)  # fmt: skip
 
 INSTEAD = {
     "max_steps": "num_updates",
     "min_steps": "num_updates",
     "max_epochs": "num_updates (an epoch is eval_every updates)",
     "min_epochs": "num_updates (an epoch is eval_every updates)",
-    "accelerator": "device",
     "devices": "device",
     "num_nodes": "seed and alpha lists (one process trains many runs)",
     "strategy": "seed and alpha lists (one process trains many runs)",
@@ -139,6 +140,7 @@ def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:
     for name in node:
         check_trainer_option(name)
     options = {name: value for name, value in node.items() if value is not None}
+    options.pop("accelerator", None)  # another name of the option device
     profiler = options.get("profiler")
     if profiler is not None:
         if not isinstance(profiler, dict):

@@ -105,7 +105,9 @@ class TrainConfig:
             "alpha": values.alphas(raw["alpha"], algorithm),
             "seed": values.seeds(raw["seed"]),
             "discount": values.discount(raw["discount"]),
-            "device": values.device(str(raw["device"])),
+            "device": values.device(
+                str(raw["device"]), OmegaConf.select(config, "trainer.accelerator")
+            ),
             "compile": values.one_of("compile", raw["compile"], ("auto", "true", "false")),
             "precision": values.one_of("precision", raw["precision"], tuple(PRECISIONS)),
             "float32_products": values.one_of(

@@ -129,7 +129,7 @@ def fit(
         logger.resume(update)
     with _quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
         trainer = pl.Trainer(
-            accelerator="cpu" if plan.device == "cpu" else "gpu",
+            accelerator={"cpu": "cpu", "mps": "mps"}.get(plan.device, "gpu"),
             devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
             precision=PRECISIONS[plan.precision],  # type: ignore[arg-type]
             max_steps=plan.num_updates,
