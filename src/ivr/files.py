@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -14,6 +15,8 @@ from typing import Any, BinaryIO
 from ivr.errors import UserError
 
 _temporary_folder = threading.Lock()
+# The name of a file, and the eight characters of `mkstemp`.
+_TEMPORARY = re.compile(r"\..+\.(ckpt|csv|json)\.[a-z0-9_]{8}")
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -45,6 +48,16 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files that `write_whole` left in a folder when it was killed.
+
+    Only where nobody else is writing.
+    """
+    for path in folder.glob(".*.*.*"):
+        if _TEMPORARY.fullmatch(path.name) and not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -175,12 +175,13 @@ def test_rich_takes_the_place_of_the_progress_bar(tmp_path):
 
 def test_without_loggers_the_result_is_written(tmp_path):
     train(tmp_path, "num_updates=4", "eval_every=4", "logger=none")
-    assert {path.name for path in tmp_path.iterdir()} == {"result.json", "checkpoints"}
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "result.json", "checkpoints"}
 
 
 def test_tensorboard_alone(tmp_path):
     train(tmp_path, "num_updates=4", "eval_every=4", "logger=tensorboard")
-    assert {p.name for p in tmp_path.iterdir()} == {"result.json", "checkpoints", "tensorboard"}
+    left = {".lock", "result.json", "checkpoints", "tensorboard"}
+    assert {path.name for path in tmp_path.iterdir()} == left
 
 
 @pytest.mark.parametrize("debug", ["fast", "profiler", "anomaly"])

@@ -1,6 +1,7 @@
 """Scores a checkpoint again, and draws what its policies do."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,15 @@ from ivr.types import DataFacts
 log = logging.getLogger(__name__)
 
 
-def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
+def run(
+    composed: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    begin: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Evaluate as configured; returns the contents of scores.json.
+
+    It calls `begin` once the checkpoint is known to be usable.
 
     Raises:
         UserError: for a checkpoint that cannot be used, or a run without an environment.
@@ -43,6 +51,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, A
     data, task_spec = parse_dataset(description["config"]["dataset"])
     task = _task(description, task_spec, config.env)
     members = [Member(*pair) for pair in description["members"]]
+    begin()
     with EnvironmentPool(task) as pool:
         outcome = evaluate(
             pool,

@@ -1,6 +1,7 @@
 """Looks a dataset over before anything is trained on it: defects, figures, a page to look at."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,15 @@ from ivr.types import DataFacts
 log = logging.getLogger(__name__)
 
 
-def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, Any]:
+def run(
+    composed: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    begin: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Inspect as configured; returns the contents of card.json.
+
+    It calls `begin` once the data can be opened.
 
     The checks are those that a conversion makes, and so the trainer, at its first reading of the
     data: it stops at the first defect, and here all of them are listed.
@@ -44,6 +52,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> dict[str, A
     maze = named_maze(spec.maze, spec.maze_scale)
     source = open_source(spec)
     check_view(spec.view, set(source.boxes), source.is_dict)
+    begin()
     tally, findings = Tally(source, spec.view, maze), Findings(config.show)
     read_all(source, tally, findings, progress=True)
     environment = _environment(config.task, source, tally, maze, findings)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from ivr.config.schema import TrainConfig
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.prepare import clean_sample, prepare
 from ivr.data.serving.datamodule import TransitionDataModule
-from ivr.errors import UserError
 from ivr.evaluation.task.build import make_task
+from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
+from ivr.training.folder import check_free, owned
 from ivr.training.hardware import (
     LIBRARIES,
     compiler_wanted,
@@ -36,10 +37,13 @@ EVALUATION_SEED = 1_000_000
 """Episodes are seeded from here on: far from the seeds that people train with."""
 
 
-def run(composed: DictConfig, folder: Path, overrides: list[str]) -> float | None:
+def run(
+    composed: DictConfig, folder: Path, overrides: list[str], begin: Callable[[], None]
+) -> float | None:
     """Train as configured; returns what a sweeper optimizes: see `optimized`."""
     name = composed.optimized_metric
-    return optimized(train(composed, folder, overrides), None if name is None else str(name))
+    result = train(composed, folder, overrides, begin=begin)
+    return optimized(result, None if name is None else str(name))
 
 
 def train(
@@ -47,6 +51,7 @@ def train(
     folder: Path,
     overrides: list[str],
     callbacks: Sequence[pl.Callback] = (),
+    begin: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Train as configured; returns the contents of result.json.
 
@@ -55,20 +60,29 @@ def train(
         folder: of the run.
         overrides: the words that the configuration was composed with; a resumed run repeats them.
         callbacks: of Lightning, besides those that are configured.
+        begin: called before the first update: until then nothing in the folder has changed.
 
     Raises:
         UserError: for whatever the person at the keyboard can mend.
     """
     config = TrainConfig.parse(composed)
     resumed_from = _checkpoint_to_resume(config, folder)
+    check_free(folder, resumed_from)
+    with owned(folder):
+        check_free(folder, resumed_from)  # its owner may have ended meanwhile
+        doors = open_doors(composed, folder, callbacks)
+        return _train(config, doors, folder, overrides, resumed_from, begin)
 
-    if resumed_from is None and (folder / "checkpoints" / "last.ckpt").exists():
-        raise UserError(
-            f"hydra.run.dir={folder} holds a run already: resume=auto goes on with it, another "
-            "folder starts a new one"
-        )
+
+def _train(
+    config: TrainConfig,
+    doors: Doors,
+    folder: Path,
+    overrides: list[str],
+    resumed_from: Path | None,
+    begin: Callable[[], None],
+) -> dict[str, Any]:
     log.info(f"run folder: {folder}")
-    doors = open_doors(composed, folder, callbacks)
     data = prepare(config.data, config.noise, config.subset)
     dataset = data.training
     info = dataset.info
@@ -143,6 +157,7 @@ def train(
     clean = clean_sample(data.clean, datamodule.needs, config.device)
     if config.device == "cpu":
         keep_freed_memory()
+    begin()
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
     log.info(table(result))
     log.info(next_steps(folder))

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.dataset import parse_dataset
 from ivr.config.resumed import with_resumed
+from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
 from ivr.config.words import check_words, parse_words, text
 from ivr.data.kinds import check_available
@@ -32,12 +33,14 @@ notifications.pop("gymnasium_robotics", None)
 
 _WITHOUT_HYDRA = ("list_algorithms", "list_datasets")
 _READ_DATA = ("train", "inspect_data")
+_WITHOUT_FOLDER = ("generate", "report")
 
 
 def main(command: str) -> None:
     """Run a module of `ivr.commands`, which has the name of its root script.
 
-    Its `run` receives the words, or the composed configuration, the run folder and the words.
+    Its `run` receives the words, or the composed configuration, the run folder and the words; where
+    it leaves files in that folder, also what it calls once it accepts them: `RunFiles.begin`.
 
     Raises:
         SystemExit: for a bad word, or whatever else the person at the keyboard can mend.
@@ -69,7 +72,15 @@ def job(command: str) -> Callable[[DictConfig], Any]:
                 module = import_module(f"ivr.commands.{command}")
             except KeyboardInterrupt:
                 raise SystemExit(130) from None
-            return module.run(config, folder, list(words))
+            if command in _WITHOUT_FOLDER:
+                return module.run(config, folder, list(words))
+            configs = {
+                "config.yaml": config,
+                "hydra.yaml": HydraConfig.instance().cfg,
+                "overrides.yaml": words,
+            }
+            with run_files(folder, configs) as files:
+                return module.run(config, folder, list(words), files.begin)
         except UserError as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None

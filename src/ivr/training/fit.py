@@ -144,11 +144,12 @@ def fit(
             default_root_dir=plan.folder,
             **doors.trainer,
         )
-        status = "failed"
+        status, caught_up = "failed", False
         try:
             trainer.fit(algorithm, datamodule=datamodule, ckpt_path=plan.resumed_from)
             if evaluation and evaluation.evaluated_at < algorithm.updates_done:
                 # Killed after the last update: Lightning finds nothing left to do.
+                caught_up = True
                 evaluation.on_train_end(trainer, algorithm.to(plan.device))
                 last.on_train_end(trainer)
             status = "finished"
@@ -164,7 +165,14 @@ def fit(
             if status == "finished" or result.started:
                 written = result.write(status, algorithm.updates_done, last.stopped_early)
             for logger in loggers:
-                if isinstance(logger, MemberTensorBoard) and evaluation and evaluation.last:
+                # Once: a finished run that is resumed has logged them.
+                news = result.started or caught_up
+                if (
+                    isinstance(logger, MemberTensorBoard)
+                    and evaluation
+                    and evaluation.last
+                    and news
+                ):
                     logger.log_hyperparameters(
                         algorithm.updates_done, plan.record.hyperparameters(), evaluation.last
                     )

@@ -54,6 +54,11 @@ def go_on_from(
         raise UserError(
             f"num_updates={num_updates}: {path} has had {done} updates already. Give at least that"
         )
+    if num_updates == done:
+        log.info(
+            f"this run has had its {done:,} updates already, so there is nothing left to train: "
+            "a larger num_updates trains further"
+        )
     if num_updates != saved["arguments"]["num_updates"]:
         log.warning(
             f"num_updates={num_updates}, but the run was begun with "

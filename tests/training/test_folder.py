@@ -1,0 +1,125 @@
+"""A run folder has one owner, and a refused run leaves it as it is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ivr.errors import UserError
+from ivr.training.folder import check_free, owned
+from tests.running import SMALL
+
+ROOT = Path(__file__).parents[2]
+OWNER = "import sys, time; from pathlib import Path; from ivr.training.folder import owned\n"
+OWNER += "with owned(Path(sys.argv[1])):\n    print('mine', flush=True)\n    time.sleep(60)"
+
+
+def owner(folder: Path) -> subprocess.Popen[str]:
+    """A process that owns the folder until it is killed."""
+    path = os.pathsep.join(sys.path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert process.stdout is not None and process.stdout.readline() == "mine\n"
+    return process
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_second_owner_is_told_of_the_first_and_a_killed_one_gives_it_back(tmp_path):
+    first = owner(tmp_path)
+    try:
+        told = rf"in use: process {first.pid} on .*, since 20"
+        with pytest.raises(UserError, match=told), owned(tmp_path):
+            pass
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        assert (tmp_path / ".owner.json").exists(), "killed, it could not remove it"
+        with owned(tmp_path):
+            assert json.loads((tmp_path / ".owner.json").read_text())["pid"] == os.getpid()
+        assert not (tmp_path / ".owner.json").exists()
+    finally:
+        first.kill()
+        first.communicate()
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"pid": 1}', "\udcff"])
+def test_an_owner_that_cannot_be_read_is_another_process(tmp_path, content):
+    with owned(tmp_path):
+        (tmp_path / ".owner.json").write_bytes(content.encode(errors="surrogateescape"))
+        told = "in use: another process trains there"
+        with pytest.raises(UserError, match=told), owned(tmp_path):
+            pass
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    left = (".result.json.ab12cd_9", ".metrics.csv.abcdefgh", "checkpoints/.last.ckpt.w3k9x0zz")
+    kept = ("result.json", ".gitignore", "checkpoints/last.ckpt", ".result.json.bak", "notes.txt")
+    for name in left + kept:
+        (tmp_path / name).touch()
+    with owned(tmp_path):
+        pass
+    assert all((tmp_path / name).exists() for name in kept)
+    assert not any((tmp_path / name).exists() for name in left)
+
+
+def test_another_run_is_never_written_over(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "checkpoints" / "last.ckpt").touch()
+    mine = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    check_free(tmp_path / "a", mine)
+    check_free(tmp_path / "new", mine)
+    check_free(tmp_path / "new", None)
+    with pytest.raises(UserError, match="holds a run already"):
+        check_free(tmp_path / "a", None)
+    with pytest.raises(UserError, match="holds another run"):
+        check_free(tmp_path / "b", mine)
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "metrics.csv").touch()
+    check_free(tmp_path / "killed", None)  # it never came to a checkpoint, and begins again
+    with pytest.raises(UserError, match=r"holds another run \(metrics.csv\)"):
+        check_free(tmp_path / "killed", mine)
+
+
+@pytest.mark.parametrize("name", ["log.txt", "tensorboard", ".hydra", "checkpoints"])
+def test_a_link_in_the_place_of_an_entry_is_refused(tmp_path, name):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="symbolic link"):
+        check_free(tmp_path / "run", None)
+
+
+@pytest.mark.usefixtures("small_pointmaze")
+def test_a_refused_run_leaves_a_folder_as_it_was(tmp_path):
+    """Through the program itself: Hydra writes into the folder before it calls anything."""
+
+    def start(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        words = (*SMALL, "algo.hidden=[16,16]", "num_updates=4", "eval_every=4", *words)
+        command = [sys.executable, "train.py", *words, f"hydra.run.dir={folder}"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = start(tmp_path / "run", "alpha=0.5")
+    assert done.returncode == 0, done.stderr
+    before = contents(tmp_path / "run")
+    assert "alpha=0.5" in before[str(tmp_path / "run" / ".hydra" / "overrides.yaml")].decode()
+    log = before[str(tmp_path / "run" / "log.txt")].decode()
+    assert "run folder" in log and "finished at update 4" in log
+    for words in (("alpha=3",), ("alpha=3", "resume=auto")):
+        refused = start(tmp_path / "run", *words)
+        assert refused.returncode == 1 and refused.stderr.count("Error: ") == 1, refused.stderr
+        assert contents(tmp_path / "run") == before
+    # One that is refused elsewhere leaves no folder behind.
+    refused = start(tmp_path / "new", "dataset.metric=tasks")
+    assert refused.returncode == 1 and not (tmp_path / "new").exists()
