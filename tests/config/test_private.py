@@ -74,6 +74,13 @@ def test_words_may_stand_before_and_after_flags():
     assert prepare(["algo=sql", "--cfg", "job", "seed=1"]) == ["algo=sql", "seed=1", "--cfg", "job"]
 
 
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_a_place_at_home_is_found_there(quote):
+    (word,) = prepare([f"hydra.run.dir={quote}~/runs/my run{quote}"])
+    assert word == f"hydra.run.dir='{Path.home()}/runs/my run'"
+    assert prepare(["dataset.name='a~b'"]) == ["dataset.name='a~b'"]
+
+
 def test_a_glob_is_compared_with_the_choices():
     assert prepare(["-m", "algo=glob(b*)"]) == ["algo=glob(b*)", "-m"]
     with pytest.raises(SystemExit, match=r"algo=glob\(z\*\) matches none of algo: there is bc"):

@@ -26,7 +26,7 @@ from ivr.training.hardware import (
     product_library,
 )
 from ivr.training.members import combinations
-from ivr.training.optimized import check_metric, optimized
+from ivr.training.optimized import LastMetrics, check_metric, optimized
 from ivr.training.record import RunRecord
 from ivr.training.resume import go_on_from
 from ivr.training.summary import next_steps, table
@@ -41,9 +41,9 @@ def run(
     composed: DictConfig, folder: Path, overrides: list[str], begin: Callable[[], None]
 ) -> float | None:
     """Train as configured; returns what a sweeper optimizes: see `optimized`."""
-    name = composed.optimized_metric
-    result = train(composed, folder, overrides, begin=begin)
-    return optimized(result, None if name is None else str(name))
+    name, last = composed.optimized_metric, LastMetrics()
+    result = train(composed, folder, overrides, [last], begin)
+    return optimized(result, None if name is None else str(name), last.values)
 
 
 def train(

@@ -24,7 +24,7 @@ from ivr.config.dataset import parse_dataset
 from ivr.config.resumed import with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
-from ivr.config.words import check_words, parse_words, text
+from ivr.config.words import at_home, check_words, parse_words, text
 from ivr.data.kinds import check_available
 from ivr.errors import UserError
 
@@ -112,8 +112,8 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
     given, _ = get_args_parser().parse_known_intermixed_args(arguments)
     if given.shell_completion:
         return arguments  # Hydra's own words follow, as in -sc install=bash
-    words = list(given.overrides)
-    flags = [argument for argument in arguments if argument not in words]
+    flags = [argument for argument in arguments if argument not in given.overrides]
+    words = [at_home(word) for word in given.overrides]
     try:
         if not given.multirun:
             words = with_resumed(words)

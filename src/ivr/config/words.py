@@ -1,6 +1,8 @@
 """Words of a command line, key=value, as Hydra reads them."""
 
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -30,6 +32,14 @@ def parse_words(words: Sequence[str]) -> list[Override]:
                 """'dataset.path="a=b"'"""
             ) from None
     return parsed
+
+
+def at_home(word: str) -> str:
+    """Expand a value that begins with ~/, which a shell leaves alone behind the = of a word."""
+    found = re.fullmatch(r"""([\w./@+-]+)=(["']?)(~/[^"']*)\2""", word)
+    if found is None:
+        return word
+    return f"{found[1]}='{Path(found[3]).expanduser()}'"
 
 
 def text(override: Override) -> str:

@@ -1,7 +1,11 @@
 """The number that a training hands to whoever searches over its options."""
 
+import difflib
 import math
+from collections.abc import Mapping
 from typing import Any
+
+import pytorch_lightning as pl
 
 from ivr.errors import UserError, nearest
 
@@ -13,11 +17,24 @@ METRICS = {
     "evaluation/success_rate": "the share of episodes with a success",
     "evaluation/bellman_error": "the squared error of the critic on the data",
 }
-"""What optimized_metric can be: a mean over the members at the last evaluation."""
+"""What optimized_metric can be, besides the names of `trainer.callback_metrics` such as
+loss/critic: a mean over the members at the last evaluation."""
+
+
+class LastMetrics(pl.Callback):
+    """Keeps what `trainer.callback_metrics` holds when the training ends."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.values = {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def check_metric(name: str | None, evaluated: bool) -> None:
-    """Find out before a training whether it will have the metric.
+    """Refuse before a training a metric that it cannot have.
+
+    Names of the algorithm's own, such as loss/critic, are known when it has trained.
 
     Args:
         name: of a metric, None for none.
@@ -28,28 +45,39 @@ def check_metric(name: str | None, evaluated: bool) -> None:
     """
     if name is None:
         return
-    if name not in METRICS:
+    near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.8)
+    if name not in METRICS and (near or name.startswith("evaluation/") or "/" not in name):
         raise UserError(f"optimized_metric={name} is unknown{nearest(name, METRICS)}")
-    if not evaluated:
+    if name in METRICS and not evaluated:
         raise UserError(
             f"optimized_metric={name}: neither the data nor dataset.env name an environment, so "
             "nothing is evaluated"
         )
 
 
-def optimized(result: dict[str, Any], name: str | None) -> float | None:
-    """The metric of a finished training, from the contents of its result.json.
+def optimized(
+    result: dict[str, Any], name: str | None, metrics: Mapping[str, float]
+) -> float | None:
+    """The metric of a finished training.
 
     Args:
-        result: those contents.
-        name: of METRICS; None for the default where there is one.
+        result: the contents of its result.json.
+        name: of METRICS, or of `metrics`; None for the default where there is one.
+        metrics: the last values of `trainer.callback_metrics`.
 
     Returns:
         The mean over the members; None where no name was given and nothing was evaluated.
 
     Raises:
-        UserError: the evaluation does not have the metric, or it is not finite.
+        UserError: the training does not have the metric, or it is not finite.
     """
+    if name is not None and name not in METRICS:
+        if not math.isfinite(metrics.get(name, math.nan)):
+            raise UserError(
+                f"optimized_metric={name}: this training has none, or it is not finite"
+                f"{nearest(name, [*metrics, *METRICS])}"
+            )
+        return metrics[name]
     last = [member["last"] for member in result["members"]]
     if name is None and None in last:
         return None
