@@ -130,6 +130,27 @@ def test_a_rollout_follows_an_elite_and_begins_again_where_it_ends():
     assert torch.equal(here[1:], expected[:-1])
 
 
+@pytest.mark.parametrize(
+    ("normalised", "scale", "farthest"),
+    [("model", 0.5, 50.0), ("all", 0.5, 100.0), ("model", None, float("inf"))],
+)
+def test_a_rollout_gets_no_further_than_a_hundred_standard_deviations(normalised, scale, farthest):
+    """In units of what the policy sees; without normalisation nothing says how far is far."""
+    fitted = {} if scale is None else {"input_mean": [0.0] * 3, "input_scale": [scale] * 3}
+    algorithm = build("combo", [4], 1000, normalised=normalised, rollout_length=3, **fitted)
+    with torch.no_grad():  # 30 and -30 a step, and a step that is none
+        for layer in algorithm.model.mlp.layers:
+            layer.weight.zero_(), layer.bias.zero_()
+        algorithm.model.min_log_var.fill_(-50), algorithm.model.max_log_var.fill_(-40)
+        algorithm.model.mlp.layers[-1].bias[:, :, 0, :2] = torch.tensor([30.0, -30.0])
+    algorithm.roll_out(BATCH)
+    there = algorithm.rollouts.columns[-1][0, 0].unflatten(0, (3, 64))
+    moved = there - BATCH.observations[0]
+    for step, far in enumerate((30.0, 60.0, 90.0)):
+        expected = torch.tensor([min(far, farthest), -min(far, farthest), 0.0]).expand(64, 3)
+        torch.testing.assert_close(moved[step], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_the_model_alone_sees_normalised_observations_unless_all_networks_are_asked_to():
     given = {"input_mean": [1.0, 0.0, -1.0], "input_scale": [2.0, 4.0, 0.5]}
     mean, scale = (torch.tensor(given[key]) for key in ("input_mean", "input_scale"))

@@ -128,9 +128,16 @@ def test_the_statistics_are_those_of_the_transitions_that_are_trained_on():
     assert whole["input_scale"] == pytest.approx([3.44**0.5] * 2)
 
 
-def test_a_constant_dimension_is_not_divided_by_zero():
+@pytest.mark.parametrize("constant", [0.0, 7.0, 0.1])
+def test_a_constant_dimension_keeps_its_scale(constant):
+    """Divided by epsilon, an error of 1e-3 in it would be one of 1e3 to COMBO's model."""
     dataset = encoded([2, 3])
-    dataset.observations[:, 1] = 7.0
-    assert Standard(1e-3).fit(dataset, None)["input_scale"][1] == pytest.approx(1e-3)
+    dataset.observations[:, 1] = constant
+    fitted = Standard(1e-6).fit(dataset, None)
+    assert fitted["input_scale"] == [pytest.approx(3.44**0.5 + 1e-6), 1.0]
+    assert fitted["input_mean"][1] == pytest.approx(constant)
+
+
+def test_an_epsilon_of_zero_is_refused():
     with pytest.raises(UserError, match=r"normalize\.epsilon=0"):
         Standard(0.0)

@@ -8,6 +8,7 @@ E_f is over the data and the rollouts of the policy in the model, f of the one t
 other (equation 4). Policy, proposals a_j and target are those of `ConservativeQLearning`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ BOUND_WEIGHT = 0.01
 
 MEMORY = 0.99
 """How much of the held-out error an update of the model leaves standing."""
+
+FARTHEST = 100.0
+"""How many standard deviations a rollout may get from the state where it began, in any number."""
 
 
 class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
@@ -176,6 +180,13 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
             reached = self.standardise.inverse(reached)
         return self.termination(reached)
 
+    def farthest(self, observations: Tensor) -> Tensor:
+        """`FARTHEST` standard deviations in the units of observations (R, B, O): (O,)."""
+        if isinstance(self.standardise_for_model, Standardiser):
+            return FARTHEST * self.standardise_for_model.scale
+        normalised = isinstance(self.standardise, Standardiser)
+        return observations.new_full(observations.shape[-1:], FARTHEST if normalised else math.inf)
+
     @torch.no_grad()
     def remember_errors(self, batch: Batch, measured: Metrics) -> None:
         """Add the networks' errors on held-out data, as `model_loss` measured them, to the sums."""
@@ -196,10 +207,13 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         """Roll the policy out in the model for h steps, from the states of a batch.
 
         A rollout whose episode ends restarts from its first state. Each step is predicted by one of
-        the elites, drawn at random.
+        the elites, drawn at random. Where observations are normalised, none gets further than
+        `FARTHEST` from its first state: errors of a model that is asked about what it never saw
+        feed on themselves.
         """
         elites = self.elite_networks()
-        here = batch.observations
+        here = first = batch.observations
+        farthest = self.farthest(first)
         steps = []
         for i in range(self.rollout_length):
             noise = self.noise.normal(f"rollout/{i}/policy", batch.actions)
@@ -213,9 +227,10 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
             noise = self.noise.normal(f"rollout/{i}/model", mean)
             change = mean + (0.5 * log_var).exp() * noise
             there, rewards = here + change[..., :-1], change[..., -1]
+            there = there.clamp(first - farthest, first + farthest)
             ended = self.ended(there)
             steps.append(Batch(here, actions, rewards, ended.float(), there))
-            here = torch.where(ended[..., None], batch.observations, there)
+            here = torch.where(ended[..., None], first, there)
         columns = zip(*(step[:5] for step in steps), strict=True)
         self.rollouts.write(Batch(*(torch.cat(parts, 1) for parts in columns)))
 

@@ -10,6 +10,7 @@ from ivr.data.dataset import OfflineDataset
 from ivr.errors import UserError
 
 _CHUNK = 1 << 18
+_ROUNDING = torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Standard:
     The algorithm applies it (`OfflineAlgorithm`), so that its policies act on raw observations.
 
     Raises:
-        UserError: an epsilon of 0 or less; a constant dimension would be divided by it.
+        UserError: an epsilon of 0 or less.
     """
 
     epsilon: float = 1e-3
@@ -30,6 +31,9 @@ class Standard:
 
     def fit(self, dataset: OfflineDataset, selection: Tensor | None) -> dict[str, list[float]]:
         """Measure the mean and std + epsilon of each dimension, O numbers each, by keyword.
+
+        A dimension that is constant up to the rounding of float32 gets scale 1: divided by epsilon,
+        any small error in it would be magnified a million times.
 
         Over the observations s of the transitions at `selection`; None for all. In float64 and a
         part at a time, as the data may be larger than the memory.
@@ -43,7 +47,9 @@ class Standard:
         count = dataset.num_transitions if selection is None else len(selection)
         mean = torch.stack([part.sum(0) for part in parts()]).sum(0) / count
         squares = torch.stack([(part - mean).square().sum(0) for part in parts()]).sum(0)
-        scale = (squares / count).sqrt() + self.epsilon
+        std = (squares / count).sqrt()
+        constant = std <= _ROUNDING * mean.abs()
+        scale = torch.where(constant, 1.0, std + self.epsilon)
         # As float32, so that the last bits of a sum do not depend on the machine.
         return {
             "input_mean": mean.float().tolist(),
