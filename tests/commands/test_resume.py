@@ -162,16 +162,20 @@ def test_a_damaged_training_is_refused_before_it_goes_on(tmp_path):
     first, *others = sound["optimizer_states"]
     moments = {i: state | {"exp_avg": torch.zeros(3)} for i, state in first["state"].items()}
     groups = [group | {"params": [0]} for group in first["param_groups"]]
+    changed = [group | {"maximize": True} for group in first["param_groups"]]
     for change in (
         {"optimizer_states": others},
         {"optimizer_states": [first | {"state": moments}, *others]},
         {"optimizer_states": [first | {"param_groups": groups}, *others]},
-        {"loops": {"other": 1}},
+        {"optimizer_states": [first | {"param_groups": changed}, *others]},
+        {"sums": [[["loss/value"], torch.zeros(3, 1), 1]]},
+        {"callbacks": {"EvaluationCallback": {"best_weights": {"w": torch.zeros(1)}}}},
+        {"loops": {"other": {}}},
         {"sums": [[1]]},
         {"updates_done": "four"},
     ):
         torch.save(sound | change, path)
-        with pytest.raises(UserError, match=f"resume={path} is damaged"):
+        with pytest.raises(UserError, match=rf"{path} is damaged"):
             train(tmp_path / "second", *words, f"resume={path}")
     torch.save(sound, path)
     assert train(tmp_path / "first", *words, f"resume={path}")["status"] == "finished"

@@ -31,7 +31,7 @@ def write(path: Path, scores: dict[int, float], **changes) -> None:
         }
 
     result["members"] = [
-        {"seed": k, "alpha": alpha, "last": record(score), "best": record(score + 50)}
+        {"seed": k, "alpha": alpha, "last": record(score), "best": record((score or 0) + 50)}
         for k, score in scores.items()
     ]
     path.mkdir(parents=True)
@@ -120,3 +120,47 @@ def test_a_folder_that_is_missing_is_one_message(tmp_path):
         run_report(composed((), "report"), tmp_path, [])
     with pytest.raises(UserError, match="nowhere is not a folder"):
         run_report(composed((f"folder={tmp_path}/nowhere",), "report"), tmp_path, [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[1]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"status": "finished"}',
+        b'{"status": ["finished"]}',
+    ],
+)
+def test_a_damaged_result_is_one_message(tmp_path, content):
+    (tmp_path / "result.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"result\.json (cannot be read|was not written)"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "../0"),
+        ("alpha", [1.0]),
+        ("last", 3),
+        ("last", {"return_mean": "high"}),
+        ("last", {"return_mean": float("nan"), "normalized_score": None}),
+    ],
+)
+def test_a_member_of_another_type_is_one_message(tmp_path, key, value):
+    write(tmp_path / "0", {0: 10.0})
+    path = tmp_path / "0" / "result.json"
+    result = json.loads(path.read_text())
+    result["members"][0][key] = value
+    path.write_text(json.dumps(result))
+    with pytest.raises(UserError, match="it lacks members, or holds something else there"):
+        read_results(tmp_path)
+
+
+def test_a_score_that_is_no_number_is_left_out(tmp_path):
+    write(tmp_path / "0", {0: 10.0, 1: None}, normalised=True)
+    (group,) = read_results(tmp_path)
+    assert group.scores == {0: 10.0}

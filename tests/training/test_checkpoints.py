@@ -16,10 +16,20 @@ from ivr.training.checkpoints import load_checkpoint, load_policy, load_resumabl
 DESCRIPTION = {
     "class": "ivr.algos.bc.BehaviourCloning",
     "arguments": {"seeds": [0], "hidden": [-1]},
-    "config": {},
+    "config": {"dataset": {"name": "arrays", "id": None}},
     "overrides": [],
     "members": [[0, None]],
-    "dataset": {},
+    "dataset": {
+        "name": "arrays",
+        "source": "arrays log.npz",
+        "fingerprint": "0" * 32,
+        "transitions": 20,
+        "episodes": 1,
+        "observation_dim": 3,
+        "action_low": (-1.0,),
+        "action_high": (1.0,),
+        "env_spec": None,
+    },
 }
 GOOD = {"ivr": DESCRIPTION, "state_dict": {"w": torch.arange(1000.0)}}
 
@@ -103,7 +113,7 @@ def test_only_a_last_checkpoint_can_be_resumed(tmp_path):
 
 def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(tmp_path):
     kept = ("updates_done", "global_step", "optimizer_states", "loops", "callbacks")
-    training = dict.fromkeys(kept, 3) | {"sums": {"loss": 1.0}}
+    training = dict(zip(kept, (3, 3, [], {}, {}), strict=True)) | {"sums": {"loss": 1.0}}
     torch.save({**GOOD, **training}, tmp_path / "last.ckpt")
     with pytest.raises(UserError, match="earlier version"):
         load_resumable(tmp_path / "last.ckpt")

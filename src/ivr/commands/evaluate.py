@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.dataset import parse_dataset
+from ivr.config.resumed import reaches_out
 from ivr.config.schema import EvaluateConfig
+from ivr.data.kinds import on_this_machine
 from ivr.data.load import load_dataset
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
@@ -102,6 +104,11 @@ def _task(description: dict[str, Any], spec: TaskSpec, env: str | None) -> Task:
             f"the checkpoint's environment {spec.env} would import a module. "
             f"If you trust it, say so: env={spec.env}"
         )
+    elif reaches_out("dataset.env_kwargs", spec.env_kwargs):
+        raise UserError(
+            f"the checkpoint gives its environment {dict(spec.env_kwargs or {})}, which may name "
+            "files. If you trust it, name the environment yourself: env=..."
+        )
     known = description["dataset"]
     facts = DataFacts(known["observation_dim"], known["action_low"], known["action_high"])
     task = make_task(spec, facts, known["env_spec"])
@@ -137,7 +144,10 @@ def _draw(
 
 
 def _observations(data: DataSpec) -> Tensor | None:
+    """Observations of the data; None where they are not on this machine: nothing is fetched."""
     try:
+        if not on_this_machine(data):
+            raise UserError("they would have to be fetched or made")
         return load_dataset(data).observations
     except UserError as error:
         log.info(f"no value map: the data are not at hand ({error})")

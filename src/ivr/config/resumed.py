@@ -1,5 +1,6 @@
 """The words of a run that is resumed: data from a file, of which nothing may run or reach out."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,9 @@ def with_resumed(words: list[str]) -> list[str]:
     from ivr.training.checkpoints import load_resumable  # takes seconds: torch
 
     recorded = load_resumable(path)["ivr"]["overrides"]
-    if not isinstance(recorded, list):
-        raise UserError(f"resume={path} is damaged: its words are no list")
-    earlier = trusted(path, [str(word) for word in recorded], words)
+    earlier = trusted(path, recorded, words)
     if folder is None and path.parent.name == "checkpoints":
-        quoted = str(path.parent.parent).replace("'", "\\'")
-        words = [*words, f"hydra.run.dir='{quoted}'"]
+        words = [*words, f"hydra.run.dir={quoted(str(path.parent.parent))}"]
     if any(word.startswith("experiment=") for word in earlier):
         words = [*words, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
     return earlier + words
@@ -73,6 +71,13 @@ def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[s
     return list(kept.values())
 
 
+def quoted(value: str) -> str:
+    """Write a text as Hydra reads it back: quotes, backslashes and ${ are its own."""
+    escaped = re.sub(r"(\\*)(\$\{)", r"\1\1\\\2", value)
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), escaped)
+    return f"'{escaped}'"
+
+
 def _key(override: Override) -> str:
     return f"{override.key_or_group}@{override.package or ''}"
 
@@ -83,7 +88,12 @@ def _reaches_out(override: Override) -> bool:
         return True
     if override.is_sweep_override() or (override.is_add() and "." not in key):
         return True
-    return any(_is_dangerous(path, leaf) for path, leaf in _leaves(key, override.value()))
+    return reaches_out(key, override.value())
+
+
+def reaches_out(key: str, value: Any) -> bool:
+    """Whether a value from a file would import a module, name a class or a file, or read a key."""
+    return any(_is_dangerous(path, leaf) for path, leaf in _leaves(key, value))
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

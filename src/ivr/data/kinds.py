@@ -82,6 +82,16 @@ def check_available(spec: DataSpec) -> None:
         ) from error
 
 
+def on_this_machine(spec: DataSpec) -> bool:
+    """Whether `open_source` will neither fetch nor make anything."""
+    kind = KINDS.get(spec.source)
+    if kind is None or spec.path is not None:
+        return kind is not None
+    if spec.transitions is not None:
+        return kind.find(f"ivr/{spec.name}-{spec.transitions}-v0") is not None
+    return spec.id is not None and kind.find(spec.id) is not None
+
+
 def _open_minari(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.minari.source import MinariSource
 

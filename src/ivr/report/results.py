@@ -9,11 +9,42 @@ from pathlib import Path
 from typing import Any
 
 from ivr.errors import UserError
+from ivr.training.plain import count, finite, list_of, optional, text
 
 log = logging.getLogger(__name__)
 
 SETTINGS = ("dataset", "algo", "protocol", "alpha", "num_updates")
 """Members that differ in one of them are never averaged."""
+
+
+_LARGEST = 64 << 20
+"""Bytes of a result.json that is read; one of a thousand members has less than one million."""
+
+
+def _is_score(value: Any) -> bool:
+    names = ("return_mean", "normalized_score", "bellman_error")
+    return isinstance(value, dict) and all(optional(finite)(value.get(name)) for name in names)
+
+
+def _is_member(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and count(value.get("seed"))
+        and {"alpha", "last"} <= value.keys()
+        and optional(finite)(value["alpha"])
+        and optional(_is_score)(value["last"])
+    )
+
+
+_FIELDS = {
+    "status": text,
+    "algo": text,
+    "dataset": text,
+    "protocol": text,
+    "num_updates": count,
+    "dataset_source": text,
+    "members": list_of(_is_member),
+}
 
 
 @dataclass
@@ -111,15 +142,20 @@ def group_names(groups: Sequence[SeedGroup]) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        result = json.loads(path.read_text())
-        missing = {"status", "members", "dataset_source", "algo"} - set(result)
-    except (OSError, ValueError, TypeError) as error:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    if missing:
-        raise UserError(
-            f"{path} was not written by train.py: it lacks {', '.join(sorted(missing))}"
-        )
-    return dict(result)
+    if not isinstance(result, dict):
+        raise UserError(f"{path} was not written by train.py: it holds no mapping")
+    for key, check in _FIELDS.items():
+        if not check(result.get(key)):
+            raise UserError(
+                f"{path} was not written by train.py, or is damaged: it lacks {key}, or holds "
+                "something else there. Remove it, or train again"
+            )
+    return result
 
 
 def _look_up(facts: dict[str, Any], x: str | None, path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ivr.algos.engine.constructors import algorithm_class
 from ivr.errors import UserError
 from ivr.files import write_whole
 from ivr.training.earlier import in_current_words
+from ivr.training.foreign import check_content, check_description, check_sizes
 
 _KEYS = ("ivr", "state_dict")
 _DESCRIPTION_KEYS = ("class", "arguments", "config", "overrides", "members", "dataset")
@@ -28,6 +30,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}: give the path of a file such as last.ckpt")
+    _check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -35,20 +38,46 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} was refused: it is damaged, or holds code or objects, and only tensors and "
             "plain types are loaded. Use a checkpoint that ivr wrote."
         ) from error
-    except Exception as error:  # a damaged archive fails in a dozen ways
+    except Exception as error:  # whatever torch raises
         raise UserError(
             f"{path} is damaged or no checkpoint ({type(error).__name__}: {error}). "
             "Use another one, or train again."
         ) from error
+    if not isinstance(content, dict) or not isinstance(_get(content, "ivr"), dict):
+        raise UserError(f"{path} was not written by ivr, or is damaged: it lacks ivr")
     for holder, keys in ((content, _KEYS), (_get(content, "ivr"), _DESCRIPTION_KEYS)):
         for key in keys:
             if _get(holder, key) is None:
                 raise UserError(f"{path} was not written by ivr, or is damaged: it lacks {key}")
     try:
         description = in_current_words(content["ivr"])
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
+    check_content(path, content)
+    check_description(path, description)
     return {**content, "ivr": description}
+
+
+def _check_archive(path: Path) -> None:
+    """Check every byte against the checksums of the file, before anything is made of it.
+
+    Raises:
+        UserError: some are wrong, or it would unfold to more than it holds.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            unfolds = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
+            if unfolds or sum(part.file_size for part in parts) > path.stat().st_size:
+                raise ValueError("its parts are larger than the file")
+            damaged = archive.testzip()
+            if damaged is not None:
+                raise ValueError(f"the checksum of {damaged} is wrong")
+    except Exception as error:  # a damaged archive fails in a dozen ways
+        raise UserError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}: {error}). "
+            "Use another one, or train again."
+        ) from error
 
 
 _held: dict[tuple[Path, int, int, int], dict[str, Any]] = {}
@@ -117,6 +146,7 @@ def load_policy(
             f"{path} names the class {named!a}: no algorithm in the package ivr.algos, and to "
             f"import it would run its code. If you trust it, name it yourself: class={named!a}"
         )
+    check_sizes(path, description["arguments"], content["state_dict"])
     build = algorithm_class(named, trusted=True)
     try:
         algorithm = build(**description["arguments"])

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.algos.engine.records import Sums
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_resumable
+from ivr.training.foreign import tensor
+from ivr.training.plain import count, list_of, text
 from ivr.training.record import FIXED, RunRecord
 
 log = logging.getLogger(__name__)
@@ -66,8 +67,9 @@ def go_on_from(
         )
     try:
         algorithm.load_state_dict(content["state_dict"])
-        Sums(content["sums"])
+        _check_sums(content["sums"], algorithm.runs)
         _check_optimizers(content["optimizer_states"], algorithm)
+        _check_best(content["callbacks"], algorithm)
         if "fit_loop" not in content["loops"]:
             raise ValueError("loops lacks fit_loop")
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
@@ -84,11 +86,37 @@ def _check_optimizers(states: list[dict[str, Any]], algorithm: OfflineAlgorithm)
     names = algorithm.trained_networks
     if len(states) != len(names):
         raise ValueError(f"{len(states)} optimizers for {len(names)} networks")
-    for name, state in zip(names, states, strict=True):
+    built = algorithm.configure_optimizers()
+    for name, state, fresh in zip(names, states, built, strict=True):
         shapes = [p.shape for p in algorithm.get_submodule(name).parameters()]
+        for held in state["state"].values():
+            if not all(map(tensor, held.values())) or held["step"].numel() != 1:
+                raise ValueError(f"the optimizer of {name} holds something else than Adam's")
         for moment in ("exp_avg", "exp_avg_sq"):
             held = [state["state"][i][moment].shape for i in sorted(state["state"])]
             if held and held != shapes:
                 raise ValueError(f"{moment} of {name} is of other parameters")
-        if sum(len(group["params"]) for group in state["param_groups"]) != len(shapes):
+        (group,) = state["param_groups"]
+        if list(group["params"]) != list(range(len(shapes))):
             raise ValueError(f"the optimizer of {name} has other parameters")
+        for key, value in fresh.param_groups[0].items():
+            # The rate is set at each update.
+            if key not in ("params", "lr", "initial_lr") and group.get(key, value) != value:
+                raise ValueError(f"the optimizer of {name} has {key}={group[key]}")
+
+
+def _check_sums(sums: Any, runs: int) -> None:
+    """Raise a ValueError unless these are names, totals (names, R) and counts."""
+    for names, total, n in sums:
+        if not (list_of(text)(names) and tensor(total) and count(n)):
+            raise ValueError("sums holds something else")
+        if total.shape != (len(names), runs):
+            raise ValueError("sums are of other metrics or members")
+
+
+def _check_best(callbacks: dict[str, Any], algorithm: OfflineAlgorithm) -> None:
+    """Raise a ValueError unless the best weights are none yet or fit the algorithm."""
+    best = callbacks.get("EvaluationCallback", {}).get("best_weights") or {}
+    own = algorithm.state_dict()
+    if best and (best.keys() != own.keys() or any(best[k].shape != own[k].shape for k in own)):
+        raise ValueError("the best weights are of another network")

@@ -71,4 +71,4 @@ class LastCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.stopped_early = state_dict["stopped_early"] is True
+        self.stopped_early = state_dict.get("stopped_early") is True

@@ -12,8 +12,9 @@ import pytorch_lightning as pl
 
 from ivr.files import write_json
 from ivr.training.callbacks.evaluate import EvaluationCallback
-from ivr.training.callbacks.states import checked, duration
+from ivr.training.callbacks.states import checked
 from ivr.training.members import Member
+from ivr.training.plain import duration
 from ivr.training.scoring.scores import Score
 
 _PACKAGES = (

@@ -1,12 +1,12 @@
 """Checks what a checkpoint says of callbacks: named fields of plain types, and nothing else."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from ivr.errors import UserError
+from ivr.training.plain import count, number
 
 
 def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
@@ -57,21 +57,6 @@ def checked(name: str, state: Any, checks: dict[str, Callable[[Any], bool]]) -> 
 def mapping(value: Any) -> dict[Any, Any]:
     """Return a mapping as it is, and anything else as an empty one."""
     return value if isinstance(value, dict) else {}
-
-
-def number(value: Any) -> bool:
-    """Whether a value is a number; NaN is one, which a policy may score."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def count(value: Any) -> bool:
-    """Whether a value is a whole number from 0."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def duration(value: Any) -> bool:
-    """Whether a value is a finite number from 0."""
-    return number(value) and math.isfinite(value) and value >= 0
 
 
 def _failure(value: Any) -> bool:

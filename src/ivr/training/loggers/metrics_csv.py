@@ -1,15 +1,20 @@
 """metrics.csv: every number of a run in one table."""
 
 import csv
-import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from torch import Tensor
 
-from ivr.files import write_text
+from ivr.files import write_text, write_whole
 from ivr.training.loggers.protocol import Scalars
 from ivr.training.members import Member
+
+_LONGEST = 1000
+"""Characters of a row at most."""
 
 
 class CsvLogger:
@@ -38,14 +43,30 @@ class CsvLogger:
 
     def resume(self, update: int) -> None:
         """Drop the rows after an update, and a last row that was cut short."""
-        kept = io.StringIO()
-        rows = csv.writer(kept, lineterminator="\n")
-        rows.writerow(self.HEADER)
-        with self.path.open(newline="") as file:
-            for row in csv.reader(file):
-                if len(row) == len(self.HEADER) and row[0].isdigit() and int(row[0]) <= update:
-                    rows.writerow(row)
-        write_text(self.path, kept.getvalue())
+        with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
+            header = ",".join(self.HEADER) + "\n"
+            lines = (f"{line}\n" for line in _lines(file) if self._is_row(line, update))
+            write_whole(
+                self.path, lambda new: new.writelines(x.encode() for x in chain((header,), lines))
+            )
+
+    def _is_row(self, line: str, update: int) -> bool:
+        """Whether a line is a row of this run, no later than an update."""
+        row = line.split(",")
+        if len(row) != len(self.HEADER) or row[1] not in self.labels or not line.isprintable():
+            return False
+        try:
+            float(row[3])
+        except ValueError:
+            return False
+        return re.fullmatch(r"[0-9]{1,18}", row[0]) is not None and int(row[0]) <= update
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Read whole lines, piece by piece: a damaged file may hold no line break at all."""
+    while piece := file.readline(_LONGEST):
+        if piece.endswith("\n"):
+            yield piece.rstrip("\r\n")
