@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ivr.data.sources.alignment import shifted, unlike_next
 from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import MARKS, NEXT, Defect, Defects, Report, refuse
-from ivr.data.sources.source import unusable
+from ivr.data.sources.source import MARK_RULE, not_marks
 from ivr.errors import UserError
 
 _STRAY = 0.01
@@ -24,26 +24,29 @@ def ends(
     """Find the last row of each episode; the file's last row is one, whole or cut.
 
     An episode ends where terminals or timeouts is set, and where next_observations is not the next
-    row's observation. A file with neither timeouts nor next_observations marks no time-out:
-    there, an episode ends after `limit` steps.
+    row's observation. A file without next_observations in which timeouts is missing, or set
+    nowhere, marks no time-out: there, an episode ends after `limit` steps.
 
     Raises:
-        UserError: a mark that is not a number, next_observations that belong to other rows, marks
-            that stand beside the ends, or a limit that is needed and not given.
+        UserError: a mark that is neither 0 nor 1, next_observations that belong to other rows,
+            marks that stand beside the ends, or a limit that is needed and not given.
     """
     ended = marks(path, columns["terminals"], report)
-    if "timeouts" in columns:
-        ended |= marks(path, columns["timeouts"], report)
+    by_time = marks(path, columns["timeouts"], report) if "timeouts" in columns else ended[:0]
+    if len(by_time):
+        ended |= by_time
     if "next_observations" in columns:
         jumps = unlike_next(columns)
         if not _misaligned(path, columns, ended, jumps, report):
             ended |= jumps
-    elif "timeouts" not in columns:
+    elif not by_time.any():
         if limit is None:
+            held = (
+                "timeouts that are 0 everywhere and no" if len(by_time) else "neither timeouts nor"
+            )
             raise UserError(
-                f"{path} has neither timeouts nor next_observations, so nothing in it marks the "
-                "end of an episode by time: set dataset.max_episode_steps to the collection's "
-                "limit."
+                f"{path} has {held} next_observations, so nothing in it marks the end of an "
+                "episode by time: set dataset.max_episode_steps to the collection's limit."
             )
         _cut(ended, limit)
     ended[-1] = True
@@ -51,22 +54,20 @@ def ends(
 
 
 def marks(path: Path, column: Column, report: Report = refuse) -> NDArray[np.bool_]:
-    """Read which rows a column marks, (rows,); a mark that is not a number marks nothing.
+    """Read which rows a column marks with 1, (rows,); any other number marks nothing.
 
     Raises:
-        UserError: a mark that is not a number.
+        UserError: a mark that is neither 0 nor 1.
     """
     values = column.read(0, column.rows)
-    rows = unusable(values)
+    rows = not_marks(values)
 
     def at(i: int) -> Defect:
-        what = f"{column.name} is {values[rows[i]]}; it must be 0 or 1."
+        what = f"{column.name} is {values[rows[i]]}; {MARK_RULE}"
         return Defect(str(path), what, row=int(rows[i]))
 
     report(Defects(MARKS, len(rows), at))
-    marked = np.asarray(values != 0)
-    marked[rows] = False
-    return marked
+    return np.asarray(values == 1)
 
 
 def _misaligned(

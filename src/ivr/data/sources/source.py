@@ -14,6 +14,10 @@ Bound = float | Sequence[float] | None
 """A limit of actions: one number for all dimensions, one for each, or none."""
 
 
+MARK_RULE = "it must be 0 or 1 (1 where an episode ends). Mend the data."
+"""What is said about a value that `not_marks` finds."""
+
+
 class Episode(NamedTuple):
     """An episode of T steps as it was recorded."""
 
@@ -80,3 +84,8 @@ def unusable(values: NDArray[Any]) -> NDArray[np.int64]:
     if finite.all():
         return np.empty(0, np.int64)
     return np.flatnonzero(~finite.reshape(len(finite), -1).all(1))
+
+
+def not_marks(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Find the rows (rows,) whose mark of an end is neither 0 nor 1."""
+    return np.flatnonzero((values != 0) & (values != 1))

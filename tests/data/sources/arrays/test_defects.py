@@ -38,6 +38,8 @@ def _spoil(name: str, row: int, value: float):
         (_spoil("next_observations", 4, 9), r"episode 1, step 1 \(row 4\): next_obs.* is not the"),
         (_spoil("terminated", 4, np.nan), r"row 4: terminated is nan; it must be 0 or 1"),
         (_spoil("truncated", 4, np.nan), r"row 4: truncated is nan; it must be 0 or 1"),
+        (_spoil("terminated", 4, -1), r"row 4: terminated is -1(\.0)?; it must be 0 or 1"),
+        (_spoil("truncated", 4, 2), r"row 4: truncated is 2(\.0)?; it must be 0 or 1"),
         (_spoil("truncated", 5, 1), r"row 5: terminated or truncated is set, and the next row has"),
         (_spoil("episode", 5, 1), r"row 6: episode is a number that an earlier episode had"),
     ],

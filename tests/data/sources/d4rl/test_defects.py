@@ -36,6 +36,8 @@ def _spoil(name: str, row: int, value: float):
         (_spoil("next_observations", 7, np.nan), r"episode 1, step 4 \(row 7\): next_observations"),
         (_spoil("next_observations", 4, 9), r"episode 1, step 1 \(row 4\): next_obs.* is not the"),
         (_spoil("terminals", 4, np.nan), r"row 4: terminals is nan; it must be 0 or 1"),
+        (_spoil("terminals", 4, -1), r"row 4: terminals is -1\.0; it must be 0 or 1"),
+        (_spoil("timeouts", 4, 0.3), r"row 4: timeouts is 0\.3; it must be 0 or 1"),
     ],
 )  # fmt: skip
 def test_a_defect_is_told_with_its_place(tmp_path, spoil, says):

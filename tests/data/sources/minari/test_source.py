@@ -18,6 +18,23 @@ def test_what_is_not_finite_is_named_by_episode_and_step(tmp_path, key, value):
         list(source.episodes())
 
 
+@pytest.mark.parametrize("key", ["terminations", "truncations"])
+@pytest.mark.parametrize("value", [-1, 0.3, 2, np.nan])
+def test_marks_of_ends_are_0_or_1(tmp_path, key, value):
+    episodes = encoded_episodes([3, 4])
+    episodes[1][key] = np.array([0, 0, value, 1.0])
+    source = MinariSource(write_minari(tmp_path / "made", episodes))
+    with pytest.raises(UserError, match=f"episode 1, step 2: {key} is {value}.*must be 0 or 1"):
+        list(source.episodes())
+
+
+def test_marks_may_be_numbers(tmp_path):
+    episodes = encoded_episodes([3])
+    episodes[0]["terminations"] = np.array([0, 0, 1.0])
+    (episode,) = MinariSource(write_minari(tmp_path / "made", episodes)).episodes()
+    assert episode.terminations.astype(bool).tolist() == [False, False, True]
+
+
 def test_the_last_observation_is_checked_too(tmp_path):
     episode = maze_episode([[0, 0], [1, 0], [np.nan, 0]])
     source = MinariSource(write_minari(tmp_path / "made", [episode]))

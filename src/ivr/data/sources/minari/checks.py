@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.sources.defects import FINITE, SHAPE, Defect, Defects
-from ivr.data.sources.source import Episode, unusable
+from ivr.data.sources.defects import FINITE, MARKS, SHAPE, Defect, Defects
+from ivr.data.sources.source import MARK_RULE, Episode, not_marks, unusable
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,22 @@ class MinariCheck:
         return Defects.one(SHAPE, Defect(self.dataset, what, number))
 
     def numbers(self, number: int, episode: Episode) -> Iterator[Defects]:
-        """Find numbers that float32 cannot hold, in an episode whose shapes are right."""
+        """Find numbers that cannot be used, in an episode whose shapes are right."""
         named = {f"observation {key!r}": values for key, values in episode.observations.items()}
         named |= {"action": episode.actions, "reward": episode.rewards}
         for key, values in named.items():
             yield self._not_finite(number, key, np.asarray(values))
+        for key in ("terminations", "truncations"):
+            yield self._not_marks(number, key, np.asarray(getattr(episode, key)))
+
+    def _not_marks(self, number: int, key: str, values: NDArray[Any]) -> Defects:
+        steps = not_marks(values)
+
+        def at(i: int) -> Defect:
+            what = f"{key} is {values[steps[i]]}; {MARK_RULE}"
+            return Defect(self.dataset, what, number, int(steps[i]))
+
+        return Defects(MARKS, len(steps), at)
 
     def _not_finite(self, number: int, key: str, values: NDArray[Any]) -> Defects:
         steps = unusable(values)
