@@ -64,6 +64,18 @@ def test_without_any_mark_of_a_time_out_a_limit_is_asked_for(tmp_path):
     assert _load(path, tmp_path, max_episode_steps=3).num_transitions == 2
 
 
+def test_time_outs_that_are_set_nowhere_count_as_missing(tmp_path):
+    columns = encoded_columns([Made(3, "cut"), Made(3, "cut"), Made(2, "terminal")])
+    path = write_d4rl(tmp_path / "a.hdf5", columns | {"next_observations": None})
+    with pytest.raises(UserError, match=r"timeouts that are 0 every.*dataset\.max_episode_steps"):
+        _load(path, tmp_path)
+    data = _load(path, tmp_path, max_episode_steps=3)
+    # The last row of an episode that is cut has no next observation.
+    assert data.rewards.tolist() == [0, 1, 100, 101, 200, 201]
+    assert data.info.episodes == 3 and data.terminated.tolist() == [False] * 5 + [True]
+    assert _load(path, tmp_path, max_episode_steps=2).info.episodes == 4  # no stale cache
+
+
 def test_the_limit_of_the_evaluation_changes_nothing_where_time_outs_are_marked(tmp_path):
     path = write_d4rl(tmp_path / "a.hdf5", encoded_columns([Made(9, "timeout")]))
     for limit in (2, 4):

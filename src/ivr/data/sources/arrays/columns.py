@@ -79,7 +79,9 @@ def say_what_is_missing(path: Path, arrays: Arrays, others: list[str]) -> None:
         said.append(f"{', '.join(others[:8])}{', ...' if len(others) > 8 else ''} are not used")
     if "terminated" not in arrays:
         said.append("without terminated every end counts as a time limit, none as a last state")
-    elif not arrays.keys() & {"truncated", "episode", "next_observations"}:
+    elif not arrays.keys() & {"episode", "next_observations"} and not np.any(
+        arrays.get("truncated", False)
+    ):
         said.append("nothing marks an end by time: episodes end where terminated is set")
     if said:
         warnings.warn(f"{path}: {'; '.join(said)}.", stacklevel=4)

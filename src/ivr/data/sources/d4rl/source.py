@@ -49,7 +49,7 @@ class D4RLSource:
             with open_columns(path) as columns:
                 own = columns["observations"].width, columns["actions"].width
                 self.total_steps += columns["rewards"].rows
-                if not columns.keys() & {"timeouts", "next_observations"}:
+                if "next_observations" not in columns:  # then the limit may cut; see `ends`
                     self.metadata["limit"] = limit
             if widths not in (None, own):
                 raise UserError(
