@@ -3,6 +3,7 @@
 A new algorithm is covered by its line in CASES: test_contract.py holds it to what all must do.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.algos.mcq import MildlyConservativeQLearning
 from ivr.algos.onestep import OneStep, OneStepEasyBCQ, OneStepReverseKL
 from ivr.algos.rvs import ReinforcementViaSupervision
+from ivr.algos.shared.soft_actor_critic import SoftActorCritic
 from ivr.algos.td3bc import TD3BehaviourCloning
 from ivr.algos.xql import ExtremeQLearning
 from ivr.types import Batch
@@ -98,7 +100,7 @@ def build(
         "best_return": 1.0,
     }
     options = {**{k: v for k, v in given.items() if k in keywords(algorithm)}, **options}
-    return algorithm(
+    made = algorithm(
         seeds=seeds,
         observation_dim=STATES,
         action_low=[-2.0, 0.0],
@@ -106,6 +108,11 @@ def build(
         num_updates=num_updates,
         **{**options, **more},
     )
+    if isinstance(made, SoftActorCritic):
+        # So that an untrained policy reaches its bounds, whatever its source starts with.
+        for network in (made.actor, made.critic, made.target_critic):
+            network.mlp.layers[-1].weight.data.mul_(math.sqrt(2) / made.last_gain)
+    return made
 
 
 def toy_batches(seeds: list[int], updates: range, size: int = 64) -> Batch:

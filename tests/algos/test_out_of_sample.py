@@ -53,6 +53,30 @@ def test_the_actor_and_both_targets_move_at_every_second_update():
     assert moved[1:] == [{"critic"}, everything, {"critic"}]
 
 
+@pytest.mark.parametrize(
+    ("case", "gain", "most"),
+    [("cql", 0.01, 0), ("calql", 0.01, 0), ("combo", 3**-0.5, 0.01), ("mcq", 3**-0.5, 0.02)],
+)
+def test_last_layers_start_with_the_gain_of_their_source(case, gain, most):
+    """0.01 in CORL, torch's own in the others' code; either hardly saturates at AntMaze's 40 m."""
+    given = {} if case == "mcq" else {"alpha": 5.0}
+    algorithm = CASES[case][0](
+        seeds=[0, 1],
+        observation_dim=29,
+        action_low=[-1.0] * 8,
+        action_high=[1.0] * 8,
+        num_updates=100,
+        **given,
+    )
+    states = torch.randn(2, 500, 29, generator=torch.Generator().manual_seed(0))
+    states[..., :2] = 20 + 10 * states[..., :2]
+    saturated = (algorithm.mode(states).abs() > 0.99).float().mean().item()
+    assert saturated <= most
+    for network in (algorithm.actor, algorithm.critic, algorithm.target_critic):
+        size = network.mlp.layers[-1].weight.norm(dim=-2)
+        torch.testing.assert_close(size, torch.full_like(size, gain))
+
+
 @pytest.mark.parametrize("case", ["cql", "cql-lagrange", "calql"])
 def test_conservative_q_learning(case):
     """The critic's loss with the policy of after its step; alpha 5, m = e, threshold 0.8.

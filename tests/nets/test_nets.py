@@ -8,6 +8,7 @@ from torch.distributions import Independent, Normal
 from ivr import random
 from ivr.nets.actors import GaussianActor
 from ivr.nets.critics import StateValue, TwinCritic
+from ivr.nets.mlp import TORCH_GAIN, LinearStack
 
 
 def generators(seeds, purpose="test"):
@@ -51,6 +52,20 @@ def test_initial_weights_are_a_members_own_and_orthogonal():
     square = together.mlp.layers[1].weight[0, 0]
     torch.testing.assert_close(square @ square.T, 2 * torch.eye(8), atol=1e-5, rtol=0)
     assert not torch.equal(together.mlp.layers[0].weight[0, 0], together.mlp.layers[0].weight[0, 1])
+
+
+def test_the_last_layer_alone_has_a_gain_of_its_own():
+    plain, small = (TwinCritic(4, 2, (8, 8), generators([3]), *gain) for gain in ((), (0.01,)))
+    for i in (0, 1):
+        assert torch.equal(plain.mlp.layers[i].weight, small.mlp.layers[i].weight)
+    last = plain.mlp.layers[2].weight, small.mlp.layers[2].weight
+    torch.testing.assert_close(last[1], last[0] * 0.01 / 2**0.5)
+
+
+def test_the_gain_of_torch_is_the_size_of_its_own_initial_weights():
+    torch.manual_seed(0)
+    ours = LinearStack(256, 64, (1,), generators([3]), TORCH_GAIN).weight[0].norm(dim=0)
+    torch.testing.assert_close(ours, nn.Linear(256, 64).weight.norm(dim=1), rtol=0.15, atol=0)
 
 
 def test_log_density_is_that_of_a_gaussian_around_tanh():

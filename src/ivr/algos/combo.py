@@ -25,6 +25,7 @@ from ivr.losses.conservative import rollout_gap
 from ivr.losses.critic import td_loss
 from ivr.losses.dynamics import ensemble_loss, gaussian_nll
 from ivr.nets.dynamics import DynamicsEnsemble
+from ivr.nets.mlp import TORCH_GAIN
 from ivr.nets.standardiser import Standardiser
 from ivr.types import Batch, Needs
 
@@ -66,6 +67,9 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
     """Rollouts are written and drawn outside of the compiled losses."""
 
     step_order = ("model", *ConservativeQLearning.step_order)
+
+    last_gain = TORCH_GAIN
+    """OfflineRL-Kit starts with torch's own."""
 
     def __init__(
         self,

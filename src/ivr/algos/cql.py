@@ -57,6 +57,9 @@ class ConservativeQLearning(SoftActorCritic):
 
     step_order: tuple[str, ...] = (*SoftActorCritic.step_order, "multiplier")
 
+    last_gain = 0.01
+    """As in CORL (Tarasov et al., NeurIPS 2023), `init_module_weights`."""
+
     def __init__(
         self,
         *,

@@ -76,7 +76,7 @@ class TanhGaussianActor(nn.Module):
     Haarnoja et al. (2018, arXiv:1812.05905), appendix C.
 
     Args:
-        observation_dim, action_dim, hidden, generators: see `MLP`.
+        observation_dim, action_dim, hidden, generators, last_gain: see `MLP`.
         log_std_offset: added to the network's log-std; -1 as in the code of CQL and its
             successors, so that the initial policy is less random.
         log_std_range: bounds to which the log-std is clamped, before the tanh.
@@ -90,10 +90,11 @@ class TanhGaussianActor(nn.Module):
         generators: Sequence[torch.Generator],
         log_std_offset: float = -1.0,
         log_std_range: tuple[float, float] = (-20.0, 2.0),
+        last_gain: float = math.sqrt(2),
     ) -> None:
         super().__init__()
         sizes = (observation_dim, *hidden, 2 * action_dim)
-        self.mlp = MLP(sizes, (len(generators),), generators)
+        self.mlp = MLP(sizes, (len(generators),), generators, last_gain=last_gain)
         self.log_std_offset = log_std_offset
         self.log_std_range = log_std_range
 

@@ -1,5 +1,6 @@
 """State values and state-action values."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -37,10 +38,11 @@ class TwinCritic(nn.Module):
         action_dim: int,
         hidden: Sequence[int],
         generators: Sequence[torch.Generator],
+        last_gain: float = math.sqrt(2),
     ) -> None:
         super().__init__()
         sizes = (observation_dim + action_dim, *hidden, 1)
-        self.mlp = MLP(sizes, (len(generators), 2), generators)
+        self.mlp = MLP(sizes, (len(generators), 2), generators, last_gain=last_gain)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """(R, N, O) and (R, N, A) to (R, 2, N)."""

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+TORCH_GAIN = 1 / math.sqrt(3)
+"""With it an orthogonal layer has weights of the size that `torch.nn.Linear` starts with."""
+
 
 class LinearStack(nn.Module):
-    """y = x W + b with a weight of shape (*leading, in, out)."""
+    """y = x W + b with a weight of shape (*leading, in, out), orthogonal at first."""
 
     def __init__(
         self,
@@ -18,12 +21,13 @@ class LinearStack(nn.Module):
         out_features: int,
         leading: tuple[int, ...],
         generators: Sequence[torch.Generator],
+        gain: float = math.sqrt(2),
     ) -> None:
         super().__init__()
         weight = torch.empty(*leading, in_features, out_features)
         for member, generator in zip(weight, generators, strict=True):
             for matrix in member.view(-1, in_features, out_features):
-                nn.init.orthogonal_(matrix, math.sqrt(2), generator=generator)
+                nn.init.orthogonal_(matrix, gain, generator=generator)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(*leading, 1, out_features))
 
@@ -62,6 +66,7 @@ class MLP(nn.Module):
         leading: leading axes of every parameter; the first is the run axis R.
         generators: R generators, so that a run's initial weights are its own.
         layer_norm: normalise before each ReLU.
+        last_gain: gain of the last layer's initialisation.
 
     Raises:
         ValueError: a layer has no units.
@@ -73,13 +78,16 @@ class MLP(nn.Module):
         leading: tuple[int, ...],
         generators: Sequence[torch.Generator],
         layer_norm: bool = False,
+        last_gain: float = math.sqrt(2),
     ) -> None:
         super().__init__()
         if min(sizes) < 1:
             raise ValueError(f"layers of {list(sizes[1:-1])} units: each needs 1 at least")
         self.leading = leading
+        gains = [math.sqrt(2)] * (len(sizes) - 2) + [last_gain]
         self.layers = nn.ModuleList(
-            LinearStack(a, b, leading, generators) for a, b in pairwise(sizes)
+            LinearStack(a, b, leading, generators, gain)
+            for (a, b), gain in zip(pairwise(sizes), gains, strict=True)
         )
         self.norms = nn.ModuleList(
             LayerNormStack(size, leading) if layer_norm else nn.Identity() for size in sizes[1:-1]

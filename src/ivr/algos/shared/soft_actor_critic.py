@@ -18,6 +18,7 @@ from ivr.algos.engine.ranges import check_range
 from ivr.losses.soft import soft_policy_loss, temperature_loss
 from ivr.nets.actors import TanhGaussianActor
 from ivr.nets.critics import TwinCritic
+from ivr.nets.mlp import TORCH_GAIN
 from ivr.nets.scalars import PositiveScalar
 from ivr.types import Batch
 
@@ -40,6 +41,9 @@ class SoftActorCritic(OfflineAlgorithm):
     """
 
     step_order: tuple[str, ...] = ("actor", "temperature", "critic")
+
+    last_gain: float = TORCH_GAIN
+    """Gain of the last layer of policy and critics at first: with a large one means start at ±1."""
 
     def __init__(
         self,
@@ -64,10 +68,14 @@ class SoftActorCritic(OfflineAlgorithm):
         check_range("target_tau", target_tau, 0 < target_tau <= 1, "in (0, 1]")
         actions = len(action_low)
         sizes = (observation_dim, actions, hidden if critic_hidden is None else critic_hidden)
-        self.actor = TanhGaussianActor(observation_dim, actions, hidden, self.generators("actor"))
+        self.actor = TanhGaussianActor(
+            observation_dim, actions, hidden, self.generators("actor"), last_gain=self.last_gain
+        )
         self.temperature = PositiveScalar(self.runs, 1.0)
-        self.critic = TwinCritic(*sizes, self.generators("critic"))
-        self.target_critic = TwinCritic(*sizes, self.generators("critic")).requires_grad_(False)
+        self.critic, self.target_critic = (
+            TwinCritic(*sizes, self.generators("critic"), self.last_gain) for _ in range(2)
+        )
+        self.target_critic.requires_grad_(False)
         self.discount = discount
         self.target_tau = target_tau
         self.target_entropy = -float(actions) if target_entropy is None else target_entropy
