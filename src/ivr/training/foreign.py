@@ -142,6 +142,8 @@ def check_sizes(path: Path, arguments: dict[str, Any], state: dict[str, Any]) ->
     """
     widest = max((size for weights in state.values() for size in weights.shape), default=0)
     for key, value in arguments.items():
+        if value is None:
+            continue  # as the critics' hidden layers, where they are the policy's
         sizes = value if isinstance(value, list | tuple) else [value]
         if key.endswith(("hidden", "embedding", "context", "_dim")) and any(
             not count(size) or size > max(widest, 1) for size in sizes
