@@ -132,6 +132,14 @@ def test_the_loss_of_td3_and_imitation_by_hand():
     assert regularised_deterministic_loss(q, actions, data, 0.0).tolist() == [1.5]
 
 
+def test_where_q_is_zero_td3_and_imitation_imitate():
+    """As before the first reward is seen: 2.5/0 times 0 would be no number."""
+    q, actions = torch.zeros(1, 2, requires_grad=True), torch.ones(1, 2, 1)
+    loss = regularised_deterministic_loss(q, actions, 0 * actions, 2.5)
+    assert loss.tolist() == [1.0]
+    assert torch.autograd.grad(loss.sum(), q)[0].isfinite().all()
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_the_scale_of_q_changes_neither_that_loss_nor_its_gradient(scale):
     generator = torch.Generator().manual_seed(0)

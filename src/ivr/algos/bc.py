@@ -17,8 +17,9 @@ class BehaviourCloning(OfflineAlgorithm):
 
     Args:
         observation_dim: numbers that the actor sees.
-        fraction: share of the trajectories that is imitated, those of the highest returns (10 %
-            BC: Chen et al., NeurIPS 2021).
+        fraction: share of the trajectories that is imitated, those of the highest returns: 10 % BC
+            as CORL (Tarasov et al., NeurIPS 2023) has it. Chen et al. (NeurIPS 2021) introduced
+            it, and fill the share with steps instead.
         hidden: sizes of the actor's hidden layers.
         actor_dropout: probability to drop a hidden unit while training.
         actor_lr_cosine: let the learning rate fall to 0 along a cosine.

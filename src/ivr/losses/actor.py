@@ -4,6 +4,9 @@ from torch import Tensor
 
 from ivr.losses.divergences import Divergence
 
+LEAST_Q = 1e-6
+"""Below this mean size Q is as good as 0, and is not scaled up any further."""
+
 
 def divergence_weight(
     advantage: Tensor, alpha: float | Tensor, divergence: Divergence, scale: float = 1.0
@@ -86,7 +89,7 @@ def regularised_deterministic_loss(
 
     Fujimoto & Gu (NeurIPS 2021), equations 3 and 5, where q_weight is called alpha, with |Q| at
     the policy's actions as in their code. lambda is a constant of the gradient, so that the scale
-    of Q does not matter.
+    of Q does not matter; where Q is 0 everywhere it is finite.
 
     Args:
         q: (R, B) at the policy's actions, differentiable in them.
@@ -97,5 +100,5 @@ def regularised_deterministic_loss(
         (R,) one loss a run.
     """
     assert actions.shape == data_actions.shape and q.shape == actions.shape[:-1]
-    scale = q_weight / q.detach().abs().mean(-1)
+    scale = q_weight / q.detach().abs().mean(-1).clamp(min=LEAST_Q)
     return (actions - data_actions).square().mean((-1, -2)) - scale * q.mean(-1)
