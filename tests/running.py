@@ -32,11 +32,11 @@ def composed(words: tuple[str, ...], config_name: str = "config") -> Any:
         return compose(config_name, list(words))
 
 
-def train(folder: Path, *words: str) -> dict[str, Any]:
+def train(folder: Path, *words: str, **more: Any) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     algo = next((word.removeprefix("algo=") for word in words if word.startswith("algo=")), "sql")
     everything = (*SMALL, *NETWORKS.get(algo, ("algo.hidden=[16,16]",)), *words)
-    return run.train(composed(everything), folder, list(everything))
+    return run.train(composed(everything), folder, list(everything), **more)
 
 
 def evaluate(folder: Path, *words: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ivr.config.schema import TrainConfig
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.prepare import clean_sample, prepare
 from ivr.data.serving.datamodule import TransitionDataModule
+from ivr.errors import UserError
 from ivr.evaluation.task.build import make_task
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
@@ -29,7 +30,7 @@ from ivr.training.members import combinations
 from ivr.training.optimized import LastMetrics, check_metric, optimized
 from ivr.training.record import RunRecord
 from ivr.training.resume import go_on_from
-from ivr.training.summary import next_steps, table
+from ivr.training.summary import complaint, next_steps, table
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +164,9 @@ def _train(
     log.info(next_steps(folder))
     if result["status"] == "interrupted":
         raise SystemExit(130)
+    diverged = complaint(result)
+    if diverged is not None:
+        raise UserError(diverged)
     return result
 
 

@@ -87,6 +87,9 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
             last = member["last"]
             normalised = last["normalized_score"]
             score = last["return_mean"] if normalised is None else normalised
+            if member.get("diverged"):
+                log.info(f"left out, as seed {member['seed']} diverged: {path}")
+                continue
             if score is None:
                 log.info(f"left out, as seed {member['seed']} has no finite score: {path}")
                 continue

@@ -86,6 +86,7 @@ def fit(
     loggers, shown = doors.open_loggers(plan.folder, members, plan.record.hyperparameters())
     guard = InterruptGuard()
     bar = UpdateProgressBar()
+    divergence = DivergenceGuard(members, checkpoints / "last.ckpt")
     last = LastCheckpoint(checkpoints, plan.checkpoint_every)
     pool = EnvironmentPool(task) if task is not None else None
     evaluation = None
@@ -108,15 +109,17 @@ def fit(
             goes_on=plan.eval_errors == "continue",
         )
     result = ResultWriter(
-        ResultFile(plan.folder / "result.json", plan.record.result(), members), evaluation
+        ResultFile(plan.folder / "result.json", plan.record.result(), members),
+        evaluation,
+        divergence,
     )
     # In this order: an interruption comes between two batches, nothing is logged or saved of a
     # diverged run, and an evaluation is part of the checkpoint that follows it.
     callbacks = [
         guard,
         Epochs(plan.eval_every),
-        DivergenceGuard(members, last.path),
-        MetricsRecorder(plan.log_every, labels, loggers),
+        divergence,
+        MetricsRecorder(plan.log_every, labels, loggers, lambda: divergence.frozen),
         *([] if doors.has_progress_bar else [bar]),
         *([evaluation] if evaluation else []),
         result,

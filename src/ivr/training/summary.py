@@ -19,6 +19,9 @@ def table(result: dict[str, Any]) -> str:
     if failed:
         updates = ", ".join(str(one["update"]) for one in failed)
         lines.append(f"not evaluated, as the environment failed: update {updates}")
+    for member in result["members"]:
+        if member.get("diverged"):
+            lines.append(_diverged(member))
     if result["members"][0]["last"] is not None:
         lines.append(f"environment: {result['evaluation']['environment']}")
         header = ("seed", "alpha", "last", "return", "episodes", "best", "at update")
@@ -37,6 +40,24 @@ def table(result: dict[str, Any]) -> str:
             lines.append("".join(f"{cell:>13}" for cell in cells))
         lines.append("last and best are normalized scores, or returns where there is no reference")
     return "\n".join(lines)
+
+
+def complaint(result: dict[str, Any]) -> str | None:
+    """Say which members diverged, and what to do; None where none did."""
+    found = [member for member in result["members"] if member.get("diverged")]
+    if not found:
+        return None
+    told = "; ".join(map(_diverged, found))
+    return f"{told}. The other members {result['status']}. {found[0]['diverged']['advice']}"
+
+
+def _diverged(member: dict[str, Any]) -> str:
+    alpha = "" if member["alpha"] is None else f" alpha {member['alpha']:g}"
+    found = member["diverged"]
+    return (
+        f"seed {member['seed']}{alpha} diverged at update {found['update']} ({found['term']}) and "
+        "stays as it was before"
+    )
 
 
 def next_steps(folder: Path) -> str:

@@ -1,5 +1,6 @@
-"""Stops a run that diverges, and lets one that is interrupted stop at a whole update."""
+"""Freezes members that diverge, and lets one that is interrupted stop at a whole update."""
 
+import logging
 import signal
 import threading
 from pathlib import Path
@@ -8,10 +9,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.errors import UserError
+from ivr.training.callbacks.frozen import MemberStates
+from ivr.training.callbacks.states import checked_divergence
 from ivr.training.members import Member
+
+log = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
@@ -56,32 +62,94 @@ class InterruptGuard(pl.Callback):
 
 
 class DivergenceGuard(pl.Callback):
-    """Stops the run at the first loss that is not finite, before anything is saved over."""
+    """Freezes a member that diverges, as it was before, and stops when none is left.
+
+    A member diverges when a loss or a parameter of it is not finite. It comes before the callbacks
+    that log and save.
+
+    Args:
+        members: of the run.
+        checkpoint: the path of last.ckpt, for the message.
+    """
 
     def __init__(self, members: list[Member], checkpoint: Path) -> None:
         self.members = members
         self.checkpoint = checkpoint
+        self.diverged: list[dict[str, Any] | None] = [None] * len(members)
+        """For each member that is frozen, the update, the term and what to do; else None."""
+        self._states: MemberStates | None = None
+
+    @property
+    def frozen(self) -> list[int]:
+        """The members that are frozen."""
+        return [k for k, found in enumerate(self.diverged) if found is not None]
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the state that the first chunk of updates may spoil."""
+        assert isinstance(module, OfflineAlgorithm)
+        if len(self.members) > 1:
+            self._states = MemberStates(module, trainer.optimizers)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Look at every loss of the chunk.
+        """Look at every loss of the chunk, and at every parameter.
 
         Raises:
-            UserError: naming the first update, term and member.
+            UserError: naming the first update, term and member, where all members have diverged.
         """
         assert isinstance(module, OfflineAlgorithm)
-        # (C, M, R), and one answer to wait for.
-        if bool(torch.stack([r.values.sum() for r in module.records]).isfinite().all()):
-            return
-        first = module.updates_done - len(module.records) + 1
-        for update, record in enumerate(module.records, first):
-            for name, values in zip(record.names, record.values, strict=True):
-                diverged = (~values.isfinite()).nonzero().flatten().tolist()
-                if diverged and name.startswith("loss/"):
-                    self._stop(name.removeprefix("loss/"), diverged[0], update, module.advice)
+        # (R,), and one answer to wait for.
+        health = torch.stack([r.values.sum(0) for r in module.records]).sum(0) + _largest(module)
+        news = []
+        for k, fine in enumerate(health.isfinite().tolist()):
+            if not fine and self.diverged[k] is None:
+                self.diverged[k] = _first(module, k)
+                news += [k] if self.diverged[k] else []
+        if len(self.frozen) == len(self.members):
+            kept = f"The last good checkpoint is kept: {self.checkpoint}. "
+            first = min(news, key=lambda k: (self.diverged[k] or {})["update"])
+            raise UserError(
+                f"{self._told(first)}. {kept if self.checkpoint.exists() else ''}{module.advice}"
+            )
+        for k in news:
+            log.warning(
+                f"{self._told(k)}: it stays as it was before, and the others train on. "
+                f"{module.advice}"
+            )
+        if self._states is not None:
+            if self.frozen:
+                self._states.put_back(self.frozen)
+            self._states.keep()
 
-    def _stop(self, term: str, member: int, update: int, advice: str) -> None:
-        kept = f"The last good checkpoint is kept: {self.checkpoint}. "
-        raise UserError(
-            f"the {term} loss of member {self.members[member].label} is not finite at update "
-            f"{update}. {kept if self.checkpoint.exists() else ''}{advice}"
-        )
+    def state_dict(self) -> dict[str, Any]:
+        """Return which members are frozen."""
+        return {"diverged": self.diverged}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.diverged = checked_divergence(state_dict, len(self.members))
+
+    def _told(self, k: int) -> str:
+        found, label = self.diverged[k], self.members[k].label
+        assert found is not None
+        return f"the {found['term']} of member {label} is not finite at update {found['update']}"
+
+
+def _largest(module: OfflineAlgorithm) -> Tensor:
+    """Sum the largest absolute entries of each parameter, (R,): finite where all entries are."""
+    parts = [p.detach().reshape(len(p), -1).abs().amax(1) for p in module.parameters()]
+    return torch.stack(parts).sum(0)
+
+
+def _first(module: OfflineAlgorithm, member: int) -> dict[str, Any] | None:
+    """Find the first loss of the chunk that is not finite, or else a network that is not."""
+    first = module.updates_done - len(module.records) + 1
+    for update, record in enumerate(module.records, first):
+        for name, values in zip(record.names, record.values, strict=True):
+            if name.startswith("loss/") and not values[member].isfinite():
+                term = f"{name.removeprefix('loss/')} loss"
+                return {"update": update, "term": term, "advice": module.advice}
+    for name, p in module.named_parameters():
+        if not p[member].isfinite().all():
+            term = f"parameter {name}"
+            return {"update": module.updates_done, "term": term, "advice": module.advice}
+    return None

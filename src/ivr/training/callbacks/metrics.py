@@ -1,5 +1,7 @@
 """Logs means over the updates since the last row, and shares metrics with other callbacks."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,10 +15,18 @@ from ivr.training.loggers.protocol import MemberLogger, Scalars, plain
 class MetricsRecorder(pl.Callback):
     """Logs each metric's mean every `every` updates, with the update's number as the step."""
 
-    def __init__(self, every: int, labels: list[str], loggers: list[MemberLogger]) -> None:
+    def __init__(
+        self,
+        every: int,
+        labels: list[str],
+        loggers: list[MemberLogger],
+        frozen: Callable[[], list[int]] = list,
+    ) -> None:
         self.every = every
         self.labels = labels
         self.loggers = loggers
+        self.frozen = frozen
+        """Gives the members that do not train any more: their metrics are NaN."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log where a row is due."""
@@ -33,6 +43,9 @@ class MetricsRecorder(pl.Callback):
         update = trainer.global_step
         assert isinstance(module, OfflineAlgorithm)
         means = {key: mean.tolist() for key, mean in module.sums.means().items()}
+        for k in self.frozen():
+            for values in means.values():
+                values[k] = math.nan
         module.sums = Sums()
         for name in module.trained_networks:
             means[f"learning_rate/{name}"] = [module.learning_rate(name, update)] * module.runs

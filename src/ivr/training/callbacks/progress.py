@@ -48,7 +48,7 @@ class UpdateProgressBar(ProgressBar):
         assert isinstance(module, OfflineAlgorithm)
         self._bar.update(trainer.global_step - self._bar.n)
         losses = {
-            key.removeprefix("loss/"): f"{value.mean().item():.3g}"
+            key.removeprefix("loss/"): f"{value.nanmean().item():.3g}"
             for key, value in module.last_metrics.items()
             if key.startswith("loss/")
         }

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 
 from ivr.files import write_json
 from ivr.training.callbacks.evaluate import EvaluationCallback
+from ivr.training.callbacks.guard import DivergenceGuard
 from ivr.training.callbacks.states import checked
 from ivr.training.members import Member
 from ivr.training.plain import duration
@@ -59,6 +60,7 @@ class ResultFile:
         last: Sequence[Score],
         best: Sequence[Score | None],
         failures: Sequence[dict[str, Any]] = (),
+        diverged: Sequence[dict[str, Any] | None] = (),
         stopped_early: bool = False,
     ) -> dict[str, Any]:
         """Write and return the contents; `status` is running, finished, interrupted or failed."""
@@ -74,6 +76,7 @@ class ResultFile:
                 {
                     "seed": member.seed,
                     "alpha": member.alpha,
+                    "diverged": diverged[k] if diverged else None,
                     "last": last[k] if last else None,
                     "best": best[k] if best else None,
                 }
@@ -90,11 +93,15 @@ class ResultWriter(pl.Callback):
     Args:
         file: where to.
         evaluation: whose scores; None where nothing is evaluated.
+        guard: knows which members diverged.
     """
 
-    def __init__(self, file: ResultFile, evaluation: EvaluationCallback | None) -> None:
+    def __init__(
+        self, file: ResultFile, evaluation: EvaluationCallback | None, guard: DivergenceGuard
+    ) -> None:
         self.file = file
         self.evaluation = evaluation
+        self.guard = guard
         self._started: tuple[float, int, float] | None = None
         self._speed: float | None = None
         self._written_at = 0
@@ -135,6 +142,7 @@ class ResultWriter(pl.Callback):
             stopped_early=stopped_early,
             last=self.evaluation.last if self.evaluation else [],
             best=self.evaluation.best.known if self.evaluation else [],
+            diverged=self.guard.diverged,
             failures=self.evaluation.failures if self.evaluation else (),
         )
 

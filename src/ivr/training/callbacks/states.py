@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ivr.errors import UserError
-from ivr.training.plain import count, number
+from ivr.training.plain import count, list_of, number, text
 
 
 def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
@@ -36,6 +36,27 @@ def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
     # Earlier checkpoints hold neither the metrics nor the evaluations that failed.
     found = {"metrics": {}, "failures": [], **mapping(state)}
     return checked("EvaluationCallback", found, checks)
+
+
+def checked_divergence(state: Any, members: int) -> list[dict[str, Any] | None]:
+    """Return which members are frozen, and why.
+
+    Raises:
+        UserError: where that is missing or of another type.
+    """
+
+    def frozen(value: Any) -> bool:
+        return value is None or (
+            isinstance(value, dict)
+            and value.keys() == {"update", "term", "advice"}
+            and count(value["update"])
+            and text(value["term"])
+            and text(value["advice"])
+        )
+
+    checks = {"diverged": lambda x: list_of(frozen)(x) and len(x) == members}
+    found: list[dict[str, Any] | None] = checked("DivergenceGuard", state, checks)["diverged"]
+    return found
 
 
 def checked(name: str, state: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:

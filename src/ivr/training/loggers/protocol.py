@@ -1,5 +1,6 @@
 """What a logger that knows members offers, and plain names for those that do not."""
 
+import math
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -24,11 +25,16 @@ class MemberLogger(Protocol):
 def plain(scalars: Scalars, labels: list[str]) -> dict[str, float]:
     """Name the values for whoever knows no members.
 
-    With one member each metric has its plain name. With more, the mean over members has the plain
-    name, and each member's value `NAME_LABEL`.
+    With one member each metric has its plain name. With more, the mean over the members whose value
+    is a number has the plain name, and each member's value `NAME_LABEL`.
     """
-    named: dict[str, Any] = {name: sum(values) / len(values) for name, values in scalars.items()}
+    named: dict[str, Any] = {name: _mean(values) for name, values in scalars.items()}
     if len(labels) > 1:
         for name, values in scalars.items():
             named |= {f"{name}_{label}": v for label, v in zip(labels, values, strict=True)}
     return named
+
+
+def _mean(values: list[float]) -> float:
+    numbers = [value for value in values if not math.isnan(value)]
+    return sum(numbers) / len(numbers) if numbers else math.nan

@@ -44,7 +44,9 @@ class MemberTensorBoard:
         for i, logger in enumerate(self.loggers):
             logger.log_metrics({tag: values[i] for tag, values in scalars.items()}, update)
             for tag, tensor in histograms.items():
-                logger.experiment.add_histogram(tag, tensor[i], update)
+                finite = tensor[i][tensor[i].isfinite()]
+                if len(finite):  # a member that diverged may have none
+                    logger.experiment.add_histogram(tag, finite, update)
 
     def log_image(self, update: int, member: int, tag: str, image: NDArray[np.uint8]) -> None:
         """Write an (H, W, 3) image."""
