@@ -100,3 +100,22 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="imageio-ffmpeg"):
         write_video(tmp_path / "x.mp4", task(arguments()), Idle(2))
+
+
+@pytest.mark.parametrize(("env", "size"), [("Hopper-v4", 11), ("HalfCheetah-v4", 17)])
+def test_walkers_are_followed_by_the_camera_of_their_model(monkeypatch, tmp_path, env, size):
+    looked_through = []
+
+    def rendered(env):
+        looked_through.append(env.unwrapped.mujoco_renderer.camera_id)
+        return np.zeros((48, 64, 3), np.uint8)
+
+    monkeypatch.setattr(video, "_rendered", rendered)
+    actions = {"Hopper-v4": 3, "HalfCheetah-v4": 6}[env]
+    bounds = {"action_low": [-1.0] * actions, "action_high": [1.0] * actions}
+    walked = task(pendulum_arguments(env=env, observation_dim=size, max_episode_steps=3, **bounds))
+    write_video(tmp_path / "walk.gif", walked, Idle(actions))
+    (camera,) = set(looked_through)
+    made = walked.make_env()
+    assert made.unwrapped.model.camera(camera).name == "track"
+    made.close()

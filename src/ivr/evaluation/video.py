@@ -82,6 +82,8 @@ def _film(
     with closing(task.make_env(render_mode="rgb_array")) as env:
         if task.maze is not None:
             _look_from_above(env.unwrapped, task.maze)
+        else:
+            _follow(env.unwrapped)
         # Played first and rendered when its length is known: frames cost more than steps.
         player = begin_episodes(policy, 1)
         actions: list[NDArray[np.float32]] = []
@@ -116,6 +118,19 @@ def _look_from_above(environment: Any, maze: Maze) -> None:
         "azimuth": 90,
         "elevation": -75,
     }
+
+
+def _follow(environment: Any) -> None:
+    """Look through the camera that follows the robot, where its model has one by that name.
+
+    Walkers otherwise leave the picture: the free camera, which Gymnasium takes, stands still.
+    """
+    renderer, model = (getattr(environment, x, None) for x in ("mujoco_renderer", "model"))
+    if renderer is None or model is None:
+        return
+    names = [model.camera(k).name for k in range(model.ncam)]
+    if "track" in names:
+        renderer.camera_id = names.index("track")
 
 
 def _rendered(env: Any) -> Frame:

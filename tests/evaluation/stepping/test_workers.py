@@ -124,6 +124,22 @@ def test_an_environment_of_this_process_alone_is_stepped_here():
         del gymnasium.registry["Failing-v0"]
 
 
+class Plain(Failing):
+    """As in a first tutorial: its constructor takes nothing."""
+
+    def __init__(self):
+        super().__init__()
+
+
+def test_a_constructor_need_not_know_of_rendering():
+    gymnasium.register("Plain-v0", entry_point=Plain, max_episode_steps=10)
+    try:
+        with EnvironmentPool(made(pendulum_arguments(env="Plain-v0")), workers=1) as pool:
+            assert (sweep(pool).returns == 20).all()
+    finally:
+        del gymnasium.registry["Plain-v0"]
+
+
 def test_what_an_environment_raises_is_told(pool, monkeypatch):
     pool.grow(2)
     pool.send([0, 1], np.zeros((2, 7, 7), np.float32))  # actions of another shape

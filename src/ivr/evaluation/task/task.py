@@ -51,13 +51,14 @@ class Task:
                 rows[row][column] = mark
             # The goal is moved and judged by the wrapper alone.
             kwargs |= {"maze_map": rows, "continuing_task": True, "reset_target": False}
+        if render_mode is not None:  # a constructor need not know the word
+            kwargs["render_mode"] = render_mode
         try:
             with private_temporary_folder():
                 env: Env = gymnasium.make(
                     gymnasium.registry[self.env_id],
                     max_episode_steps=self.max_episode_steps,
                     disable_env_checker=True,
-                    render_mode=render_mode,
                     **kwargs,
                 )
         except Exception as error:  # whatever a third-party constructor raises
