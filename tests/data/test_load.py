@@ -126,6 +126,17 @@ def test_goal_conditioned_view_uses_each_own_goal(tmp_path):
     assert data.terminated.tolist() == [False, True, False, False]
 
 
+def test_goal_conditioned_data_of_no_maze_keep_their_rewards_and_ends(tmp_path):
+    # As Fetch records them: 0.3 m from the goal is no success.
+    episode = maze_episode([[0, 0], [1, 0], [1.7, 0], [1.98, 0]], desired_goal=(2.0, 0.0))
+    episode["rewards"] = np.array([-1.0, -1.0, 0.0])
+    path = write_minari(tmp_path / "made", [episode])
+    data = load_dataset(name="x", path=path, view="goal_conditioned", cache=tmp_path)
+    assert data.rewards.tolist() == [-1, -1, 0]
+    assert data.terminated.tolist() == [False] * 3
+    assert data.truncated.tolist() == [False, False, True]
+
+
 def test_a_maze_with_other_walls_is_refused(tmp_path):
     mirrored = [row[::-1] for row in Maze.named("umaze", 4.0).layout]
     path = write_minari(tmp_path / "made", [maze_episode([[0, 0], [1, 0]])], maze_map=mirrored)

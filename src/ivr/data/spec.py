@@ -42,7 +42,8 @@ class DataSpec:
     everywhere."""
     maze: str | None = None
     """Maze of the evaluation. With view=d4rl, rewards and ends are recomputed for the centre of its
-    goal cell; with view=goal_conditioned for each recorded goal, maze or not."""
+    goal cell; with view=goal_conditioned for each recorded goal, also where only the data record a
+    maze."""
     maze_scale: float | None = None
     """Metres a cell."""
     action_low: Bound = None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ivr.agreement.bounds import outside
 from ivr.agreement.views import apply_view
-from ivr.data.cache.rewards_and_ends import rewards_and_ends
+from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.sources.source import Episode, Source, unusable
 from ivr.inspection.duplicates import Duplicates
 from ivr.inspection.occupancy import Occupancy
@@ -49,6 +49,7 @@ class Tally:
     def __init__(self, source: Source, view: str, maze: Maze | None) -> None:
         """Begin with no episode of `source`; see `rewards_and_ends` for the other arguments."""
         self._source, self._view, self._maze = source, view, maze
+        self._from_maze = in_maze(source, maze)
         self.recorded, self.kept = Rewards(), Rewards()
         self.rewards = Histogram()
         self.oddities: Counter[str] = Counter()
@@ -72,7 +73,7 @@ class Tally:
         self.recorded.add(rewards, terminations, truncations)
         self._starts.append(self.duplicates.rows)
         self._look_at_ends(number, terminations, truncations)
-        kept = rewards_and_ends(episode, self._view, self._maze)
+        kept = rewards_and_ends(episode, self._view, self._maze, self._from_maze)
         if kept.steps:
             self.kept.add(kept.rewards, kept.terminated, kept.truncated)
             cut = kept.steps == 1 < len(rewards)

@@ -82,7 +82,7 @@ def test_a_relabelled_set_is_scaled_by_its_relabelled_returns(tmp_path):
     ]
     data = load_dataset(
         name="x",
-        path=write_minari(tmp_path / "made", episodes),
+        path=write_minari(tmp_path / "made", episodes, maze_map=[[1, 0, 1]]),
         view="goal_conditioned",
         reward="return_range",
         cache=tmp_path,

@@ -12,14 +12,14 @@ from tqdm import tqdm
 
 from ivr.agreement.views import apply_view
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.cache.rewards_and_ends import rewards_and_ends
+from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.cache.store import ColumnWriter, new_folder, write_info
 from ivr.data.sources.download import check_digest
 from ivr.data.sources.source import Episode, Source
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
-_FORMAT = 4
+_FORMAT = 5
 """Raised whenever a conversion would give other numbers or other files."""
 
 _ACTION_EDGE = 1 - 1e-5
@@ -90,9 +90,12 @@ def convert(
         recorded = ColumnWriter(folder, "recorded_rewards", (), np.float32)
         returns: list[np.float64] = []
         low, high = source.action_low, source.action_high
+        from_maze = in_maze(source, maze)
         row = 0
         for episode in _watched(source, progress):
-            steps, new_rewards, terminated, truncated = rewards_and_ends(episode, view, maze)
+            steps, new_rewards, terminated, truncated = rewards_and_ends(
+                episode, view, maze, from_maze
+            )
             if steps == 0:
                 continue
             scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1

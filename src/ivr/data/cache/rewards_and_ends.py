@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.walls import recorded_walls
 from ivr.data.cache.relabel import relabel
-from ivr.data.sources.source import Episode
+from ivr.data.sources.source import Episode, Source
 from ivr.mazes import Maze
 
 
@@ -19,13 +20,22 @@ class RewardsAndEnds(NamedTuple):
     truncated: NDArray[np.bool_]  # (steps,)
 
 
-def rewards_and_ends(episode: Episode, view: str, maze: Maze | None) -> RewardsAndEnds:
-    """Take an episode's recorded rewards and ends, or recompute them for a goal.
+def in_maze(source: Source, maze: Maze | None) -> bool:
+    """Whether the data come from a maze: they record its walls, or `maze` says so."""
+    return maze is not None or recorded_walls(source.env_spec) is not None
+
+
+def rewards_and_ends(
+    episode: Episode, view: str, maze: Maze | None, from_maze: bool
+) -> RewardsAndEnds:
+    """Take an episode's recorded rewards and ends, or recompute them for a goal in a maze.
 
     Args:
         episode: of T steps.
         view: see `agreement.views.view_keys`; with goal_conditioned each episode's own goal counts.
         maze: with view=d4rl its goal counts.
+        from_maze: whether the data come from a maze, see `in_maze`. Other tasks judge a success by
+            another distance (Fetch by 0.05 m): what they recorded is kept.
     """
     steps = len(episode.actions)
     rewards = np.asarray(episode.rewards, np.float32)
@@ -34,7 +44,7 @@ def rewards_and_ends(episode: Episode, view: str, maze: Maze | None) -> RewardsA
     goals: NDArray[np.floating] | None = None
     if maze is not None and view == "d4rl":
         goals = maze.centre(maze.goal)
-    if view == "goal_conditioned":
+    if from_maze and view == "goal_conditioned":
         goals = episode.observations["desired_goal"]
     if goals is not None:
         positions = episode.observations["achieved_goal"]
