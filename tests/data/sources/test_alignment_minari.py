@@ -136,3 +136,25 @@ def test_what_minaris_own_collector_recorded(tmp_path, monkeypatch, data_format,
     keys = {"id": "test/recorded-v0", "view": "observation" if kind == "dict" else "flat"}
     kept = kept_of(episodes, has_next=True)
     check(lambda: load(tmp_path, **keys), kept, 1 / 1000, True)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("data_format", ["arrow", "parquet"])
+def test_an_episode_of_several_arrow_batches_is_read_whole(tmp_path, monkeypatch, data_format):
+    """Minari's own reader keeps the first 32,767 rows (its issue 351)."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    episodes = [Made(2, "timeout"), Made(140_000, "timeout"), Made(3, "terminal")]
+    made = _minari_episodes(episodes, is_dict=False)
+    minari.create_dataset_from_buffers(
+        "test/long-v0",
+        [EpisodeBuffer(id=k, **episode) for k, episode in enumerate(made)],
+        observation_space=_SPACES["box"],
+        action_space=Box(-1, 1000, (2,), np.float64),
+        data_format=data_format,
+    )
+    data = load(tmp_path, id="test/long-v0", view="flat")
+    assert data.num_transitions == 140_005
+    steps = [*range(2), *range(140_000), *range(3)]
+    assert data.observations[data.rows, 1].tolist() == steps
+    assert data.observations[data.rows + 1, 1].tolist() == [step + 1 for step in steps]
+    assert data.terminated.nonzero().tolist() == [[140_004]]

@@ -16,8 +16,10 @@ from ivr.data.sources.minari.checks import MinariCheck
 from ivr.data.sources.source import Episode
 from ivr.errors import UserError, printable
 
-_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, ImportError)
+_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
 """What the libraries raise at a file that is damaged."""
+
+_PER_STEP = ("actions", "rewards", "terminations", "truncations")
 
 
 class MinariSource:
@@ -115,9 +117,7 @@ class MinariSource:
                     file = stack.enter_context(h5py.File(self._data / "main_data.hdf5", "r"))
                     read = partial(self._from_hdf5, file)
                 else:
-                    import minari
-
-                    read = partial(self._from_minari, minari.MinariDataset(self._data))
+                    read = self._from_arrow
             except _UNREADABLE as error:
                 raise UserError(str(self._unreadable(0, error))) from error
             yield read
@@ -138,20 +138,33 @@ class MinariSource:
             {key: recorded[key][()] for key in self.boxes}
             if self.is_dict
             else {"observation": recorded[()]},
-            *(group[key][()] for key in ("actions", "rewards", "terminations", "truncations")),
+            *(group[key][()] for key in _PER_STEP),
         )
 
-    def _from_minari(self, dataset: Any, number: int) -> Episode:
-        recorded, *more = dataset.iterate_episodes([number])
-        if more:  # of each Minari would drop the last row
-            raise ValueError("its rows are stored in several Arrow batches")
-        observations = recorded.observations
-        return Episode(
-            {key: observations[key] for key in self.boxes}
-            if self.is_dict
-            else {"observation": observations},
-            recorded.actions,
-            recorded.rewards,
-            recorded.terminations,
-            recorded.truncations,
+    def _from_arrow(self, number: int) -> Episode:
+        # Minari's own reader drops what follows the first record batch of an episode (its issue
+        # 351: 32,767 rows). Its writer pads all but the observations by a row at the end.
+        import pyarrow.dataset as ds
+
+        stored = ds.dataset(
+            self._data / str(number),
+            format=self.metadata["data_format"],
+            ignore_prefixes=["_", ".", "metadata.json"],
         )
+        if len(stored.files) != 1:
+            raise ValueError(f"its rows lie in {len(stored.files)} files, not in one")
+        table = stored.to_table().combine_chunks()
+        rows = {name: table[name].combine_chunks() for name in ("observations", *_PER_STEP)}
+        observations = rows.pop("observations")
+        return Episode(
+            {key: _vectors(observations.field(key)) for key in self.boxes}
+            if self.is_dict
+            else {"observation": _vectors(observations)},
+            _vectors(rows["actions"])[:-1],
+            *(np.asarray(rows[name])[:-1] for name in _PER_STEP[1:]),
+        )
+
+
+def _vectors(lists: Any) -> NDArray[Any]:
+    """Join the lists of an Arrow array, which are equally long: (rows, n)."""
+    return np.asarray(lists.flatten()).reshape(len(lists), lists.type.list_size)
