@@ -81,11 +81,30 @@ def test_actions_are_scaled_by_the_bounds_and_kept_off_them(tmp_path):
     episodes = encoded_episodes([3])
     episodes[0]["actions"] = np.array([[0.0, 4.0], [2.0, 3.0], [9.0, 1.0]])
     path = write_minari(tmp_path / "made", episodes, bounds=(0.0, 4.0))
-    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path)
+    for _ in range(2):  # said whenever the data are loaded, not only at their conversion
+        with pytest.warns(
+            UserWarning, match=r"1 of 3 actions lie outside .*\[0.0, 0.0\] to .*clip"
+        ):
+            data = load_dataset(name="x", path=path, view="flat", cache=tmp_path)
     edge = 1 - 1e-5
     expected = torch.tensor([[-edge, edge], [0, 0.5], [edge, -0.5]])
     assert torch.allclose(data.actions, expected, atol=1e-7, rtol=0)
     assert data.info.action_low == (0.0, 0.0) and data.info.action_high == (4.0, 4.0)
+
+
+def test_bounds_in_which_actions_do_not_differ_are_refused(tmp_path):
+    episodes = encoded_episodes([3])
+    episodes[0]["actions"] = np.array([[0.0, 0.5], [-1.0, 0.5], [1.0, 0.5]])
+    widest = float(np.finfo(np.float32).max)
+    path = write_minari(tmp_path / "made", episodes, bounds=(-widest, widest))
+    with pytest.raises(
+        UserError, match=r"number 0 of an action lies between -1 and 1, .*3\.4.*e\+38"
+    ):
+        load_dataset(name="x", path=path, view="flat", cache=tmp_path / "c")
+    assert list((tmp_path / "c").iterdir()) == []
+    path = write_minari(tmp_path / "wide", episodes, bounds=(-1000.0, 1000.0))
+    data = load_dataset(name="x", path=path, view="flat", cache=tmp_path / "c")
+    assert data.actions[:, 0].tolist() == pytest.approx([0, -0.001, 0.001])
 
 
 def _load_maze(path: Path, cache: Path, **keys: object) -> OfflineDataset:
@@ -157,7 +176,7 @@ def test_second_load_reads_the_cache_only(tmp_path, monkeypatch):
     options = {"name": "x", "path": path, "view": "flat", "cache": tmp_path, "progress": False}
     first = load_dataset(**options)
 
-    def refuse(self: MinariSource) -> None:
+    def refuse(self: MinariSource, report: object) -> None:
         raise AssertionError("the source was read")
 
     monkeypatch.setattr(MinariSource, "episodes", refuse)

@@ -101,7 +101,6 @@ def test_marks_inside_an_episode_and_ends_without_one_are_told_with_their_place(
     episodes = encoded_episodes([4, 0, 3])
     episodes[0]["terminations"][1] = True
     episodes[2]["truncations"][:] = False
-    episodes[2]["actions"][2] = 3
     path = write_minari(tmp_path / "made", episodes)
     card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
     assert error is None
@@ -109,7 +108,16 @@ def test_marks_inside_an_episode_and_ends_without_one_are_told_with_their_place(
     assert "terminated after which their episode continues (the first: episode 0, step 1)" in said
     assert "1 episodes without a step, left out (the first: episode 1)" in said
     assert "end is not marked, taken as ended by time (the first: episode 2)" in said
-    assert "1 actions outside their bounds" in said and "(the first: episode 2, step 2)" in said
+
+
+def test_actions_that_training_clips_are_listed(tmp_path):
+    episodes = encoded_episodes([4, 0, 3])
+    episodes[2]["actions"][2] = 3
+    path = write_minari(tmp_path / "made", episodes)
+    card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
+    assert "has 1 defects" in str(error)
+    found = card["defects"]["actions outside their bounds"]
+    assert found["count"] == 1 and "episode 2, step 2: the action [3. 3.]" in str(found)
 
 
 def test_figures_are_those_of_the_data_that_are_trained_on(tmp_path, small_pointmaze):

@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 _ROUNDING = 1e-5
 """What float32 may add to an action, as a part of half the distance between its bounds."""
 
+_RESOLUTION = 1e-6
+"""What float32 resolves of a number between -1 and 1, about."""
+
 Bounds = tuple[Sequence[float], Sequence[float]]
 """Least and greatest actions, (A,) each."""
 
@@ -18,6 +21,20 @@ def same_bounds(ours: Bounds, theirs: Bounds) -> bool:
         np.shape(one) == np.shape(other) and np.allclose(one, other)
         for one, other in zip(ours, theirs, strict=True)
     )
+
+
+def unresolved(
+    least: NDArray[np.floating], greatest: NDArray[np.floating], low: ArrayLike, high: ArrayLike
+) -> NDArray[np.intp]:
+    """Find the numbers of an action that bounds are too wide for: scaled, they would not differ.
+
+    Args:
+        least: the least of each number in the data (A,); greatest likewise.
+        low: the bounds (A,); high likewise.
+    """
+    spread = greatest - least
+    part = spread / (np.asarray(high, float) - np.asarray(low, float))
+    return np.flatnonzero((spread > _RESOLUTION) & (part < _RESOLUTION))
 
 
 def outside(actions: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> NDArray[np.bool_]:

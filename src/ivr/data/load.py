@@ -60,6 +60,13 @@ def load_dataset(
         convert(recorded, final, spec.view, transform, maze, progress)
     columns, facts = read_store(final)
     low, high = facts["action_low"], facts["action_high"]
+    if facts["clipped"]:
+        warnings.warn(
+            f"{recorded.id}: {facts['clipped']:,} of {len(columns['rows']):,} actions lie outside "
+            f"the recorded bounds, {low} to {high}, and are clipped to them. inspect_data.py "
+            "lists them.",
+            stacklevel=2,
+        )
     if KINDS[spec.source].takes_bounds and None in (spec.action_low, spec.action_high):
         warnings.warn(
             f"dataset.action_low={spec.action_low} and dataset.action_high={spec.action_high}: "

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
-from ivr.data.sources.defects import KINDS, UNREADABLE, Defect, Defects
+from ivr.agreement.bounds import unresolved
+from ivr.data.sources.defects import BOUNDS, KINDS, UNREADABLE, Defect, Defects
 from ivr.data.sources.source import Source
 from ivr.errors import UserError
 from ivr.inspection.tally import Tally
@@ -64,6 +65,11 @@ def read_all(source: Source, tally: Tally, findings: Findings, progress: bool) -
             place = f"after {len(tally.recorded.lengths)} episodes"
             defect = Defect(source.place, f"{place}: {error}")
             findings.report(Defects.one(UNREADABLE, defect))
+    acted = tally.actions
+    for number in unresolved(acted.least, acted.greatest, source.action_low, source.action_high):
+        bounds = f"{source.action_low[number]:g} to {source.action_high[number]:g}"
+        what = f"number {number} of an action does not differ when scaled by its bounds, {bounds}."
+        findings.report(Defects.one(BOUNDS, Defect(source.place, what)))
     if not tally.kept.lengths and findings.total == 0:
         defect = Defect(source.place, f"{source.id} has no transitions.")
         findings.report(Defects.one(UNREADABLE, defect))

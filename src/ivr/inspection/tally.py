@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.agreement.bounds import outside
 from ivr.agreement.views import apply_view
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.sources.source import Episode, Source, unusable
@@ -84,7 +83,7 @@ class Tally:
             self.observations = Moments(seen.shape[1])
         self.observations.add(_finite_rows(seen))
         actions = np.asarray(episode.actions, np.float64)
-        self._look_at_actions(number, actions)
+        self._look_at_actions(actions)
         rows = [seen[:-1], actions.astype(np.float32), rewards.astype(np.float32)[:, None]]
         self.duplicates.add(np.concatenate(rows, axis=1, dtype=np.float32))
         if self.occupancy is not None:
@@ -119,7 +118,7 @@ class Tally:
             what = f"steps marked as {name} after which their episode continues"
             self.odd(what, len(inside), number, int(inside[0]) if len(inside) else None)
 
-    def _look_at_actions(self, number: int, actions: NDArray[np.float64]) -> None:
+    def _look_at_actions(self, actions: NDArray[np.float64]) -> None:
         low, high = self._source.action_low, self._source.action_high
         finite = _finite_rows(actions)
         self.actions.add(finite)
@@ -129,10 +128,6 @@ class Tally:
         bins = np.clip((scaled + 1) / 2 * BINS, 0, BINS - 1).astype(np.int64)
         for column, counts in zip(bins.T, self.action_counts, strict=True):
             counts += np.bincount(column, minlength=BINS)
-        with np.errstate(invalid="ignore"):
-            beyond = np.flatnonzero(outside(actions, low, high))
-        what = "actions outside their bounds, trained on as if at them"
-        self.odd(what, len(beyond), number, int(beyond[0]) if len(beyond) else None)
 
 
 def _finite_rows(values: NDArray[Any]) -> NDArray[np.float64]:

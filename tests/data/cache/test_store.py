@@ -36,8 +36,8 @@ def test_a_build_that_fails_leaves_nothing(tmp_path, monkeypatch, error):
     path = write_minari(tmp_path / "made", encoded_episodes([3, 4]))
     whole = MinariSource.episodes
 
-    def breaks(self):
-        yield next(whole(self))
+    def breaks(self, report):
+        yield next(whole(self, report))
         raise error
 
     with monkeypatch.context() as patch:
@@ -78,8 +78,8 @@ def test_a_killed_build_is_not_taken_for_a_whole_one(tmp_path):
 def _race(path: Path, cache: Path, barrier, answers) -> None:
     slow = MinariSource.episodes
 
-    def episodes(self):
-        yield from slow(self)
+    def episodes(self, report):
+        yield from slow(self, report)
         barrier.wait(30)  # both have built before either puts its folder in place
 
     MinariSource.episodes = episodes

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ivr.agreement.bounds import unresolved
 from ivr.agreement.views import apply_view
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.cache.store import ColumnWriter, new_folder, write_info
+from ivr.data.sources.defects import BOUNDS, Defects, Report, refuse
 from ivr.data.sources.download import check_digest
 from ivr.data.sources.source import Episode, Source
 from ivr.errors import UserError
@@ -37,7 +39,7 @@ def key(source: Source, options: dict[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(described).encode(), digest_size=8).hexdigest()
 
 
-def _watched(source: Source, progress: bool) -> Iterator[Episode]:
+def _watched(source: Source, report: Report, progress: bool) -> Iterator[Episode]:
     """Yield the episodes and show a progress bar of their steps."""
     bar = tqdm(
         desc=f"converting {source.id}",
@@ -47,7 +49,7 @@ def _watched(source: Source, progress: bool) -> Iterator[Episode]:
         disable=not progress,
     )
     with bar:
-        for episode in source.episodes():
+        for episode in source.episodes(report):
             yield episode
             bar.update(len(episode.actions))
 
@@ -90,14 +92,26 @@ def convert(
         recorded = ColumnWriter(folder, "recorded_rewards", (), np.float32)
         returns: list[np.float64] = []
         low, high = source.action_low, source.action_high
+        least, greatest = np.full(actions, np.inf), np.full(actions, -np.inf)
+        clipped = 0
+
+        def report(defects: Defects) -> None:
+            nonlocal clipped
+            if defects.kind == BOUNDS and source.clips_actions:
+                clipped += defects.count
+            else:
+                refuse(defects)
+
         from_maze = in_maze(source, maze)
         row = 0
-        for episode in _watched(source, progress):
+        for episode in _watched(source, report, progress):
             steps, new_rewards, terminated, truncated = rewards_and_ends(
                 episode, view, maze, from_maze
             )
             if steps == 0:
                 continue
+            least = np.minimum(least, episode.actions[:steps].min(0))
+            greatest = np.maximum(greatest, episode.actions[:steps].max(0))
             scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1
             put("observations", apply_view(view, episode.observations)[: steps + 1])
             put("actions", np.clip(scaled, -_ACTION_EDGE, _ACTION_EDGE).astype(np.float32))
@@ -109,6 +123,13 @@ def convert(
             row += steps + 1
         if not returns:
             raise UserError(f"{source.id} at {source.place} has no transitions.")
+        for number in unresolved(least, greatest, low, high)[:1]:
+            raise UserError(
+                f"{source.id} at {source.place}: number {number} of an action lies between "
+                f"{least[number]:g} and {greatest[number]:g}, and its bounds are {low[number]:g} "
+                f"to {high[number]:g}. Actions are scaled by their bounds, and between these all "
+                "of them would be the same. Record the bounds that the environment has."
+            )
         put("episode_returns", np.array(returns))
         recorded.close()
         waiting = np.load(folder / "recorded_rewards.npy", mmap_mode="r")
@@ -117,5 +138,5 @@ def convert(
         (folder / "recorded_rewards.npy").unlink()
         for column in columns.values():
             column.close()
-        facts = {"fingerprint": content.hexdigest(), "episodes": len(returns)}
+        facts = {"fingerprint": content.hexdigest(), "episodes": len(returns), "clipped": clipped}
         write_info(folder, facts | {"action_low": low.tolist(), "action_high": high.tolist()})

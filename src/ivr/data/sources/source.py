@@ -38,6 +38,8 @@ class Source(Protocol):
     """Facts, as JSON, that decide how the files are read."""
     is_dict: bool
     """Whether an observation is a dictionary; else its one entry is "observation"."""
+    clips_actions: bool
+    """Whether actions beyond the bounds are clipped to them, with a warning, or refused."""
     env_spec: str | None
     """The recorded Gymnasium EnvSpec, as JSON."""
 

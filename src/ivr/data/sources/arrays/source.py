@@ -34,6 +34,7 @@ class ArraysSource:
     """
 
     is_dict = False
+    clips_actions = False
     env_spec: str | None = None
     total_episodes: int | None = None
 

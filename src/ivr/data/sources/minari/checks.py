@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.sources.defects import FINITE, MARKS, SHAPE, Defect, Defects
+from ivr.agreement.bounds import outside
+from ivr.data.sources.defects import BOUNDS, FINITE, MARKS, SHAPE, Defect, Defects
 from ivr.data.sources.source import MARK_RULE, Episode, not_marks, unusable
 
 
@@ -18,13 +19,15 @@ class MinariCheck:
     dataset: str
     boxes: dict[str, tuple[int, ...]]
     """Shape of each entry of an observation."""
-    actions: int
-    """Numbers of an action."""
+    low: NDArray[np.float64]
+    """Least action (A,)."""
+    high: NDArray[np.float64]
+    """Greatest action (A,)."""
 
     def shapes(self, number: int, episode: Episode) -> Iterator[Defects]:
         """Find shapes other than T actions and T + 1 observations of the recorded spaces."""
         steps = len(episode.actions)
-        wanted: dict[str, tuple[int, ...]] = {"actions": (steps, self.actions)}
+        wanted: dict[str, tuple[int, ...]] = {"actions": (steps, len(self.low))}
         wanted |= {key: (steps,) for key in ("rewards", "terminations", "truncations")}
         for key, shape in wanted.items():
             values = getattr(episode, key)
@@ -61,6 +64,18 @@ class MinariCheck:
             yield self._not_finite(number, key, np.asarray(values))
         for key in ("terminations", "truncations"):
             yield self._not_marks(number, key, np.asarray(getattr(episode, key)))
+
+        yield self._beyond(number, np.asarray(episode.actions))
+
+    def _beyond(self, number: int, actions: NDArray[Any]) -> Defects:
+        beyond = outside(actions, self.low, self.high) & np.isfinite(actions).all(1)
+        steps = np.flatnonzero(beyond)
+
+        def at(i: int) -> Defect:
+            what = f"the action {actions[steps[i]]} is outside its recorded bounds"
+            return Defect(self.dataset, f"{what}; training clips it.", number, int(steps[i]))
+
+        return Defects(BOUNDS, len(steps), at)
 
     def _not_marks(self, number: int, key: str, values: NDArray[Any]) -> Defects:
         steps = not_marks(values)

@@ -25,6 +25,8 @@ _PER_STEP = ("actions", "rewards", "terminations", "truncations")
 class MinariSource:
     """Reads a Minari dataset on disk; opening it reads its metadata only."""
 
+    clips_actions = True
+
     def __init__(self, folder: Path) -> None:
         """Read the metadata of the dataset in `folder`, the one above data/.
 
@@ -44,7 +46,7 @@ class MinariSource:
             self.is_dict = self.observation_space["type"] == "Dict"
             self.boxes = self._boxes()
             self.action_low, self.action_high = self._action_bounds(action_space)
-            self._check = MinariCheck(self.id, self.boxes, len(self.action_low))
+            self._check = MinariCheck(self.id, self.boxes, self.action_low, self.action_high)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self._data / 'metadata.json'} is not the metadata of a Minari dataset "
@@ -111,13 +113,12 @@ class MinariSource:
     @contextmanager
     def _opened(self) -> Iterator[Callable[[int], Episode]]:
         """Open the data and give a function that reads the episode of a number."""
+        read: Callable[[int], Episode] = self._from_arrow
         with ExitStack() as stack:
             try:
                 if self.metadata.get("data_format", "hdf5") == "hdf5":
                     file = stack.enter_context(h5py.File(self._data / "main_data.hdf5", "r"))
                     read = partial(self._from_hdf5, file)
-                else:
-                    read = self._from_arrow
             except _UNREADABLE as error:
                 raise UserError(str(self._unreadable(0, error))) from error
             yield read
