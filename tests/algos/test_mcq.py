@@ -27,7 +27,7 @@ def squashed(actor, states, noise):
 
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_one_update_written_out(one_sided):
-    """λ 0.7, N 10: the VAE, the policy, its temperature, Q with the new policy."""
+    """λ 0.9, N 10: the VAE, the policy, its temperature, Q with the new policy."""
     algorithm, after = (build("mcq", [4], one_sided=one_sided) for _ in range(2))
     train(after, 1)
     losses = {k: v.item() for k, v in after.last_metrics.items() if k.startswith("loss/")}
@@ -72,7 +72,7 @@ def test_one_update_written_out(one_sided):
     ):
         beyond = policy_q - pseudo
         beyond = (torch.relu(beyond) if one_sided else beyond).square().mean()
-        critic_loss = critic_loss + 0.7 * functional.mse_loss(q, target) + 0.3 * beyond
+        critic_loss = critic_loss + 0.9 * functional.mse_loss(q, target) + 0.1 * beyond
     expected = {
         "loss/vae": bound(algorithm.vae).item(),
         "loss/actor": improvement(algorithm.actor).item(),
@@ -80,6 +80,14 @@ def test_one_update_written_out(one_sided):
         "loss/critic": critic_loss.item(),
     }
     assert losses == {k: pytest.approx(v, rel=1e-3, abs=1e-4) for k, v in expected.items()}
+
+
+def test_the_log_std_is_the_networks_own_between_minus_5_and_2():
+    algorithm = build("mcq", [4])
+    last = algorithm.actor.mlp.layers[-1]
+    for bias, expected in ((0.0, 0.0), (-9.0, -5.0), (9.0, 2.0)):
+        torch.nn.init.zeros_(last.weight), torch.nn.init.constant_(last.bias, bias)
+        assert (algorithm.actor.gaussian(S)[1] == expected).all()
 
 
 def test_pseudo_targets_are_never_above_the_best_proposal():

@@ -217,6 +217,14 @@ def test_what_others_train_on_rewards_as_they_are_gets_them(algo):
     assert parsed("algo=sql", "dataset=hopper-medium").data.reward == "return_range"
 
 
+def test_mildly_conservative_q_learning_has_the_values_of_its_authors_commands():
+    """Their Net makes layer_num + 1 hidden layers; mazes have small networks for a short run."""
+    for name in (*LOCOMOTION, *ANTMAZE, "pointmaze-medium"):
+        options = parsed("algo=mcq", f"dataset={name}").algorithm.options
+        assert options["td_weight"] == 0.9
+        assert options["hidden"] == ([128, 128] if name == "pointmaze-medium" else [400] * 3)
+
+
 def test_mildly_conservative_regression_is_to_both_sides_but_in_mazes():
     for dataset, one_sided in (("hopper-medium", False), ("pointmaze-medium", True)):
         assert parsed("algo=mcq", f"dataset={dataset}").algorithm.options["one_sided"] is one_sided

@@ -45,19 +45,22 @@ class MildlyConservativeQLearning(SoftActorCritic):
 
     step_order = ("vae", *SoftActorCritic.step_order)
 
+    log_std_offset, log_std_range = 0.0, (-5.0, 2.0)
+    """As in its authors' code."""
+
     def __init__(
         self,
         *,
         observation_dim: int,
         action_low: Sequence[float],
-        td_weight: float = 0.7,
+        td_weight: float = 0.9,
         one_sided: bool = False,
         candidates: int = 10,
         kl_weight: float = 2.0,
         vae_lr: float = 1e-3,
         vae_hidden: Sequence[int] = (750, 750),
         actor_lr: float = 3e-4,
-        hidden: Sequence[int] = (400, 400),
+        hidden: Sequence[int] = (400, 400, 400),
         **shared: Any,
     ) -> None:
         super().__init__(

@@ -45,6 +45,10 @@ class SoftActorCritic(OfflineAlgorithm):
     last_gain: float = TORCH_GAIN
     """Gain of the last layer of policy and critics at first: with a large one means start at ±1."""
 
+    log_std_offset: float = -1.0
+    log_std_range: tuple[float, float] = (-20.0, 2.0)
+    """See `TanhGaussianActor`; as in CORL."""
+
     def __init__(
         self,
         *,
@@ -69,7 +73,13 @@ class SoftActorCritic(OfflineAlgorithm):
         actions = len(action_low)
         sizes = (observation_dim, actions, hidden if critic_hidden is None else critic_hidden)
         self.actor = TanhGaussianActor(
-            observation_dim, actions, hidden, self.generators("actor"), last_gain=self.last_gain
+            observation_dim,
+            actions,
+            hidden,
+            self.generators("actor"),
+            self.log_std_offset,
+            self.log_std_range,
+            self.last_gain,
         )
         self.temperature = PositiveScalar(self.runs, 1.0)
         self.critic, self.target_critic = (
