@@ -67,7 +67,7 @@ class Authors:
         """From the weights that ours has."""
         sizes = {"o": batch.observations.shape[-1], "a": batch.actions.shape[-1]}
         for k, worker in enumerate(self.workers):
-            alpha = {} if algorithm.words_for_alpha else {"alpha": algorithm.alpha[k].item()}
+            alpha = {} if algorithm.alpha_options else {"alpha": algorithm.alpha[k].item()}
             np.savez(self.file, **{n: x.numpy() for n, x in authors_names(algorithm, k).items()})
             worker.ask(json.dumps(["begin", self.file, {**self.words, **sizes, **alpha}]))
 

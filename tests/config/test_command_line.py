@@ -99,7 +99,7 @@ def test_lists_are_all_combinations():
         ("num_updates=0", "num_updates=0: .*from 1"),
         ("batch_size=ten", "batch_size=ten"),
         ("discount=1.5", "discount=1.5: .*between 0 and 1"),
-        ("device=gpu", "device=gpu: must be auto, cpu, cuda"),
+        ("device=gpu", "device=gpu: must be auto, cpu, mps, cuda"),
         ("device=cuda:99", "device=cuda:99"),
         ("compile=maybe", "compile=maybe: must be auto, true or false"),
         ("precision=fp8", "precision=fp8: must be float32 or bf16"),

@@ -44,7 +44,7 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
         ValueError: where an option lies outside its range.
     """
 
-    words_for_alpha = ("max_perturbation", "min_weight")
+    alpha_options = ("max_perturbation", "min_weight")
 
     step_order = ("vae", "critic", "actor")
 

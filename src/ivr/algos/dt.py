@@ -41,7 +41,7 @@ class DecisionTransformer(OfflineAlgorithm):
         ValueError: where an option lies outside its range.
     """
 
-    words_for_alpha = ("target",)
+    alpha_options = ("target",)
     one_graph = False
     """Its optimizer is AdamW, and a graph has Adam alone."""
 

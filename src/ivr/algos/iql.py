@@ -29,7 +29,7 @@ class ImplicitQLearning(InSampleActorCritic):
     """
 
     advice = "Lower algo.temperature or the learning rates."
-    words_for_alpha = ("temperature", "expectile")
+    alpha_options = ("temperature", "expectile")
 
     def __init__(self, *, expectile: float = 0.7, temperature: float = 3.0, **shared: Any) -> None:
         super().__init__(**shared)

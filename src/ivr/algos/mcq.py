@@ -41,7 +41,7 @@ class MildlyConservativeQLearning(SoftActorCritic):
         ValueError: where an option lies outside its range.
     """
 
-    words_for_alpha = ("td_weight",)
+    alpha_options = ("td_weight",)
 
     step_order = ("vae", *SoftActorCritic.step_order)
 

@@ -49,7 +49,7 @@ class OneStep(SarsaCritic):
     """
 
     advice = "Lower algo.temperature or the learning rates."
-    words_for_alpha = ("temperature",)
+    alpha_options = ("temperature",)
 
     step_order = ("critic", "value", "actor")
 
@@ -159,7 +159,7 @@ class OneStepEasyBCQ(SarsaCritic):
         ValueError: where an option lies outside its range.
     """
 
-    words_for_alpha = ("candidates",)
+    alpha_options = ("candidates",)
 
     step_order = ("critic", "behaviour")
 

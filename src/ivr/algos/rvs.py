@@ -28,7 +28,7 @@ class ReinforcementViaSupervision(BehaviourCloning):
         ValueError: where an option lies outside its range.
     """
 
-    words_for_alpha = ("target",)
+    alpha_options = ("target",)
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ class TD3BehaviourCloning(OfflineAlgorithm):
     """
 
     advice = "Lower algo.q_weight or the learning rates."
-    words_for_alpha = ("q_weight",)
+    alpha_options = ("q_weight",)
 
     step_order = ("actor", "critic")
 

@@ -39,7 +39,7 @@ class ExtremeQLearning(InSampleActorCritic):
     """
 
     advice = "Raise algo.temperature, lower algo.exponent_clip or the learning rates."
-    words_for_alpha = ("temperature", "actor_temperature")
+    alpha_options = ("temperature", "actor_temperature")
 
     def __init__(
         self,

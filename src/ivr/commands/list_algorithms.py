@@ -39,7 +39,7 @@ def row(algo: dict[str, Any]) -> Row:
 
     algorithm = parse_algorithm(algo)
     cls = algorithm.type
-    words = tuple(f"algo.{word}" for word in cls.words_for_alpha)
+    words = tuple(f"algo.{word}" for word in cls.alpha_options)
     if algorithm.takes("alpha"):
         words = ("alpha", *words)
     module = cls.__module__

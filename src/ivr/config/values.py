@@ -19,7 +19,7 @@ def alphas(value: Any, algorithm: AlgorithmSpec) -> list[float] | None:
     if not algorithm.takes("alpha"):
         if value is None:
             return None
-        others = " and ".join(f"algo.{key}" for key in algorithm.type.words_for_alpha)
+        others = " and ".join(f"algo.{key}" for key in algorithm.type.alpha_options)
         instead = f"what it has instead is {others}" if others else "nor anything like it"
         raise UserError(f"alpha={value}: {name} has no alpha, {instead}. Leave alpha out")
     given = _as_list(value)

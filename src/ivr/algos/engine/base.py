@@ -39,7 +39,7 @@ class OfflineAlgorithm(TrainingLoop):
     advice = "Lower the learning rates."
     """What to do where a loss diverges."""
 
-    words_for_alpha: tuple[str, ...] = ()
+    alpha_options: tuple[str, ...] = ()
     """Keywords that do what others call alpha, in an algorithm that has none."""
 
     @abstractmethod
