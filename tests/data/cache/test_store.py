@@ -1,4 +1,5 @@
 import errno
+import json
 import multiprocessing
 import os
 import signal
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
 from ivr.data.sources.minari.source import MinariSource
@@ -150,3 +153,57 @@ def test_columns_are_mapped_not_read(tmp_path):
     columns, info = read_store(tmp_path / "x")
     assert columns["numbers"].tolist() == [0, 1, 2, 3, 4] and info == {"a": 1}
     assert str(tmp_path / "x" / "numbers.npy") in Path("/proc/self/maps").read_text()
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """A dataset and the files of its cache, with what they hold."""
+    root = tmp_path_factory.mktemp("cached")
+    path = write_minari(root / "made", encoded_episodes([7, 5]))
+    _load(path, root / "cache")
+    (folder,) = (root / "cache").iterdir()
+    return path, folder, {file: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+_CUT, _FLIP, _ZERO = range(3)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), kind=st.sampled_from([_CUT, _FLIP, _ZERO]))
+def test_any_damage_in_place_is_found(cached, data, kind):
+    path, folder, files = cached
+    file = data.draw(st.sampled_from(list(files)))
+    content = bytearray(files[file])
+    at = data.draw(st.integers(0, len(content) - 1))
+    if kind == _CUT:
+        del content[at:]
+    elif kind == _FLIP:
+        content[at] ^= 1 << data.draw(st.integers(0, 7))
+    else:
+        content[at : at + 64] = bytes(len(content[at : at + 64]))
+    stat = file.stat()
+    try:
+        file.write_bytes(content)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nobody sees it by the time
+        if content == files[file]:
+            _load(path, folder.parent)
+        else:
+            with pytest.raises(UserError, match=f"{folder} are damaged.*Delete that folder"):
+                _load(path, folder.parent)
+    finally:
+        file.write_bytes(files[file])
+
+
+def test_a_column_that_is_missing_or_has_no_checksum(cached):
+    path, folder, files = cached
+    for file in files:
+        file.rename(folder.parent / "aside")
+        with pytest.raises(UserError, match=f"{folder} are damaged"):
+            _load(path, folder.parent)
+        (folder.parent / "aside").rename(file)
+    info = folder / "info.json"
+    info.write_text(json.dumps(json.loads(info.read_text())["info"]))  # as it was before checksums
+    with pytest.raises(UserError, match=r"damaged .*checksum of info\.json"):
+        _load(path, folder.parent)
+    info.write_bytes(files[info])
+    assert _load(path, folder.parent) == sum(range(8)) + sum(range(6)) + 6

@@ -11,6 +11,7 @@ import platform
 import re
 import secrets
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from torch import Tensor
 from ivr.errors import UserError
 
 _INFO = "info.json"
+_PIECE = 1 << 20
 _NO_ROOM = {
     errno.ENOSPC,
     errno.EFBIG,
@@ -136,8 +138,23 @@ class ColumnWriter:
 
 
 def write_info(folder: Path, info: dict[str, Any]) -> None:
-    """Write the facts beside the columns; `folder` is still a temporary one."""
-    (folder / _INFO).write_text(json.dumps(info, indent=1))
+    """Write the facts and all checksums beside the columns; `folder` is still a temporary one."""
+    columns = {path.name: _checksum(path) for path in sorted(folder.glob("*.npy"))}
+    sealed = {"info": info, "columns": columns}
+    (folder / _INFO).write_text(json.dumps(sealed | {"checksum": _seal(sealed)}, indent=1))
+
+
+def _checksum(path: Path) -> int:
+    """CRC-32 of a file: docs/speed.md says why this one."""
+    checksum = 0
+    with open(path, "rb") as file:  # not through the map, whose pages would count as our memory
+        while piece := file.read(_PIECE):
+            checksum = zlib.crc32(piece, checksum)
+    return checksum
+
+
+def _seal(sealed: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(sealed, sort_keys=True).encode())
 
 
 def is_built(final: Path, setting: str) -> bool:
@@ -165,23 +182,28 @@ def _forbidden(path: Path, error: OSError, setting: str) -> str:
 def read_store(
     folder: Path, setting: str = "IVR_CACHE"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Map the columns of `folder` from disk and read its facts.
+    """Map the columns of `folder` from disk and read its facts, once all checksums are right.
 
     Raises:
         UserError: the folder is damaged, or may not be read; then `setting` is named.
     """
     try:
-        info = json.loads((folder / _INFO).read_text())
+        sealed = json.loads((folder / _INFO).read_bytes())
+        if not isinstance(sealed, dict) or sealed.pop("checksum", None) != _seal(sealed):
+            raise ValueError(f"the checksum of {_INFO} is wrong")
         columns = {}
-        for path in sorted(folder.glob("*.npy")):
+        for name, checksum in sealed["columns"].items():
+            path = folder / name
+            if _checksum(path) != checksum:
+                raise ValueError(f"the checksum of {name} is wrong")
             # Copy-on-write: torch wants memory that it may write to; the file never changes.
             array = np.load(path, mmap_mode="c", allow_pickle=False)
             columns[path.stem] = torch.from_numpy(array)
     except PermissionError as error:
         raise UserError(_forbidden(folder, error, setting)) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"The cached data in {folder} are damaged ({error}). Delete that folder: they are "
             "made again from the source."
         ) from error
-    return columns, info
+    return columns, sealed["info"]

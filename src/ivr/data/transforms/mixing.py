@@ -148,7 +148,7 @@ def _join(parts: Sequence[OfflineDataset], cache: Path) -> OfflineDataset:
     info = parts[0].info
     key = digest("mixture", *(part.info.fingerprint for part in parts))
     safe_name = re.sub(r"[^\w.-]", "_", info.name)
-    final = cache / f"{safe_name}-mixture-{key[:16]}"
+    final = cache / f"{safe_name}-mixture2-{key[:16]}"  # 2: the format of the files
     if not final.exists():
         _write(parts, final)
     columns, _ = read_store(final)
