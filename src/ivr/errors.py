@@ -1,6 +1,7 @@
 """Defines the error that is meant for the user."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from unicodedata import category
 
@@ -26,8 +27,20 @@ def printable(text: str) -> str:
     )
 
 
+_MANY = 60
+"""Names that are not all listed."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """End a message about an unknown name with the nearest names, or with all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f": did you mean {' or '.join(near)}?" if near else f": there is {', '.join(names)}"
+    alike = {n.lower(): n for n in names}
+    close = difflib.get_close_matches(name.lower(), alike, n=3, cutoff=0.5)
+    # lr is no neighbour of algo.actor_lr by its letters, but its end.
+    ends = [n for n in names if re.search(rf"(^|[._]){re.escape(name.lower())}$", n.lower())]
+    near = list(dict.fromkeys([*ends[:3], *(alike[n] for n in close)]))[:3]
+    if near:
+        return f": did you mean {' or '.join(near)}?"
+    if len(names) > _MANY:
+        return f": none of {len(names)} names is near, --help lists them"
+    return f": there is {', '.join(names)}"

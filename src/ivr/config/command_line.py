@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.dataset import parse_dataset
-from ivr.config.resumed import with_resumed
+from ivr.config.resumed import refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
-from ivr.config.words import at_home, check_words, parse_words, text
+from ivr.config.words import at_home, check_words, open_node, parse_words, text
 from ivr.data.kinds import check_available
 from ivr.errors import UserError
 
@@ -115,8 +115,11 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
     flags = [argument for argument in arguments if argument not in given.overrides]
     words = [at_home(word) for word in given.overrides]
     try:
-        if not given.multirun:
+        if given.multirun:
+            refuse_one_run(words)
+        else:
             words = with_resumed(words)
+        words = [open_node(word) for word in words]
         folders = [] if given.config_dir is None else [_folder(given.config_dir)]
         for override in parse_words(words):
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()

@@ -45,6 +45,20 @@ def with_resumed(words: list[str]) -> list[str]:
     return earlier + words
 
 
+def refuse_one_run(words: list[str]) -> None:
+    """Refuse to resume one run in every job of a sweep.
+
+    Raises:
+        UserError: resume names a checkpoint.
+    """
+    for word in parse_words(words):
+        if word.key_or_group == "resume" and word.value() not in (None, "", "auto"):
+            raise UserError(
+                f"resume={text(word)} resumes one run: leave --multirun out. In a sweep with "
+                "hydra.sweep.dir=... resume=auto resumes each job in its own folder"
+            )
+
+
 def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[str]:
     """The recorded words that the given ones do not replace, each once.
 

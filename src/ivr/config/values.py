@@ -56,6 +56,8 @@ def whole(key: str, value: Any) -> int:
     Raises:
         UserError: for anything else.
     """
+    if isinstance(value, float) and value.is_integer():  # 1e4
+        value = int(value)
     if not fits(value, int) or value < 1:
         raise UserError(f"{key}={value}: must be a whole number from 1, as in {key}=1000")
     return int(value)

@@ -42,6 +42,11 @@ def at_home(word: str) -> str:
     return f"{found[1]}='{Path(found[3]).expanduser()}'"
 
 
+def open_node(word: str) -> str:
+    """Let a word add keys to `dataset.env_kwargs`, which names an environment's own arguments."""
+    return f"++{word}" if re.match(r"dataset\.env_kwargs[.=]", word) else word
+
+
 def text(override: Override) -> str:
     """A word's value as it would be written."""
     value: Any = override.value()
@@ -58,6 +63,8 @@ def check_words(words: Sequence[str], search: Search) -> None:
     for override in parse_words(words):
         name = override.key_or_group
         if name.startswith("hydra") or override.is_add() or override.is_delete():
+            continue
+        if name.startswith("dataset.env_kwargs."):  # the environment's own
             continue
         options = search.choices(name)
         if not options or isinstance(override.value(), dict):

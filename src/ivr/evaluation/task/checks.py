@@ -56,8 +56,9 @@ def check_spaces(env: Env, env_id: str, view: str, data: DataFacts) -> None:
     if shape != (data.observation_dim,):
         raise UserError(
             f"{env_id} gives observations of shape {shape} in dataset.view={view}, the data have "
-            f"({data.observation_dim},). Change dataset.view, or dataset.env to the environment "
-            "and version that the data were collected in."
+            f"({data.observation_dim},). Change dataset.view, dataset.env to the environment and "
+            "version that the data were collected in, or its arguments, as in "
+            "dataset.env_kwargs.use_contact_forces=true."
         )
     space = env.action_space
     low, high = np.asarray(data.action_low, float), np.asarray(data.action_high, float)
