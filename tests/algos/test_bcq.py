@@ -78,8 +78,8 @@ def test_the_policy_is_the_best_corrected_proposal():
     train(algorithm, 2)
     states = torch.linspace(-1, 1, 2 * 7 * 3).view(2, 7, 3)
     proposals = [
-        algorithm.actor(states, algorithm.vae.propose(states, noise.expand(2, 7, 4)))
-        for noise in algorithm.fixed_noise.unbind(1)
+        algorithm.actor(states, algorithm.vae.propose(states, noise))
+        for noise in algorithm.candidate_noise.first(states).unbind(1)
     ]
     assert len(proposals) == 100
     q = torch.stack([algorithm.critic(states, actions)[:, 0] for actions in proposals])

@@ -152,7 +152,9 @@ def test_easy_bcq_acts_on_the_best_proposal():
     states = torch.linspace(-1, 1, 2 * 7 * 3).view(2, 7, 3)
     chosen = algorithm.mode(states)
     std = algorithm.behaviour.clamped_log_std.exp()
-    proposals = algorithm.behaviour(states)[:, None] + std[:, None] * algorithm.fixed_noise
+    proposals = algorithm.behaviour(states)[:, None] + std[
+        :, None
+    ] * algorithm.candidate_noise.first(states)
     proposals = proposals.clamp(-1, 1)
     assert proposals.shape[1] == 10
     q = torch.stack([algorithm.critic(states, proposals[:, m]).amin(1) for m in range(10)], 1)
@@ -162,6 +164,29 @@ def test_easy_bcq_acts_on_the_best_proposal():
             expected = proposals[member, best[member, n], n]
             assert torch.equal(chosen[member, n], expected)
     assert len(best.unique()) > 1
+
+
+@pytest.mark.parametrize("case", ["bcq", "onestep-easy-bcq"])
+def test_proposals_are_drawn_anew_at_every_step_of_an_episode(case):
+    """By the seed and the step alone: not by the slot, nor by who else is in the stack."""
+    together, alone = (build(case, seeds) for seeds in ([0, 1], [1]))
+    states = torch.linspace(-1, 1, 5 * 3).view(1, 5, 3)
+    begun = torch.zeros(1, 5, dtype=torch.bool)
+    begun[0, 2] = True
+    acted = {}
+    for name, algorithm in (("together", together), ("alone", alone)):
+        runs, player = algorithm.runs, algorithm.begin(5)
+        seen, none = states.expand(runs, 5, 3), torch.zeros(runs, 5)
+        starts = [begun.expand(runs, 5) if t == 3 else none.bool() for t in range(6)]
+        with torch.no_grad():
+            acted[name] = torch.stack([player(seen, none, s)[-1] for s in starts])
+            assert torch.equal(acted[name][0], algorithm.act(seen)[-1])
+    torch.testing.assert_close(acted["together"], acted["alone"])
+    steps = acted["alone"]
+    others = steps[:, [0, 1, 3, 4]]
+    assert all((others[t] != others[t + 1]).any() for t in range(5))
+    torch.testing.assert_close(steps[3:, 2], steps[:3, 2])  # its second episode
+    assert (others[3:] != others[:3]).any()
 
 
 def test_rvs_imitates_given_the_outcome_and_asks_for_its_goal():

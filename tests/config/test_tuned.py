@@ -205,7 +205,7 @@ def test_every_tuned_file_belongs_to_an_algorithm_and_a_dataset_or_family():
         assert name in choices(group), path
 
 
-@pytest.mark.parametrize("algo", ["td3bc", "bcq", "mcq", "combo", "cql"])
+@pytest.mark.parametrize("algo", ["td3bc", "bcq", "mcq", "combo", "cql", "onestep_reverse_kl"])
 def test_what_others_train_on_rewards_as_they_are_gets_them(algo):
     """Only hopper-medium of CQL is scaled, in CORL's configurations."""
     scaled = {

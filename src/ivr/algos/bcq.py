@@ -16,13 +16,19 @@ from torch import Tensor
 
 from ivr.algos.engine.base import Metrics, OfflineAlgorithm
 from ivr.algos.engine.ranges import check_range
-from ivr.algos.shared.proposals import best, fixed_noise, model_loss, repeated
+from ivr.algos.shared.proposals import (
+    CandidateNoise,
+    begin_choosing,
+    best,
+    model_loss,
+    repeated,
+)
 from ivr.losses.critic import td_loss, td_target
 from ivr.losses.proposals import soft_clipped_target
 from ivr.nets.critics import TwinCritic
 from ivr.nets.perturbation import Perturbation
 from ivr.nets.vae import ConditionalVAE
-from ivr.types import Batch
+from ivr.types import ActFunction, Batch
 
 
 class BatchConstrainedQLearning(OfflineAlgorithm):
@@ -87,9 +93,7 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
         self.target_actor = Perturbation(*sizes, hidden, self.generators("actor"), max_perturbation)
         self.target_critic.requires_grad_(False)
         self.target_actor.requires_grad_(False)
-        noise = fixed_noise(self.seeds, test_candidates, self.vae.latent_dim)
-        self.register_buffer("fixed_noise", noise, persistent=False)
-        self.fixed_noise: Tensor
+        self.candidate_noise = CandidateNoise(self.seeds, test_candidates, self.vae.latent_dim)
         self.discount = discount
         self.min_weight = min_weight
         self.candidates = candidates
@@ -132,11 +136,17 @@ class BatchConstrainedQLearning(OfflineAlgorithm):
         return -q.mean(-1), {"actor/perturbation": moved}
 
     def mode(self, observations: Tensor) -> Tensor:
-        """Choose the corrected proposal with the highest Q."""
-        candidates, latents = self.fixed_noise.shape[1], self.fixed_noise.shape[-1]
-        states = repeated(observations, candidates)
-        noise = self.fixed_noise.expand(-1, -1, observations.shape[1], latents).flatten(1, 2)
-        proposed = self.actor(states, self.vae.propose(states, noise))
+        """Act where an episode begins."""
+        return self.choose(observations, self.candidate_noise.first(observations))
+
+    def begin(self, slots: int) -> ActFunction:
+        """Propose other actions at every step of an episode."""
+        return begin_choosing(self, self.candidate_noise, self.choose, slots)
+
+    def choose(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """The corrected proposal with the highest Q: (R, N, O), (R, M, N, L) to (R, N, A)."""
+        shape = noise.shape[1:3]
+        states = repeated(observations, len(noise[0]))
+        proposed = self.actor(states, self.vae.propose(states, noise.flatten(1, 2)))
         q = self.critic(states, proposed)[:, 0]
-        shape = (candidates, -1)
         return best(proposed.unflatten(1, shape), q.unflatten(-1, shape))

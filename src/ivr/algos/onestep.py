@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ivr.algos.engine.base import Metrics
 from ivr.algos.engine.ranges import check_range
-from ivr.algos.shared.proposals import best, fixed_noise, repeated
+from ivr.algos.shared.proposals import CandidateNoise, begin_choosing, best, repeated
 from ivr.algos.shared.sarsa import SarsaCritic
 from ivr.losses.actor import (
     exponential_weight,
@@ -31,7 +31,7 @@ from ivr.losses.actor import (
 from ivr.losses.value import expectile_loss
 from ivr.nets.actors import GaussianActor
 from ivr.nets.critics import StateValue
-from ivr.types import Batch
+from ivr.types import ActFunction, Batch
 
 
 class OneStep(SarsaCritic):
@@ -169,18 +169,27 @@ class OneStepEasyBCQ(SarsaCritic):
         check_range("candidates", candidates, candidates >= 1, "from 1 on")
         self.behaviour = GaussianActor(*self.sizes, self.generators("behaviour"))
         # In units of the standard deviation.
-        noise = fixed_noise(self.seeds, candidates, self.sizes[1])
-        self.register_buffer("fixed_noise", noise, persistent=False)
-        self.fixed_noise: Tensor
+        self.candidate_noise = CandidateNoise(self.seeds, candidates, self.sizes[1])
 
     def improve(self, batch: Batch) -> None:
         """The data's policy."""
         self.minimise("behaviour", self.behaviour_loss, batch)
 
     def mode(self, observations: Tensor) -> Tensor:
-        """Choose the action with the highest Q among M of the data's policy."""
+        """Act where an episode begins."""
+        return self.choose(observations, self.candidate_noise.first(observations))
+
+    def begin(self, slots: int) -> ActFunction:
+        """Draw other actions at every step of an episode."""
+        return begin_choosing(self, self.candidate_noise, self.choose, slots)
+
+    def choose(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """The action with the highest Q among M of the data's policy.
+
+        Observations (R, N, O) and standard normal noise (R, M, N, A) to (R, N, A).
+        """
         mean, log_std = self.behaviour(observations), self.behaviour.clamped_log_std
-        spread = log_std.exp()[:, None] * self.fixed_noise  # R M N A
+        spread = log_std.exp()[:, None] * noise
         proposed = (mean[:, None] + spread).clamp(-1, 1)
         candidates = proposed.shape[1]
         q = self.critic(repeated(observations, candidates), proposed.flatten(1, 2)).amin(1)

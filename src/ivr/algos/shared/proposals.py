@@ -1,15 +1,16 @@
 """Several actions for each state: the model that proposes them, and the choice by Q."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ivr import random
+from ivr.algos.engine.agent import Agent
 from ivr.algos.engine.base import Metrics
 from ivr.losses.vae import latent_kl, vae_loss
 from ivr.nets.vae import ConditionalVAE
-from ivr.types import Batch
+from ivr.types import ActFunction, Batch
 
 
 def model_loss(
@@ -29,16 +30,54 @@ def model_loss(
     }
 
 
-def fixed_noise(seeds: Sequence[int], candidates: int, size: int) -> Tensor:
-    """Standard normal draws (R, candidates, 1, size), a function of each seed alone.
+class CandidateNoise:
+    """Standard normal draws for M candidates, a function of a run's seed and an episode's step.
 
-    The same for every state, so that the policy that chooses among them is a deterministic one.
+    The same for every state, so that the policy that chooses among them is a deterministic one, and
+    others at every step of an episode, as its source draws them anew for every action.
     """
-    keys = torch.tensor([random.key(seed, "candidates") for seed in seeds])
-    drawn = random.uniform(keys, torch.zeros(1, dtype=torch.int64), candidates * size)[0]
-    # The quantile of 0 is infinite, so 0 becomes half of the smallest step between draws.
-    noise: Tensor = torch.special.ndtri(drawn.clamp(min=2**-25))
-    return noise.view(len(seeds), candidates, 1, size)
+
+    def __init__(self, seeds: Sequence[int], candidates: int, size: int) -> None:
+        self.keys = torch.tensor([random.key(seed, "candidates") for seed in seeds])
+        self.candidates, self.size = candidates, size
+
+    def at(self, steps: Tensor) -> Tensor:
+        """Draws (R, M, N, size) at `steps` (R, N) of their episodes."""
+        distinct = torch.tensor(sorted(set(steps.flatten().tolist())), device=steps.device)
+        where = torch.searchsorted(distinct, steps)
+        drawn = random.uniform(self.keys.to(steps.device), distinct, self.candidates * self.size)
+        run = torch.arange(len(steps), device=steps.device)[:, None]
+        # The quantile of 0 is infinite, so 0 becomes half of the smallest step between draws.
+        noise: Tensor = torch.special.ndtri(drawn[where, run].clamp(min=2**-25))
+        return noise.view(*steps.shape, self.candidates, self.size).transpose(1, 2)
+
+    def first(self, observations: Tensor) -> Tensor:
+        """Draws (R, M, N, size) where an episode begins in observations (R, N, O)."""
+        return self.at(torch.zeros_like(observations[..., 0], dtype=torch.int64))
+
+
+def begin_choosing(
+    policy: Agent, noise: CandidateNoise, choose: Callable[[Tensor, Tensor], Tensor], slots: int
+) -> ActFunction:
+    """Count the steps of `slots` episodes of each run, which the noise of a choice depends on.
+
+    Args:
+        policy: whose observations and actions they are.
+        noise: see `CandidateNoise`.
+        choose: normalised observations (R, S, O) and noise (R, M, S, size) to actions (R, S, A) in
+            [-1, 1].
+        slots: S.
+    """
+    steps = torch.zeros(len(noise.keys), slots, dtype=torch.int64)
+
+    def act(observations: Tensor, rewards: Tensor, starts: Tensor) -> Tensor:
+        nonlocal steps
+        steps = steps.to(starts.device).masked_fill(starts, 0)
+        chosen = choose(policy.standardise(observations), noise.at(steps))
+        steps = steps + 1
+        return policy.to_bounds(chosen)
+
+    return act
 
 
 def repeated(states: Tensor, candidates: int) -> Tensor:
