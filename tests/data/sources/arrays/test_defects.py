@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ivr.data.sources.arrays.files import read_arrays
 from ivr.errors import UserError
 from tests.data.loading import load_dataset
 from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
@@ -221,3 +222,12 @@ def test_a_path_without_data(tmp_path):
         write_arrays(tmp_path / "data" / "a", encoded_arrays([Made(3, "timeout")]), kind)
     with pytest.raises(UserError, match=r"a folder with \.csv and \.npz files"):
         _load(tmp_path / "data", tmp_path)
+
+
+@pytest.mark.parametrize("other", ["obs", "observation", " observations", "State"])
+def test_a_column_of_another_name_is_to_be_renamed(tmp_path, other):
+    arrays = encoded_arrays([Made(3, "terminal")])
+    arrays[other] = arrays.pop("observations")
+    path = write_arrays(tmp_path / "a", arrays)
+    with pytest.raises(UserError, match=f"has no observations: .*Rename '{other}' to observations"):
+        read_arrays(path)

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.data.dataset import OfflineDataset
+from ivr.data.sources.arrays.files import find_arrays
+from ivr.data.sources.arrays.source import ArraysSource
 from tests.data.loading import load_dataset
 from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
 from tests.data.sources.d4rl.d4rl_making import Made
@@ -117,3 +119,12 @@ def test_what_is_assumed_is_said(tmp_path):
     arrays["infos"] = np.zeros(5)
     with pytest.warns(UserWarning, match=r"infos are not used; nothing marks an end by time"):
         _load(write_arrays(tmp_path / "made", arrays), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet of lists", "csv"])
+def test_the_ending_of_a_file_may_be_in_capitals(tmp_path, kind):
+    path = write_arrays(tmp_path / "small", encoded_arrays([Made(3, "terminal")]), kind)
+    loud = path.rename(path.with_name(path.name.upper()))
+    (episode,) = ArraysSource(find_arrays(loud), -1, 9).episodes()
+    assert episode.rewards.tolist() == [0, 1, 2]
+    assert find_arrays(tmp_path) == [loud]

@@ -19,6 +19,13 @@ COLUMNS = (
     "observations", "actions", "rewards", "next_observations", "terminated", "truncated", "episode",
 )  # fmt: skip
 
+_USUAL = {
+    "observations": ("observation", "obs", "states", "state"),
+    "actions": ("action", "acts", "act"),
+    "rewards": ("reward", "rews", "rew"),
+}
+"""What others call the columns that must be there."""
+
 Arrays = dict[str, NDArray[Any]]
 
 _KINDS = (".npz", ".parquet", ".csv")
@@ -43,13 +50,14 @@ def find_arrays(path: str | Path | Sequence[str] | None) -> list[Path]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
-        if path.suffix not in _KINDS:
+        if path.suffix.lower() not in _KINDS:
             raise UserError(f"dataset.path={path}: give a file that ends in {', '.join(_KINDS)}.")
         return [path]
     if not path.is_dir():
         raise UserError(f"dataset.path={path} does not exist.")
-    found = sorted(file for file in path.iterdir() if file.suffix in _KINDS and file.is_file())
-    kinds = sorted({file.suffix for file in found})
+    files = (file for file in path.iterdir() if file.is_file())
+    found = sorted(file for file in files if file.suffix.lower() in _KINDS)
+    kinds = sorted({file.suffix.lower() for file in found})
     if len(kinds) != 1:
         raise UserError(
             f"dataset.path={path} is a folder with {' and '.join(kinds) or 'no'} files. Give one "
@@ -64,15 +72,23 @@ def read_arrays(path: Path) -> tuple[Arrays, list[str]]:
     Raises:
         UserError: it cannot be read, or holds something else than numbers.
     """
-    arrays, others = _read_npz(path) if path.suffix == ".npz" else read_table(path, COLUMNS)
+    arrays, others = _read_npz(path) if path.suffix.lower() == ".npz" else read_table(path, COLUMNS)
     missing = [name for name in ("observations", "actions", "rewards") if name not in arrays]
     if missing:
         held = [*arrays, *others]
+        usual = [(name, other) for name in missing for other in others if _is_called(name, other)]
+        advice = "".join(f" Rename {other!r} to {name}." for name, other in usual)
         raise UserError(
             f"{path} has no {', '.join(missing)}: it holds {', '.join(held[:8]) or 'nothing'}"
             f"{', ...' if len(held) > 8 else ''}. conf/dataset/arrays.yaml describes the columns."
+            f"{advice}"
         )
     return arrays, others
+
+
+def _is_called(name: str, other: str) -> bool:
+    plain = other.strip().lower()
+    return plain == name or plain in _USUAL[name]
 
 
 def _read_npz(path: Path) -> tuple[Arrays, list[str]]:

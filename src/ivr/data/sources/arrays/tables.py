@@ -35,7 +35,7 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[A
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read: {error}. It must be a whole "
-            f"{'Parquet' if path.suffix == '.parquet' else 'CSV'} file."
+            f"{'Parquet' if path.suffix.lower() == '.parquet' else 'CSV'} file."
         ) from error
     arrays = {}
     for name, own in places.items():
@@ -51,7 +51,7 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[A
 
 
 def _names(path: Path) -> list[str]:
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         with pyarrow.parquet.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
     else:
@@ -84,7 +84,7 @@ def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, 
 
 
 def _read(path: Path, names: list[str]) -> pa.Table:
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         with pyarrow.parquet.ParquetFile(path) as file:
             return file.read(columns=names)
     options = pyarrow.csv.ConvertOptions(include_columns=names)

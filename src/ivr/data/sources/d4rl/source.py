@@ -16,8 +16,9 @@ from ivr.data.sources.source import Episode
 from ivr.errors import UserError
 
 _ADVICE = (
-    "D4RL's format records no bounds, so actions must be scaled to these; or read the data with "
-    "dataset=arrays, which takes bounds, or write them as a Minari dataset, which records its own."
+    "D4RL's format records no bounds, so actions must be scaled to these; or save the columns with "
+    "np.savez and read that file with dataset=arrays, which takes bounds (terminals are called "
+    "terminated there, timeouts truncated); or write a Minari dataset, which records its own."
 )
 
 
