@@ -8,6 +8,7 @@ import torch
 from ivr.algos.engine.constructors import algorithm_class
 from ivr.config import command_line as cli
 from ivr.config.dataset import parse_dataset
+from ivr.config.search import choices
 from ivr.data.generation.pointmaze import generate
 from ivr.data.prepare import clean_sample, prepare
 from ivr.errors import UserError
@@ -152,11 +153,21 @@ def test_one_run_of_a_sweep_is_resumed_as_one_run(tmp_path):
     assert "experiment=small_data" in words and "hydra.mode=RUN" in words
 
 
-@pytest.mark.parametrize(("algo", "epsilon"), [("dt", 1e-6), ("combo", 1e-6), ("td3bc", 1e-3)])
+@pytest.mark.parametrize(
+    ("algo", "epsilon"),
+    [("dt", 1e-6), ("combo", 1e-6), ("td3bc", 1e-3), ("cql", 1e-3), ("calql", 1e-3)],
+)
 def test_an_algorithm_whose_authors_normalise_does_so_unless_asked_not_to(algo, epsilon):
     words = (f"algo={algo}", "dataset=hopper-medium")
     assert composed(words).normalize == {"name": "standard", "epsilon": epsilon}
     assert composed((*words, "normalize=none")).normalize == {"name": "none"}
+
+
+@pytest.mark.parametrize("family", choices("family"))
+@pytest.mark.parametrize("algo", ["cql", "calql"])
+def test_conservative_q_learning_normalises_in_no_other_family(algo, family):
+    config = composed((f"algo={algo}", "dataset=arrays", f"family={family}"))
+    assert config.normalize.name == ("standard" if family == "mujoco" else "none")
 
 
 @pytest.mark.usefixtures("small_pointmaze")
