@@ -166,3 +166,17 @@ def test_the_program_ends_with_a_status_and_no_traceback(tmp_path):
     assert "episode 1, step 1 (row 4): rewards holds nan" in done.stdout
     assert "Error: d4rl_hdf5 has 1 defects" in done.stderr
     assert (tmp_path / "run" / "card.html").is_file()
+
+
+def test_what_is_recorded_counts_rows_that_are_not_trained_on(tmp_path):
+    columns = encoded_columns([Made(5, "timeout"), Made(1, "timeout"), Made(2, "terminal")])
+    columns |= {"next_observations": None, "rewards": np.full(8, -5.0)}
+    path = write_d4rl(tmp_path / "a.hdf5", columns)
+    card, error = inspect(tmp_path / "run", "dataset=d4rl_hdf5", f"dataset.path={path}")
+    assert error is None
+    recorded, kept = card["recorded"], card["trained_on"]
+    assert (recorded["episodes"], recorded["steps"], recorded["lengths"]) == (3, 8, [1, 2, 5])
+    assert recorded["returns"][0] == -25 and recorded["returns"][2] == -5
+    # The last rows of the first two have no next observation.
+    assert (kept["episodes"], kept["steps"]) == (2, 6)
+    assert any("2 of 8 rows are not trained on" in said for said in card["warnings"])

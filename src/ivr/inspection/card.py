@@ -136,11 +136,10 @@ def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[st
         said.append(f"all rewards are {kept['rewards'][0]:g}: no trajectory is better than another")
     if tally.occupancy is not None and tally.occupancy.outside:
         said.append(f"{tally.occupancy.outside:,} positions are in no free cell of the maze")
-    missing = card["rows"] - card["recorded"]["steps"]
-    if missing and not findings.total:
+    if tally.left_out:
         said.append(
-            f"{card['rows']:,} transitions are announced and {card['recorded']['steps']:,} were "
-            "read: the last row of an episode is left out where its next observation is not known"
+            f"{tally.left_out:,} of {card['rows']:,} rows are not trained on: the last row of an "
+            "episode is left out where its next observation is not known"
         )
     return said
 

@@ -50,6 +50,8 @@ class Tally:
         self._source, self._view, self._maze = source, view, maze
         self._from_maze = in_maze(source, maze)
         self.recorded, self.kept = Rewards(), Rewards()
+        self.left_out = 0
+        """Rows whose next observation is unknown."""
         self.rewards = Histogram()
         self.oddities: Counter[str] = Counter()
         """How often something legal, but hardly intended, occurs."""
@@ -69,7 +71,9 @@ class Tally:
         terminations = np.asarray(episode.terminations, np.bool_)
         truncations = np.asarray(episode.truncations, np.bool_)
         rewards = np.asarray(episode.rewards, np.float64)
-        self.recorded.add(rewards, terminations, truncations)
+        whole = np.concatenate([rewards, episode.left_out])
+        self.left_out += len(episode.left_out)
+        self.recorded.add(whole, terminations, truncations)
         self._starts.append(self.duplicates.rows)
         self._look_at_ends(number, terminations, truncations)
         kept = rewards_and_ends(episode, self._view, self._maze, self._from_maze)

@@ -97,14 +97,14 @@ def _not_finite(rows: _Rows, name: str, values: NDArray[Any], steps: NDArray[np.
 
 def _episode(rows: _Rows, terminated: bool) -> Episode:
     observations, actions, rewards = rows.columns.values()
-    last = rows.after
+    last, left_out = rows.after, rewards[:0]
     if last is None and terminated:
         last = observations[-1:]
     elif last is None:
         last = observations[:0]
-        actions, rewards = actions[:-1], rewards[:-1]
+        actions, rewards, left_out = actions[:-1], rewards[:-1], rewards[-1:]
     marks = np.zeros(len(rewards), np.bool_)
     terminations, truncations = marks.copy(), marks
     terminations[-1:], truncations[-1:] = terminated, not terminated
     whole = {"observation": np.concatenate([observations, last])}
-    return Episode(whole, actions, rewards, terminations, truncations)
+    return Episode(whole, actions, rewards, terminations, truncations, left_out)

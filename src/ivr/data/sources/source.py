@@ -26,6 +26,8 @@ class Episode(NamedTuple):
     rewards: NDArray[np.floating]  # (T,)
     terminations: NDArray[np.bool_]  # (T,)
     truncations: NDArray[np.bool_]  # (T,)
+    left_out: NDArray[np.floating] = np.zeros(0)
+    """Reward of a last step whose next observation is unknown, (1,); else (0,)."""
 
 
 class Source(Protocol):
