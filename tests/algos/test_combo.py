@@ -266,6 +266,7 @@ def test_the_model_has_an_eleventh_of_the_updates_unless_told(num_updates, model
         ("algo.holdout=1.5", "holdout=1.5"),
         ("algo.termination=hoper", "did you mean hopper"),
         ("algo.real_fraction=1.0", "real_fraction"),
+        ("algo.gap_floor=-200", "gap_floor=-200.* must be null"),
         ("algo.normalised=some", "normalised=some must be model or all"),
     ],
 )

@@ -94,6 +94,8 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
         super().__init__(
             observation_dim=observation_dim, action_low=action_low, actor_lr=actor_lr, **shared
         )
+        if self.gap_floor is not None:
+            raise ValueError(f"gap_floor={self.gap_floor} must be null: COMBO's gap has no floor")
         if model_updates is None:
             model_updates = max(1, self.num_updates // 11)
         shorter = 0 < model_updates < self.num_updates
