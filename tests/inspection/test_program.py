@@ -180,3 +180,18 @@ def test_what_is_recorded_counts_rows_that_are_not_trained_on(tmp_path):
     # The last rows of the first two have no next observation.
     assert (kept["episodes"], kept["steps"]) == (2, 6)
     assert any("2 of 8 rows are not trained on" in said for said in card["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("episodes", "suspect"),
+    [
+        ([Made(5, "terminal")] * 4, True),
+        ([Made(5, "terminal")] * 3 + [Made(2, "terminal")] * 2, True),
+        ([Made(5, "timeout")] * 3 + [Made(2, "terminal")], False),
+        ([Made(5, "terminal"), Made(3, "terminal"), Made(4, "terminal")], False),
+    ],
+)
+def test_time_limits_that_are_marked_as_terminals(tmp_path, episodes, suspect):
+    path = write_d4rl(tmp_path / "a.hdf5", encoded_columns(episodes))
+    card, _ = inspect(tmp_path / "run", "dataset=d4rl_hdf5", f"dataset.path={path}")
+    assert any("after exactly 5 steps" in said for said in card["warnings"]) == suspect

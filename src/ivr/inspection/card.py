@@ -136,6 +136,14 @@ def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[st
         said.append(f"all rewards are {kept['rewards'][0]:g}: no trajectory is better than another")
     if tally.occupancy is not None and tally.occupancy.outside:
         said.append(f"{tally.occupancy.outside:,} positions are in no free cell of the maze")
+    lengths = np.array(tally.recorded.lengths)
+    longest = int((lengths == lengths.max(initial=0)).sum())
+    if tally.recorded.terminated == len(lengths) and longest >= max(3, 0.5 * len(lengths)):
+        said.append(
+            f"{longest:,} of {len(lengths):,} episodes are terminated after exactly "
+            f"{lengths.max()} steps, and none is truncated: if that is a time limit, mark it as "
+            "truncated (timeouts), else values are learned as if the task ended there"
+        )
     if tally.left_out:
         said.append(
             f"{tally.left_out:,} of {card['rows']:,} rows are not trained on: the last row of an "
