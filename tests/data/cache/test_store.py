@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ivr.data.cache import store
 from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
 from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
@@ -207,3 +208,23 @@ def test_a_column_that_is_missing_or_has_no_checksum(cached):
         _load(path, folder.parent)
     info.write_bytes(files[info])
     assert _load(path, folder.parent) == sum(range(8)) + sum(range(6)) + 6
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"columns": {"../outside.npy": 0}, "info": {}},
+        {"columns": ["rewards.npy"], "info": {}},
+        {"columns": {}},
+        {"info": {}},
+    ],
+)
+def test_a_sealed_description_of_other_files_is_refused(tmp_path, forged):
+    """Anybody can compute a checksum: what it covers is not trusted to name a file."""
+    folder = tmp_path / "cached"
+    folder.mkdir()
+    np.save(tmp_path / "outside.npy", np.zeros(3))
+    sealed = forged | {"checksum": store._seal(forged)}
+    (folder / "info.json").write_text(json.dumps(sealed))
+    with pytest.raises(UserError, match=rf"{folder} are damaged"):
+        read_store(folder)

@@ -145,7 +145,7 @@ def write_info(folder: Path, info: dict[str, Any]) -> None:
 
 
 def _checksum(path: Path) -> int:
-    """CRC-32 of a file: docs/speed.md says why this one."""
+    """CRC-32 of a file: docs/datasets.md says why this one."""
     checksum = 0
     with open(path, "rb") as file:  # not through the map, whose pages would count as our memory
         while piece := file.read(_PIECE):
@@ -191,19 +191,23 @@ def read_store(
         sealed = json.loads((folder / _INFO).read_bytes())
         if not isinstance(sealed, dict) or sealed.pop("checksum", None) != _seal(sealed):
             raise ValueError(f"the checksum of {_INFO} is wrong")
-        columns = {}
-        for name, checksum in sealed["columns"].items():
-            path = folder / name
-            if _checksum(path) != checksum:
-                raise ValueError(f"the checksum of {name} is wrong")
+        checksums, columns = dict(sealed["columns"]), {}
+        # The folder says which files there are, so that no name in a file leads out of it.
+        paths = sorted(folder.glob("*.npy"))
+        if {path.name for path in paths} != checksums.keys():
+            raise ValueError(f"{_INFO} lists other files than there are")
+        for path in paths:
+            if _checksum(path) != checksums[path.name]:
+                raise ValueError(f"the checksum of {path.name} is wrong")
             # Copy-on-write: torch wants memory that it may write to; the file never changes.
             array = np.load(path, mmap_mode="c", allow_pickle=False)
             columns[path.stem] = torch.from_numpy(array)
+        info = dict(sealed["info"])
     except PermissionError as error:
         raise UserError(_forbidden(folder, error, setting)) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"The cached data in {folder} are damaged ({error}). Delete that folder: they are "
             "made again from the source."
         ) from error
-    return columns, sealed["info"]
+    return columns, info
