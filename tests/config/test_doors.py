@@ -259,15 +259,20 @@ def test_what_a_hostile_checkpoint_names_is_not_built(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"best": 3}, {"evaluated_at": -1}, {"last": [{"x": []}]}, {"best_weights": {"w": 1}}],
+    ("change", "message"),
+    [
+        ({"best": 3}, "EvaluationCallback lacks best"),
+        ({"evaluated_at": -1}, "EvaluationCallback lacks evaluated_at"),
+        ({"last": [{"x": []}]}, "EvaluationCallback lacks last"),
+        ({"best_weights": {"w": 1}}, "the best weights are of another network"),
+    ],
 )
-def test_a_damaged_state_of_the_evaluation_is_one_message(tmp_path, change):
+def test_a_damaged_state_of_the_evaluation_is_one_message(tmp_path, change, message):
     train(tmp_path, "num_updates=4", "eval_every=4")
     damaged = content(tmp_path)
     damaged["callbacks"]["EvaluationCallback"] |= change
     torch.save(damaged, tmp_path / "checkpoints" / "last.ckpt")
-    with pytest.raises(UserError, match=f"EvaluationCallback lacks {next(iter(change))}"):
+    with pytest.raises(UserError, match=message):
         train(tmp_path, "num_updates=8", "eval_every=4", "resume=auto")
 
 

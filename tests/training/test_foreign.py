@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from ivr.config.overrides import parse_overrides, text
 from ivr.config.resumed import quoted, trusted
-from ivr.config.words import parse_words, text
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_policy, load_resumable
 
@@ -150,7 +150,7 @@ def test_a_folder_of_any_name_can_be_resumed(name):
     """What Hydra and OmegaConf make of the word is the name again."""
     from omegaconf import OmegaConf
 
-    (word,) = parse_words([f"hydra.run.dir={quoted(name)}"])
+    (word,) = parse_overrides([f"hydra.run.dir={quoted(name)}"])
     assert OmegaConf.create({"dir": text(word)})["dir"] == name
 
 

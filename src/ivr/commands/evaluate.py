@@ -125,7 +125,7 @@ def _draw(
     outcome: Evaluation,
     data: DataSpec,
 ) -> None:
-    """One picture for each member: the maze, V where the data are at hand, the trajectories."""
+    """One picture for each member: the maze, V where the data are available, the trajectories."""
     assert task.maze is not None and outcome.paths is not None and outcome.successes is not None
     observations = _observations(data)
     for k, (member, score) in enumerate(zip(members, scores(outcome), strict=True)):

@@ -13,7 +13,7 @@ from ivr.types import Needs
 
 
 class Row(NamedTuple):
-    """An algorithm in words."""
+    """A row of the table."""
 
     algo: str
     temperature: str
@@ -39,14 +39,14 @@ def row(algo: dict[str, Any]) -> Row:
 
     algorithm = parse_algorithm(algo)
     cls = algorithm.type
-    words = tuple(f"algo.{word}" for word in cls.alpha_options)
+    options = tuple(f"algo.{name}" for name in cls.alpha_options)
     if algorithm.takes("alpha"):
-        words = ("alpha", *words)
+        options = ("alpha", *options)
     module = cls.__module__
     documentation = inspect.getdoc(importlib.import_module(module)) or ""
     return Row(
         algorithm.name,
-        ", ".join(words) or "none",
+        ", ".join(options) or "none",
         in_words(algorithm.needs(discount=0.99)),
         f"src/{module.replace('.', '/')}.py",
         documentation.splitlines()[0].rstrip("."),
@@ -73,5 +73,5 @@ def run(words: list[str]) -> None:
         SystemExit: for any word.
     """
     if words:
-        raise SystemExit("python list_algorithms.py lists all algorithms, and knows no words")
+        raise SystemExit("python list_algorithms.py lists all algorithms, and takes no options")
     print(aligned([Row._fields, *algorithms()]))

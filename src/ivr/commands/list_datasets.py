@@ -20,7 +20,7 @@ _METRICS = {"return": "return", "success": "success rate", "tasks": "tasks compl
 
 
 class Row(NamedTuple):
-    """A dataset in words."""
+    """A row of the table."""
 
     dataset: str
     data: str

@@ -59,7 +59,7 @@ def train(
     Args:
         composed: the configuration.
         folder: of the run.
-        overrides: the words that the configuration was composed with; a resumed run repeats them.
+        overrides: that the configuration was composed with; a resumed run repeats them.
         callbacks: of Lightning, besides those that are configured.
         begin: called before the first update: until then nothing in the folder has changed.
 

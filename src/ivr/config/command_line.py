@@ -1,6 +1,6 @@
-"""What every program does first: check its words, then import what it needs and run it under Hydra.
+"""Checks the overrides of a program, then imports what it needs and runs it under Hydra.
 
-What takes seconds to import (torch, simulators) is imported when the words are known to be good.
+What takes seconds to import (torch, simulators) is imported when the overrides are good.
 """
 
 import os
@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.dataset import parse_dataset
+from ivr.config.overrides import at_home, check_overrides, open_node, parse_overrides, text
 from ivr.config.resumed import refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
-from ivr.config.words import at_home, check_words, open_node, parse_words, text
 from ivr.data.kinds import check_available
 from ivr.errors import UserError
 
@@ -39,11 +39,11 @@ _WITHOUT_FOLDER = ("generate", "report")
 def main(command: str) -> None:
     """Run a module of `ivr.commands`, which has the name of its root script.
 
-    Its `run` receives the words, or the composed configuration, the run folder and the words; where
-    it leaves files in that folder, also what it calls once it accepts them: `RunFiles.begin`.
+    Its `run` receives the arguments; or the composed configuration, the run folder, the overrides
+    and, where it leaves files in that folder, what it calls once it accepts them: `RunFiles.begin`.
 
     Raises:
-        SystemExit: for a bad word, or whatever else the person at the keyboard can mend.
+        SystemExit: for a bad override, or whatever else the person at the keyboard can mend.
     """
     if command in _WITHOUT_HYDRA:
         import_module(f"ivr.commands.{command}").run(sys.argv[1:])
@@ -64,7 +64,7 @@ def job(command: str) -> Callable[[DictConfig], Any]:
         # To a person a warning is its message; where it was raised matters to developers only.
         warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
         hydra_config = HydraConfig.get()
-        folder, words = Path(hydra_config.runtime.output_dir), hydra_config.overrides.task
+        folder, overrides = Path(hydra_config.runtime.output_dir), hydra_config.overrides.task
         try:
             if command in _READ_DATA:
                 check_data(config)
@@ -73,14 +73,14 @@ def job(command: str) -> Callable[[DictConfig], Any]:
             except KeyboardInterrupt:
                 raise SystemExit(130) from None
             if command in _WITHOUT_FOLDER:
-                return module.run(config, folder, list(words))
+                return module.run(config, folder, list(overrides))
             configs = {
                 "config.yaml": config,
                 "hydra.yaml": HydraConfig.instance().cfg,
-                "overrides.yaml": words,
+                "overrides.yaml": overrides,
             }
             with run_files(folder, configs) as files:
-                return module.run(config, folder, list(words), files.begin)
+                return module.run(config, folder, list(overrides), files.begin)
         except UserError as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None
@@ -108,27 +108,27 @@ def check_data(config: DictConfig) -> None:
 
 
 def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
-    """The arguments to hand to Hydra, words first, or the end of the program with one message."""
+    """Return the arguments for Hydra, overrides first, or end the program with one message."""
     given, _ = get_args_parser().parse_known_intermixed_args(arguments)
     if given.shell_completion:
-        return arguments  # Hydra's own words follow, as in -sc install=bash
+        return arguments  # Hydra's own overrides follow, as in -sc install=bash
     flags = [argument for argument in arguments if argument not in given.overrides]
-    words = [at_home(word) for word in given.overrides]
+    overrides = [at_home(override) for override in given.overrides]
     try:
         if given.multirun:
-            refuse_one_run(words)
+            refuse_one_run(overrides)
         else:
-            words = with_resumed(words)
-        words = [open_node(word) for word in words]
+            overrides = with_resumed(overrides)
+        overrides = [open_node(override) for override in overrides]
         folders = [] if given.config_dir is None else [_folder(given.config_dir)]
-        for override in parse_words(words):
+        for override in parse_overrides(overrides):
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
             folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
-        check_words(words, Search(given.config_name or config_name, folders))
-        _check_folders(words)
+        check_overrides(overrides, Search(given.config_name or config_name, folders))
+        _check_folders(overrides)
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
-    return words + flags
+    return overrides + flags
 
 
 def _folder(config_dir: str) -> str:
@@ -138,9 +138,9 @@ def _folder(config_dir: str) -> str:
     return f"file://{folder}"
 
 
-def _check_folders(words: list[str]) -> None:
+def _check_folders(overrides: list[str]) -> None:
     """Raise a UserError where Hydra could not make the folder of a run, or of a sweep."""
-    for override in parse_words(words):
+    for override in parse_overrides(overrides):
         if override.key_or_group not in ("hydra.run.dir", "hydra.sweep.dir"):
             continue
         folder = Path(text(override).partition("${")[0]).absolute()

@@ -1,4 +1,4 @@
-"""The words of a run that is resumed: data from a file, of which nothing may run or reach out."""
+"""Overrides of a resumed run: data from a file, of which nothing may run or reach out."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,17 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from ivr.config.doors import replayed
-from ivr.config.words import parse_words, text
+from ivr.config.overrides import parse_overrides, text
 from ivr.errors import UserError
 
 
 def with_resumed(words: list[str]) -> list[str]:
-    """Put the words of the run that `resume` names before those of the command line, which win.
+    """Put the overrides of the run that `resume` names before the given ones, which win.
 
     Raises:
-        UserError: there is no such run, or its words are not to be trusted.
+        UserError: there is no such run, or its overrides are not to be trusted.
     """
-    given = {word.key_or_group: word for word in parse_words(words)}
+    given = {word.key_or_group: word for word in parse_overrides(words)}
     if "resume" not in given or given["resume"].value() in (None, ""):
         return words
     resume = text(given["resume"])
@@ -51,7 +51,7 @@ def refuse_one_run(words: list[str]) -> None:
     Raises:
         UserError: resume names a checkpoint.
     """
-    for word in parse_words(words):
+    for word in parse_overrides(words):
         if word.key_or_group == "resume" and word.value() not in (None, "", "auto"):
             raise UserError(
                 f"resume={text(word)} resumes one run: leave --multirun out. In a sweep with "
@@ -60,15 +60,15 @@ def refuse_one_run(words: list[str]) -> None:
 
 
 def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[str]:
-    """The recorded words that the given ones do not replace, each once.
+    """The recorded overrides that the given ones do not replace, each once.
 
     Raises:
         UserError: some of them would import a module, name a class, or configure Hydra itself.
     """
-    replaced = {_key(override) for override in parse_words(given)}
+    replaced = {_key(override) for override in parse_overrides(given)}
     kept: dict[str, str] = {}
     refused = []
-    for override in parse_words(recorded):
+    for override in parse_overrides(recorded):
         word = override.input_line or ""
         if override.key_or_group == "resume" or _key(override) in replaced:
             continue

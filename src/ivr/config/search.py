@@ -31,26 +31,26 @@ class Search:
     """Folders, or addresses such as pkg://mypackage.conf, as hydra.searchpath takes them."""
 
     @property
-    def _words(self) -> list[str]:
+    def _fixed(self) -> list[str]:
         quoted = ["'" + folder.replace("'", "\\'") + "'" for folder in self.folders]
         return [f"hydra.searchpath=[{','.join(quoted)}]"] if quoted else []
 
     def choices(self, group: str) -> list[str]:
-        """The names that a word such as algo or dataset can take; none of what is no group."""
+        """The names that an option such as algo or dataset can take; none of what is no group."""
         with _loader() as loader:
             return loader.get_group_options(
-                group, config_name=self.config_name, overrides=self._words
+                group, config_name=self.config_name, overrides=self._fixed
             )
 
-    def compose(self, words: Sequence[str]) -> DictConfig:
-        """The configuration of these words.
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of these overrides.
 
         Raises:
             UserError: a file is not there or cannot be read.
         """
         try:
             with _loader():
-                return compose(self.config_name, [*self._words, *words])
+                return compose(self.config_name, [*self._fixed, *overrides])
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise UserError(" ".join(str(error).split())) from None
 

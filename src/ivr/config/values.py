@@ -1,4 +1,4 @@
-"""The values of single words of the command line, checked and turned into plain types."""
+"""The values of single options, checked and turned into plain types."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def discount(value: Any) -> float:
 
 
 def one_of(key: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """One of the words, in lower case.
+    """One of the allowed values, in lower case.
 
     Raises:
         UserError: for anything else.

@@ -84,7 +84,7 @@ _held: dict[tuple[Path, int, int, int], dict[str, Any]] = {}
 
 
 def load_resumable(path: Path, release: bool = False) -> dict[str, Any]:
-    """Like `load_checkpoint`, for one that a training can go on from.
+    """Like `load_checkpoint`, for one that a training can resume from.
 
     It is read once by a process, which the command line, the training and Lightning then share.
 

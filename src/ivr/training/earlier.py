@@ -1,4 +1,4 @@
-"""What earlier versions wrote into checkpoints, in the words of this one."""
+"""Translates what earlier versions wrote into checkpoints."""
 
 from typing import Any
 

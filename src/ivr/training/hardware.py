@@ -41,7 +41,7 @@ def product_library(option: str, device: str) -> tuple[str, str]:
         device: "cpu", or a GPU, where "medium" would round.
 
     Returns:
-        A key of `LIBRARIES`, and the rule that chose it in words.
+        A key of `LIBRARIES`, and the rule that chose it.
     """
     if device != "cpu":
         return "mkl", "products on a GPU are made at full precision"

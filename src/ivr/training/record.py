@@ -26,7 +26,7 @@ class RunRecord:
     config: Mapping[str, Any]
     """The composed configuration."""
     overrides: Sequence[str]
-    """The words that it was composed with; a resumed run repeats them."""
+    """The overrides that it was composed with; a resumed run repeats them."""
     members: Sequence[Member]
     dataset: Mapping[str, Any]
     """Facts about the data that are trained on."""
@@ -35,9 +35,9 @@ class RunRecord:
     evaluation: Mapping[str, Any] | None
     """The protocol of the evaluation; None where nothing is evaluated."""
     float32_products: str
-    """torch's word for how float32 matrices are multiplied."""
+    """The `torch.set_float32_matmul_precision` of the run."""
     float32_products_rule: str
-    """Why so, in words."""
+    """The rule that chose it."""
 
     def checkpoint(self) -> dict[str, Any]:
         """What every checkpoint keeps, as "ivr"."""
@@ -91,6 +91,6 @@ class RunRecord:
         }
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Numbers and words for TensorBoard's table of runs."""
+        """Settings for TensorBoard's table of runs."""
         names = {"algo": self.algorithm.name, "dataset": self.config["dataset"]["name"]}
         return names | {key: self.config[key] for key in ("protocol", "discount", "num_updates")}

@@ -1,4 +1,4 @@
-"""Which runs may go on from which checkpoints."""
+"""Checks which runs may resume from which checkpoints."""
 
 import logging
 from dataclasses import replace
@@ -25,7 +25,7 @@ _UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "f
 def go_on_from(
     path: Path, record: RunRecord, algorithm: OfflineAlgorithm, num_updates: int
 ) -> RunRecord:
-    """Load the weights of a checkpoint; returns the record of the run that goes on.
+    """Load the weights of a checkpoint; returns the record of the resumed run.
 
     Products of float32 are made as they were, whatever would be faster now.
 

@@ -61,7 +61,7 @@ def _diverged(member: dict[str, Any]) -> str:
 
 
 def next_steps(folder: Path) -> str:
-    """The three commands to go on with."""
+    """The commands to look at the run, evaluate it and resume it."""
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
     lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]

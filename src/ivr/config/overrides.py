@@ -1,4 +1,4 @@
-"""Words of a command line, key=value, as Hydra reads them."""
+"""Overrides of a command line, key=value, as Hydra reads them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,52 +15,52 @@ from ivr.config.search import Search
 from ivr.errors import UserError, nearest
 
 
-def parse_words(words: Sequence[str]) -> list[Override]:
-    """Each word taken apart.
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Parse each override.
 
     Raises:
         UserError: one cannot be read.
     """
     parser = OverridesParser.create()
     parsed = []
-    for word in words:
+    for override in overrides:
         try:
-            parsed.append(parser.parse_override(word))
+            parsed.append(parser.parse_override(override))
         except HydraException as error:
             raise UserError(
-                f"cannot read {word}: {error}. Quote a value that holds =, commas or spaces, as in "
-                """'dataset.path="a=b"'"""
+                f"cannot read {override}: {error}. Quote a value with =, commas or spaces, as "
+                """in 'dataset.path="a=b"'"""
             ) from None
     return parsed
 
 
-def at_home(word: str) -> str:
-    """Expand a value that begins with ~/, which a shell leaves alone behind the = of a word."""
-    found = re.fullmatch(r"""([\w./@+-]+)=(["']?)(~/[^"']*)\2""", word)
+def at_home(override: str) -> str:
+    """Expand a value that begins with ~/, which a shell leaves alone behind its =."""
+    found = re.fullmatch(r"""([\w./@+-]+)=(["']?)(~/[^"']*)\2""", override)
     if found is None:
-        return word
+        return override
     return f"{found[1]}='{Path(found[3]).expanduser()}'"
 
 
-def open_node(word: str) -> str:
-    """Let a word add keys to `dataset.env_kwargs`, which names an environment's own arguments."""
-    return f"++{word}" if re.match(r"dataset\.env_kwargs[.=]", word) else word
+def open_node(override: str) -> str:
+    """Let an override add keys to `dataset.env_kwargs`, the arguments of an environment."""
+    return f"++{override}" if re.match(r"dataset\.env_kwargs[.=]", override) else override
 
 
 def text(override: Override) -> str:
-    """A word's value as it would be written."""
+    """Write the value of an override."""
     value: Any = override.value()
     return str(value)
 
 
-def check_words(words: Sequence[str], search: Search) -> None:
+def check_overrides(overrides: Sequence[str], search: Search) -> None:
     """Look every key and choice up.
 
     Raises:
         UserError: for an unknown one, with the nearest that exist.
     """
     groups, keys = [], []
-    for override in parse_words(words):
+    for override in parse_overrides(overrides):
         name = override.key_or_group
         if name.startswith("hydra") or override.is_add() or override.is_delete():
             continue
