@@ -21,8 +21,15 @@ from tests.algos.algorithm_making import (
     until_all_stepped,
 )
 
-UPDATES = 300
+EVERY_DAY = ("sql", "td3bc", "cql-lagrange", "bcq", "combo")
+"""One of each kind, for what takes seconds a case."""
 
+FIRST, ALL = 12, 300
+"""Updates in which each step is looked at, and those of a run that is long enough to fall over."""
+LENGTHS = [
+    *((case, ALL if case in EVERY_DAY else FIRST) for case in CASES),
+    *(pytest.param(case, ALL, marks=pytest.mark.slow) for case in CASES if case not in EVERY_DAY),
+]
 
 FITTED = {"value", "normaliser", "critic", "behaviour", "vae", "model"}
 """Networks whose loss is an error, or a likelihood of the data, and so falls as they train.
@@ -31,10 +38,10 @@ That of an actor depends on how large Q is, and that of a multiplier on the gap.
 """
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_networks_own_loss_falls(case, monkeypatch):
+@pytest.mark.parametrize(("case", "updates"), LENGTHS)
+def test_every_networks_own_loss_falls(case, updates, monkeypatch):
     """By each step, on the batch that it was taken on; where a network is fitted, over the run."""
-    algorithm = build(case, [0, 1], UPDATES)
+    algorithm = build(case, [0, 1], updates)
     steps: dict[str, list[tuple[int, torch.Tensor, torch.Tensor]]] = {}
 
     def value_of(loss_fn, *inputs):
@@ -43,7 +50,7 @@ def test_every_networks_own_loss_falls(case, monkeypatch):
             return loss_fn(*inputs)[0]
 
     def watched(name, loss_fn, *inputs):
-        if 12 <= algorithm.updates_done < UPDATES - 12:
+        if FIRST <= algorithm.updates_done < updates - FIRST:
             return minimise(name, loss_fn, *inputs)
         before = value_of(loss_fn, *inputs)
         metrics = minimise(name, loss_fn, *inputs)
@@ -53,11 +60,11 @@ def test_every_networks_own_loss_falls(case, monkeypatch):
 
     minimise = algorithm.minimise
     monkeypatch.setattr(algorithm, "minimise", watched)
-    train(algorithm, UPDATES)
+    train(algorithm, updates)
     assert steps.keys() == set(algorithm.trained_networks)
     for name, taken in steps.items():
-        early = [(before, change) for update, before, change in taken if update < 12]
-        late = [before for update, before, _ in taken if update >= 12]
+        early = [(before, change) for update, before, change in taken if update < FIRST]
+        late = [before for update, before, _ in taken if update >= FIRST]
         first, change = (torch.stack(column).mean(0) for column in zip(*early, strict=True))
         assert (change < 0).all(), f"a step of {name} lowers its loss in each run"
         if late:
@@ -189,13 +196,9 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(case, tmp_path):
         assert torch.equal(a, b), name
 
 
-TRACED_EVERY_DAY = ("sql", "td3bc", "cql-lagrange", "bcq", "combo")
-"""One of each kind: tracing takes five seconds a case."""
-
-
 @pytest.mark.parametrize(
     "case",
-    [c if c in TRACED_EVERY_DAY else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+    [c if c in EVERY_DAY else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
 )
 def test_compiled_losses_are_the_same_losses(case, monkeypatch):
     """Traced whole, without a break back into Python; the compiler's own back end is not timed."""
