@@ -41,7 +41,8 @@ def go_on_from(
         if before != now:
             raise UserError(
                 f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "
-                "Leave the word out to go on with that run, or leave resume out to start another."
+                "Leave it out to resume that run, or, if you did not give it (a default may have "
+                "changed), give what it was trained with; or leave resume out to start another."
             )
     before, now = (d["dataset"]["fingerprint"] for d in (saved, description))
     if before != now:
