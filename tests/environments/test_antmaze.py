@@ -1,4 +1,5 @@
 import os
+from ctypes.util import find_library
 from typing import Any
 
 import gymnasium
@@ -149,16 +150,16 @@ def test_the_mark_in_the_picture_stands_at_the_goal() -> None:
         np.testing.assert_allclose(env.data.site("goal").xpos, [*info["goal"], 0], atol=1e-12)
 
 
+# By what the machine has, not by an exception: a fault of ours must not look like a missing screen.
+@pytest.mark.skipif(
+    not (find_library("EGL") or os.environ.get("DISPLAY")), reason="neither EGL nor a screen"
+)
 def test_a_picture_shows_the_goal_far_up_on_the_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", "egl"))
     env = make(render_mode="rgb_array", width=200, height=200)
     env.reset(seed=0)
-    try:
-        picture = env.render().astype(int)
-    except Exception as error:
-        pytest.skip(f"nothing here can render: {error}")
-    finally:
-        env.close()
+    picture = env.render().astype(int)
+    env.close()
     red = (picture[..., 0] > 150) & (picture[..., 1] < 90) & (picture[..., 2] < 90)
     rows, columns = np.nonzero(red)
     assert red.sum() > 20 and rows.mean() < 100 and columns.mean() < 100

@@ -1,4 +1,4 @@
-"""Films one episode."""
+"""Films one episode of a policy into a GIF."""
 
 import importlib.util
 import os

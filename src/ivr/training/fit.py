@@ -40,7 +40,7 @@ class Plan:
 
     folder: Path
     record: RunRecord
-    """What is trained."""
+    """What the run is: algorithm, data, members, configuration."""
     reward_scale: float
     """What recorded rewards are multiplied by before they are trained on."""
     num_updates: int

@@ -24,7 +24,7 @@ class RunRecord:
     arguments: Mapping[str, Any]
     """Of the algorithm's constructor."""
     config: Mapping[str, Any]
-    """The composed configuration."""
+    """The composed configuration, in plain types."""
     overrides: Sequence[str]
     """The overrides that it was composed with; a resumed run repeats them."""
     members: Sequence[Member]

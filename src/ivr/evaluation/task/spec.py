@@ -21,7 +21,7 @@ class TaskSpec:
     maze: str | None = None
     """Name of the maze whose goal is placed."""
     maze_scale: float | None = None
-    """Metres a cell."""
+    """Side of a cell of the maze, in metres."""
     goal: str = "centre"
     """How goal and start vary; see `wrappers.PlacedGoal`."""
     reference: Sequence[float] | None = None
