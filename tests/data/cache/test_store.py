@@ -1,10 +1,6 @@
 import errno
 import json
-import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.data.cache import store
-from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
+from ivr.data.cache.store import ColumnWriter, read_store, write_info
 from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
 from tests.data.loading import load_dataset
@@ -52,58 +48,18 @@ def test_a_build_that_fails_leaves_nothing(tmp_path, monkeypatch, error):
     assert _load(path, tmp_path / "cache") == 3 * 0 + 6 + 5 * 1 + 10
 
 
-_KILLED = """
-import sys, time
-from pathlib import Path
-from ivr.data.cache.store import new_folder
-with new_folder(Path(sys.argv[1]), 1, "IVR_CACHE") as folder:
-    (folder / "half").write_text("half")
-    print("building", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_killed_build_is_not_taken_for_a_whole_one(tmp_path):
-    final = tmp_path / "cache" / "x"
-    command = [sys.executable, "-c", _KILLED, str(final)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"building\n"
-        running = list(final.parent.iterdir())
-        with new_folder(final.parent / "other", 1, "IVR_CACHE"):
-            assert running[0].exists()  # what is still being built is left alone
-        process.send_signal(signal.SIGKILL)
-    assert running[0].exists() and not final.exists()
-    with new_folder(final, 1, "IVR_CACHE") as folder:
-        (folder / "whole").write_text("whole")
-    assert [path.name for path in final.iterdir()] == ["whole"]
-    assert sorted(path.name for path in final.parent.iterdir()) == ["other", "x"]
-
-
-def _race(path: Path, cache: Path, barrier, answers) -> None:
-    slow = MinariSource.episodes
-
-    def episodes(self, report):
-        yield from slow(self, report)
-        barrier.wait(30)  # both have built before either puts its folder in place
-
-    MinariSource.episodes = episodes
-    answers.put((_load(path, cache), [p.name for p in cache.iterdir() if p.name[0] != "."]))
-
-
-def test_two_that_race_agree(tmp_path):
-    path = write_minari(tmp_path / "made", encoded_episodes([5] * 10))
-    context = multiprocessing.get_context("fork")
-    barrier, answers = context.Barrier(2), context.Queue()
-    arguments = (path, tmp_path / "cache", barrier, answers)
-    both = [context.Process(target=_race, args=arguments) for _ in range(2)]
-    for process in both:
-        process.start()
-    first, second = answers.get(timeout=30), answers.get(timeout=30)
-    for process in both:
-        process.join(30)
-        assert process.exitcode == 0
-    assert first == second
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+def test_the_content_of_a_file_decides_which_cache_is_used(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([3, 4]))
+    assert _load(path, tmp_path / "cache") == 3 * 0 + 6 + 5 * 1 + 10
+    file = path / "data" / "main_data.hdf5"
+    stat = file.stat()
+    file.write_bytes(file.read_bytes().replace(np.float64(3).tobytes(), np.float64(5).tobytes()))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert _load(path, tmp_path / "cache") == 6 + 2 + 5 + 10 + 2  # each episode's 3 is a 5
+    os.utime(file)  # only the time differs
+    _load(path, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_a_full_disk_is_told_with_the_folder_and_the_bytes(tmp_path, monkeypatch):
@@ -146,11 +102,11 @@ def test_a_damaged_cache_is_named(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
 def test_columns_are_mapped_not_read(tmp_path):
-    with new_folder(tmp_path / "x", 1, "IVR_CACHE") as folder:
-        column = ColumnWriter(folder, "numbers", (), np.float32)
-        column.append(np.arange(5))
-        column.close()
-        write_info(folder, {"a": 1})
+    (tmp_path / "x").mkdir()
+    column = ColumnWriter(tmp_path / "x", "numbers", (), np.float32)
+    column.append(np.arange(5))
+    column.close()
+    write_info(tmp_path / "x", {"a": 1})
     columns, info = read_store(tmp_path / "x")
     assert columns["numbers"].tolist() == [0, 1, 2, 3, 4] and info == {"a": 1}
     assert str(tmp_path / "x" / "numbers.npy") in Path("/proc/self/maps").read_text()

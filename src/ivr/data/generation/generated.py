@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ivr.data.cache.store import new_folder
+from ivr.data.cache.making import make_folder
 from ivr.data.sources.d4rl.location import d4rl_root
 from ivr.data.sources.minari.location import datasets_root
 from ivr.data.sources.stand_ins import ANTMAZES, GENERATED, POINTMAZES, RANDOM
@@ -45,23 +45,26 @@ def ensure_generated(name: str, transitions: int | None = None, progress: bool =
         (d4rl_root(), "D4RL_DATASET_DIR") if as_file else (datasets_root(), "MINARI_DATASETS_PATH")
     )
     folder = root / "ivr" / full_name
+
+    def fill(temporary: Path) -> None:
+        if as_file:
+            path = temporary / f"{full_name}.hdf5"
+            random_actions.generate(
+                name, path, transitions=total, dataset_id=dataset_id, progress=progress
+            )
+        elif name in ANTMAZES:
+            antmaze.generate(
+                name, temporary, transitions=total, dataset_id=dataset_id, progress=progress
+            )
+        else:
+            pointmaze.generate(
+                name.removeprefix("pointmaze-"),
+                temporary,
+                transitions=total,
+                dataset_id=dataset_id,
+                progress=progress,
+            )
+
     if not folder.exists():
-        with new_folder(folder, total * size, setting) as temporary:
-            if as_file:
-                path = temporary / f"{full_name}.hdf5"
-                random_actions.generate(
-                    name, path, transitions=total, dataset_id=dataset_id, progress=progress
-                )
-            elif name in ANTMAZES:
-                antmaze.generate(
-                    name, temporary, transitions=total, dataset_id=dataset_id, progress=progress
-                )
-            else:
-                pointmaze.generate(
-                    name.removeprefix("pointmaze-"),
-                    temporary,
-                    transitions=total,
-                    dataset_id=dataset_id,
-                    progress=progress,
-                )
+        make_folder(folder, total * size, setting, fill)
     return folder / f"{full_name}.hdf5" if as_file else folder

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ivr.agreement.bounds import same_bounds
-from ivr.data.cache.store import ColumnWriter, new_folder, read_store, write_info
+from ivr.data.cache.making import make_folder
+from ivr.data.cache.store import ColumnWriter, read_store, write_info
 from ivr.data.dataset import OfflineDataset
 from ivr.data.transforms.picking import digest, pick, random_transitions
 from ivr.errors import UserError
@@ -164,7 +165,8 @@ def _join(parts: Sequence[OfflineDataset], cache: Path) -> OfflineDataset:
 def _write(parts: Sequence[OfflineDataset], final: Path) -> None:
     width = parts[0].observation_dim + parts[0].action_dim
     needed = sum(part.num_transitions * (4 * width + 14) for part in parts)
-    with new_folder(final, needed, "IVR_CACHE") as folder:
+
+    def fill(folder: Path) -> None:
         columns: dict[str, ColumnWriter] = {}
 
         def put(name: str, values: Tensor) -> None:
@@ -190,3 +192,5 @@ def _write(parts: Sequence[OfflineDataset], final: Path) -> None:
         for column in columns.values():
             column.close()
         write_info(folder, {"parts": [part.info.fingerprint for part in parts]})
+
+    make_folder(final, needed, "IVR_CACHE", fill)
