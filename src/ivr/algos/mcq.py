@@ -35,7 +35,7 @@ class MildlyConservativeQLearning(SoftActorCritic):
         kl_weight: of the VAE's divergence from its prior, against the error of an action.
         vae_lr: learning rate of the VAE.
         vae_hidden: sizes of the hidden layers of the encoder and the decoder.
-        actor_lr, hidden, shared: see `SoftActorCritic`.
+        actor_lr, hidden, log_std_offset, log_std_range, shared: see `SoftActorCritic`.
 
     Raises:
         ValueError: where an option lies outside its range.
@@ -44,9 +44,6 @@ class MildlyConservativeQLearning(SoftActorCritic):
     alpha_options = ("td_weight",)
 
     step_order = ("vae", *SoftActorCritic.step_order)
-
-    log_std_offset, log_std_range = 0.0, (-5.0, 2.0)
-    """As in its authors' code."""
 
     def __init__(
         self,
@@ -61,6 +58,8 @@ class MildlyConservativeQLearning(SoftActorCritic):
         vae_hidden: Sequence[int] = (750, 750),
         actor_lr: float = 3e-4,
         hidden: Sequence[int] = (400, 400, 400),
+        log_std_offset: float = 0.0,
+        log_std_range: Sequence[float] = (-5.0, 2.0),
         **shared: Any,
     ) -> None:
         super().__init__(
@@ -68,6 +67,8 @@ class MildlyConservativeQLearning(SoftActorCritic):
             action_low=action_low,
             actor_lr=actor_lr,
             hidden=hidden,
+            log_std_offset=log_std_offset,
+            log_std_range=log_std_range,
             **shared,
         )
         self.learning_rates["vae"] = vae_lr

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.dataset import parse_dataset
 from ivr.config.overrides import at_home, check_overrides, open_node, parse_overrides, text
-from ivr.config.resumed import refuse_one_run, with_resumed
+from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
 from ivr.data.kinds import check_available
@@ -115,17 +115,21 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
     flags = [argument for argument in arguments if argument not in given.overrides]
     overrides = [at_home(override) for override in given.overrides]
     try:
-        if given.multirun:
-            refuse_one_run(overrides)
-        else:
-            overrides = with_resumed(overrides)
-        overrides = [open_node(override) for override in overrides]
         folders = [] if given.config_dir is None else [_folder(given.config_dir)]
         for override in parse_overrides(overrides):
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
             folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
-        check_overrides(overrides, Search(given.config_name or config_name, folders))
+        search = Search(given.config_name or config_name, folders)
+        trained: dict[str, Any] = {}
+        typed = overrides
+        if given.multirun:
+            refuse_one_run(typed)
+        else:
+            overrides, trained = with_resumed(typed)
+        overrides = [open_node(override) for override in overrides]
+        check_overrides(overrides, search)
         _check_folders(overrides)
+        overrides = pinned(trained, typed, overrides, search)
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
     return overrides + flags

@@ -1,26 +1,38 @@
 """Overrides of a resumed run: data from a file, of which nothing may run or reach out."""
 
+import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
 
 from ivr.config.doors import replayed
-from ivr.config.overrides import parse_overrides, text
+from ivr.config.overrides import open_node, parse_overrides, text
+from ivr.config.search import Search
+from ivr.config.transforms import KINDS
 from ivr.errors import UserError
 
+log = logging.getLogger(__name__)
 
-def with_resumed(words: list[str]) -> list[str]:
+# Where data lie may change: their fingerprint is compared instead.
+_PLACES = ("dataset.path", "noise.source")
+
+
+def with_resumed(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     """Put the overrides of the run that `resume` names before the given ones, which win.
+
+    Returns:
+        The overrides, and what that run was trained with: the recorded part of its configuration.
 
     Raises:
         UserError: there is no such run, or its overrides are not to be trusted.
     """
     given = {word.key_or_group: word for word in parse_overrides(words)}
     if "resume" not in given or given["resume"].value() in (None, ""):
-        return words
+        return words, {}
     resume = text(given["resume"])
     folder = given.get("hydra.run.dir")
     if resume == "auto":
@@ -31,18 +43,74 @@ def with_resumed(words: list[str]) -> list[str]:
             )
         path = Path(text(folder)) / "checkpoints" / "last.ckpt"
         if not path.exists():
-            return words  # the first start of a job that a cluster may restart
+            return words, {}  # the first start of a job that a cluster may restart
     else:
         path = Path(resume)
     from ivr.training.checkpoints import load_resumable  # takes seconds: torch
 
-    recorded = load_resumable(path)["ivr"]["overrides"]
-    earlier = trusted(path, recorded, words)
+    recorded = load_resumable(path)["ivr"]
+    earlier = trusted(path, recorded["overrides"], words)
     if folder is None and path.parent.name == "checkpoints":
         words = [*words, f"hydra.run.dir={quoted(str(path.parent.parent))}"]
     if any(word.startswith("experiment=") for word in earlier):
         words = [*words, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
-    return earlier + words
+    trained = {**recorded["config"], "num_updates": recorded["arguments"]["num_updates"]}
+    return earlier + words, trained
+
+
+def pinned(
+    trained: Mapping[str, Any], given: Sequence[str], overrides: list[str], search: Search
+) -> list[str]:
+    """Put overrides first that keep what a resumed run was trained with where defaults changed.
+
+    Args:
+        trained: the recorded configuration; empty where nothing is resumed.
+        given: the overrides of the command line; what they name is left to them.
+        overrides: these, and those that the run was started with.
+        search: what they are composed from.
+
+    Raises:
+        UserError: a recorded value would import a module, or name a class or a file.
+    """
+    named = [word.key_or_group for word in parse_overrides(given)]
+
+    def differences(old: Mapping[str, Any], new: DictConfig, above: str = "") -> Iterator[str]:
+        for key, value in old.items():
+            path = f"{above}{key}"
+            if path in named or path in _PLACES or (key not in new and not _is_open(path)):
+                continue
+            now = new.get(key)
+            if isinstance(value, dict) and isinstance(now, DictConfig):
+                yield from differences(value, now, f"{path}.")
+            elif _listed(path, value) != _listed(path, now):
+                yield f"{path}={_written(value)}"
+
+    def composed(pins: list[str]) -> DictConfig:
+        words = [*pins, *overrides]
+        return search.compose(
+            [word for word in words if not word.lstrip("+~").startswith("hydra.")]
+        )
+
+    if not trained:
+        return overrides
+    config = composed([])
+    trained = {**trained, "protocol": {"name": trained["protocol"]}}
+    pins = [
+        f"{group}={quoted(str(trained[group]['name']))}"
+        for group in (*KINDS, "protocol")
+        if group in trained and group not in named
+        if trained[group]["name"] != config[group].name
+    ]
+    pins += map(open_node, differences(trained, composed(pins)))
+    for word in parse_overrides(pins):
+        if _reaches_out(word):
+            raise UserError(
+                f"resume: the checkpoint was made with {word.input_line!a}, which can run code. If "
+                "you trust it, give it yourself, beside resume="
+            )
+    if pins:
+        log.warning(f"resume: defaults have changed, the run keeps its own: {' '.join(pins)}")
+    return [*pins, *overrides]
 
 
 def refuse_one_run(words: list[str]) -> None:
@@ -90,6 +158,31 @@ def quoted(value: str) -> str:
     escaped = re.sub(r"(\\*)(\$\{)", r"\1\1\\\2", value)
     escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), escaped)
     return f"'{escaped}'"
+
+
+def _written(value: Any) -> str:
+    """Write a plain value as Hydra reads it back."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(inner)}" for key, inner in value.items()) + "}"
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    )
+
+
+def _listed(path: str, value: Any) -> Any:
+    """A value in plain types; seed and alpha are recorded as lists, whatever was given."""
+    plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    plain = list(plain) if isinstance(plain, tuple) else plain
+    single = path in ("seed", "alpha") and plain is not None and not isinstance(plain, list)
+    return [plain] if single else plain
+
+
+def _is_open(path: str) -> bool:
+    return path.startswith("dataset.env_kwargs.")
 
 
 def _key(override: Override) -> str:

@@ -1,5 +1,6 @@
 """What the folders of configuration hold: this project's own, and those that a person adds."""
 
+import functools
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -81,8 +82,19 @@ def _wrapped(names: list[str]) -> str:
     return indent.join(textwrap.wrap(", ".join(names), 80, break_on_hyphens=False))
 
 
+def _wrapped_choices(group: str) -> str:
+    """The choices of a group, for the help: OmegaConf asks eight times in each composition."""
+    with _loader() as loader:
+        return _looked_up(group, str(loader.get_search_path()))
+
+
+@functools.cache
+def _looked_up(group: str, search_path: str) -> str:
+    return _wrapped(choices(group))
+
+
 # Two runs that start in the same second get folders of their own.
 OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
 # --help lists what there is.
-OmegaConf.register_new_resolver("choices", lambda group: _wrapped(choices(group)))
+OmegaConf.register_new_resolver("choices", _wrapped_choices)
 OmegaConf.register_new_resolver("generated", lambda: _wrapped(list(GENERATED)))

@@ -38,6 +38,8 @@ def go_on_from(
         before, now = saved["config"].get(key, _UNNAMED.get(key)), description["config"][key]
         if key in _PLACES:
             before, now = ({**value, _PLACES[key]: None} for value in (before, now))
+        if isinstance(before, dict):  # an option that is new since does what was done before
+            now = {name: value for name, value in now.items() if name in before}
         if before != now:
             raise UserError(
                 f"resume={path}: {key}={now}, but the checkpoint was trained with {key}={before}. "

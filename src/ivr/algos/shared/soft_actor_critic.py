@@ -34,6 +34,7 @@ class SoftActorCritic(OfflineAlgorithm):
         target_tau: Polyak's tau.
         critic_hidden: sizes of the critics'; None for those of the policy.
         target_entropy: what the temperature holds the policy's entropy at; None is -A, the usual.
+        log_std_offset, log_std_range: see `TanhGaussianActor`; as in CORL where they are not given.
         run: see `OfflineAlgorithm`.
 
     Raises:
@@ -44,10 +45,6 @@ class SoftActorCritic(OfflineAlgorithm):
 
     last_gain: float = TORCH_GAIN
     """Gain of the last layer of policy and critics at first: with a large one means start at ±1."""
-
-    log_std_offset: float = -1.0
-    log_std_range: tuple[float, float] = (-20.0, 2.0)
-    """See `TanhGaussianActor`; as in CORL."""
 
     def __init__(
         self,
@@ -61,6 +58,8 @@ class SoftActorCritic(OfflineAlgorithm):
         target_tau: float = 0.005,
         critic_hidden: Sequence[int] | None = None,
         target_entropy: float | None = None,
+        log_std_offset: float = -1.0,
+        log_std_range: Sequence[float] = (-20.0, 2.0),
         **run: Any,
     ) -> None:
         super().__init__(
@@ -70,6 +69,8 @@ class SoftActorCritic(OfflineAlgorithm):
             **run,
         )
         check_range("target_tau", target_tau, 0 < target_tau <= 1, "in (0, 1]")
+        low, high = log_std_range
+        check_range("log_std_range[0]", low, low < high, f"below {high}, its other end")
         actions = len(action_low)
         sizes = (observation_dim, actions, hidden if critic_hidden is None else critic_hidden)
         self.actor = TanhGaussianActor(
@@ -77,8 +78,8 @@ class SoftActorCritic(OfflineAlgorithm):
             actions,
             hidden,
             self.generators("actor"),
-            self.log_std_offset,
-            self.log_std_range,
+            log_std_offset,
+            (low, high),
             self.last_gain,
         )
         self.temperature = PositiveScalar(self.runs, 1.0)
