@@ -1,5 +1,8 @@
 """The command line: every combination composes, and bad words get one message."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from itertools import product
@@ -190,6 +193,24 @@ def test_a_folder_that_cannot_be_made_is_told(key, tmp_path):
         prepare([f"{key}={tmp_path / 'file' / 'run'}"])
     words = [f"{key}={tmp_path / 'new' / 'run'}"]
     assert prepare(words) == words and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("given", [None, "active"])
+def test_waiting_threads_sleep_unless_told_otherwise_and_torch_comes_later(given):
+    code = """
+import os, sys
+from ivr.config import command_line
+sys.argv[1:] = ["algo=unknown"]
+try:
+    command_line.main("train")
+except SystemExit:
+    print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [given or "passive", "False"]
 
 
 def test_good_words_pass_through():

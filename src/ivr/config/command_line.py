@@ -45,6 +45,9 @@ def main(command: str) -> None:
     Raises:
         SystemExit: for a bad override, or whatever else the person at the keyboard can mend.
     """
+    # Threads that wait for others sleep: those that spin, OpenMP's default, take the cores from
+    # whatever else runs there. torch reads it when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if command in _WITHOUT_HYDRA:
         import_module(f"ivr.commands.{command}").run(sys.argv[1:])
         return
