@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 from ivr.config.doors import replayed
 from ivr.config.overrides import open_node, parse_overrides, text
 from ivr.config.search import Search
-from ivr.config.transforms import KINDS
 from ivr.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -93,6 +92,8 @@ def pinned(
 
     if not trained:
         return overrides
+    from ivr.config.transforms import KINDS  # takes seconds: torch
+
     config = composed([])
     trained = {**trained, "protocol": {"name": trained["protocol"]}}
     pins = [
