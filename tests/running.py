@@ -24,7 +24,7 @@ NETWORKS = {
     "dt": ("algo.embedding=16", "algo.layers=1", "algo.context=4"),
     "combo": ("algo.hidden=[16,16]", "algo.model_hidden=[16,16]", "algo.model_updates=3"),
 }
-"""Words that make the networks small, where `algo.hidden` does not."""
+"""Overrides that make the networks small, where `algo.hidden` does not."""
 
 
 def composed(words: tuple[str, ...], config_name: str = "config") -> Any:

@@ -71,7 +71,7 @@ def test_the_command_prints_every_name(places, monkeypatch, capsys):
     names = [line.split()[0] for line in lines[1:] if line][: len(choices("dataset"))]
     assert names == choices("dataset")
     assert lines[-1].startswith("Environments of gymnasium ")
-    with pytest.raises(SystemExit, match="the only word it knows is docs"):
+    with pytest.raises(SystemExit, match="its only argument is docs"):
         run_listing.run(["hopper"])
 
 

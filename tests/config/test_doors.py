@@ -230,7 +230,7 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, name):
 
 
 def test_what_a_hostile_checkpoint_names_is_not_built(tmp_path):
-    """Neither in its words, nor as a callback's state, nor in its configuration."""
+    """Neither in its overrides, nor as a callback's state, nor in its configuration."""
     train(tmp_path, "num_updates=4", "eval_every=4")
     path, proof = tmp_path / "checkpoints" / "last.ckpt", tmp_path / "proof"
     hostile = content(tmp_path)
@@ -241,7 +241,7 @@ def test_what_a_hostile_checkpoint_names_is_not_built(tmp_path):
     ]  # fmt: skip
     for word in evil:
         torch.save(hostile | {"ivr": hostile["ivr"] | {"overrides": [word]}}, path)
-        with pytest.raises(SystemExit, match="repeat the word"):
+        with pytest.raises(SystemExit, match="repeat it"):
             prepare([f"resume={path}"])
     hostile["ivr"]["overrides"] += [
         "callbacks=early_stopping", "callbacks.early_stopping.patience=7",

@@ -112,7 +112,7 @@ def test_an_algorithm_of_ones_own_trains_and_is_trusted_by_name_only(mine, small
     sys.modules.pop("ivr_mine")
     with pytest.raises(UserError, match=r"names the class 'ivr_mine\.Mine'.*class="):
         load_policy(last)
-    with pytest.raises(SystemExit, match=r"algo\.class=ivr_mine\.Mine.*repeat the word"):
+    with pytest.raises(SystemExit, match=r"algo\.class=ivr_mine\.Mine.*repeat it"):
         prepare([f"resume={last}"])
     assert not imported.exists()
     again = evaluate(
@@ -155,7 +155,7 @@ def test_a_hostile_word_of_a_checkpoint_is_refused_unless_it_is_repeated(
         prepare([f"resume={path}"])
     message = str(refused.value)
     assert message.startswith(f"Error: resume={path}: ") and word in message, message
-    assert "repeat the word" in message
+    assert "repeat it" in message
     assert not (mine / "package" / "imported").exists()
 
 

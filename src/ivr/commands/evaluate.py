@@ -150,5 +150,5 @@ def _observations(data: DataSpec) -> Tensor | None:
             raise UserError("they would have to be fetched or made")
         return load_dataset(data).observations
     except UserError as error:
-        log.info(f"no value map: the data are not at hand ({error})")
+        log.info(f"no value map: the data are not available ({error})")
         return None

@@ -70,7 +70,7 @@ def run(words: list[str]) -> None:
     """Print the table.
 
     Raises:
-        SystemExit: for any word.
+        SystemExit: for any argument.
     """
     if words:
         raise SystemExit("python list_algorithms.py lists all algorithms, and takes no options")

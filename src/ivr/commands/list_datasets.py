@@ -99,16 +99,16 @@ def documented(text: str) -> str:
 
 
 def run(words: list[str]) -> None:
-    """Print the table; with the word `docs` renew that of docs/datasets.md instead.
+    """Print the table; with the argument `docs` renew that of docs/datasets.md instead.
 
     Raises:
-        SystemExit: for any other word.
+        SystemExit: for any other argument.
     """
     if words == ["docs"]:
         write_text(DOCUMENT, documented(DOCUMENT.read_text()))
         return
     if words:
-        raise SystemExit("python list_datasets.py lists all; the only word it knows is docs")
+        raise SystemExit("python list_datasets.py lists all; its only argument is docs")
     found = datasets()
     lines = [(*row(dataset), _short(whereabouts(dataset))) for dataset in found]
     print(aligned([(*Row._fields, "here"), *lines]))

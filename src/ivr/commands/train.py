@@ -29,8 +29,8 @@ from ivr.training.hardware import (
 from ivr.training.members import combinations
 from ivr.training.optimized import LastMetrics, check_metric, optimized
 from ivr.training.record import RunRecord
-from ivr.training.resume import go_on_from
-from ivr.training.summary import complaint, next_steps, table
+from ivr.training.resume import resume_from
+from ivr.training.summary import divergence, next_steps, table
 
 log = logging.getLogger(__name__)
 
@@ -130,13 +130,13 @@ def _train(
         float32_products=LIBRARIES[library],
         float32_products_rule=rule,
     )
-    for word, done in record.transforms().items():
+    for group, done in record.transforms().items():
         if done["name"] != "none":
-            log.info(f"  {word}: {', '.join(f'{key} {value}' for key, value in done.items())}")
+            log.info(f"  {group}: {', '.join(f'{key} {value}' for key, value in done.items())}")
     if datamodule.num_selected < dataset.num_transitions:
         log.info(f"  {datamodule.num_selected:,} of them are learned from")
     if resumed_from is not None:
-        record = go_on_from(resumed_from, record, algorithm, config.num_updates)
+        record = resume_from(resumed_from, record, algorithm, config.num_updates)
     torch.set_float32_matmul_precision(record.float32_products)
     plan = Plan(
         folder=folder,
@@ -164,7 +164,7 @@ def _train(
     log.info(next_steps(folder))
     if result["status"] == "interrupted":
         raise SystemExit(130)
-    diverged = complaint(result)
+    diverged = divergence(result)
     if diverged is not None:
         raise UserError(diverged)
     return result

@@ -80,7 +80,7 @@ def check_trainer_option(name: str) -> None:
 
 
 def replayed(override: Override) -> bool:
-    """Whether a resumed run repeats this word of its checkpoint.
+    """Whether a resumed run repeats this override of its checkpoint.
 
     Of loggers, callbacks and the Trainer it repeats choices among the files of conf/, and numbers:
     a checkpoint may come from anywhere, and these nodes name classes and folders.
@@ -194,7 +194,7 @@ def _instance(key: str, node: Any, folder: Path) -> Any:
     except (HydraException, ImportError, AttributeError, TypeError, ValueError) as error:
         cause = error.__cause__ or error
         missing = isinstance(cause, ImportError)
-        extra = next((e for word, e in EXTRAS.items() if word in target.lower()), None)
+        extra = next((e for package, e in EXTRAS.items() if package in target.lower()), None)
         if missing and extra:
             raise UserError(
                 f"{key} needs the package {extra}, which is not installed. Install it with "

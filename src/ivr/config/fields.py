@@ -67,5 +67,5 @@ def in_words(annotation: Any) -> str:
         return f"a list, each {in_words(get_args(annotation)[0])}"
     if get_origin(annotation) is Mapping:
         return "a mapping"
-    words = {float: "a finite number", int: "a whole number", bool: "true or false"}
-    return "null" if annotation in (None, type(None)) else words.get(annotation, "a word")
+    names = {float: "a finite number", int: "a whole number", bool: "true or false"}
+    return "null" if annotation in (None, type(None)) else names.get(annotation, "a word")

@@ -1,4 +1,4 @@
-"""Overrides of a resumed run: data from a file, of which nothing may run or reach out."""
+"""Overrides that a resumed run takes from its checkpoint; none may run code or name a file."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _PLACES = ("dataset.path", "noise.source")
 
 
-def with_resumed(words: list[str]) -> tuple[list[str], dict[str, Any]]:
+def with_resumed(overrides: list[str]) -> tuple[list[str], dict[str, Any]]:
     """Put the overrides of the run that `resume` names before the given ones, which win.
 
     Returns:
@@ -29,9 +29,9 @@ def with_resumed(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     Raises:
         UserError: there is no such run, or its overrides are not to be trusted.
     """
-    given = {word.key_or_group: word for word in parse_overrides(words)}
+    given = {override.key_or_group: override for override in parse_overrides(overrides)}
     if "resume" not in given or given["resume"].value() in (None, ""):
-        return words, {}
+        return overrides, {}
     resume = text(given["resume"])
     folder = given.get("hydra.run.dir")
     if resume == "auto":
@@ -42,19 +42,19 @@ def with_resumed(words: list[str]) -> tuple[list[str], dict[str, Any]]:
             )
         path = Path(text(folder)) / "checkpoints" / "last.ckpt"
         if not path.exists():
-            return words, {}  # the first start of a job that a cluster may restart
+            return overrides, {}  # the first start of a job that a cluster may restart
     else:
         path = Path(resume)
     from ivr.training.checkpoints import load_resumable  # takes seconds: torch
 
     recorded = load_resumable(path)["ivr"]
-    earlier = trusted(path, recorded["overrides"], words)
+    earlier = trusted(path, recorded["overrides"], overrides)
     if folder is None and path.parent.name == "checkpoints":
-        words = [*words, f"hydra.run.dir={quoted(str(path.parent.parent))}"]
-    if any(word.startswith("experiment=") for word in earlier):
-        words = [*words, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
+        overrides = [*overrides, f"hydra.run.dir={quoted(str(path.parent.parent))}"]
+    if any(override.startswith("experiment=") for override in earlier):
+        overrides = [*overrides, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
     trained = {**recorded["config"], "num_updates": recorded["arguments"]["num_updates"]}
-    return earlier + words, trained
+    return earlier + overrides, trained
 
 
 def pinned(
@@ -71,7 +71,7 @@ def pinned(
     Raises:
         UserError: a recorded value would import a module, or name a class or a file.
     """
-    named = [word.key_or_group for word in parse_overrides(given)]
+    named = [override.key_or_group for override in parse_overrides(given)]
 
     def differences(old: Mapping[str, Any], new: DictConfig, above: str = "") -> Iterator[str]:
         for key, value in old.items():
@@ -85,10 +85,8 @@ def pinned(
                 yield f"{path}={_written(value)}"
 
     def composed(pins: list[str]) -> DictConfig:
-        words = [*pins, *overrides]
-        return search.compose(
-            [word for word in words if not word.lstrip("+~").startswith("hydra.")]
-        )
+        own = [x for x in (*pins, *overrides) if not x.lstrip("+~").startswith("hydra.")]
+        return search.compose(own)
 
     if not trained:
         return overrides
@@ -103,27 +101,27 @@ def pinned(
         if trained[group]["name"] != config[group].name
     ]
     pins += map(open_node, differences(trained, composed(pins)))
-    for word in parse_overrides(pins):
-        if _reaches_out(word):
+    for override in parse_overrides(pins):
+        if _reaches_out(override):
             raise UserError(
-                f"resume: the checkpoint was made with {word.input_line!a}, which can run code. If "
-                "you trust it, give it yourself, beside resume="
+                f"resume: the checkpoint was made with {override.input_line!a}, which can run "
+                "code. If you trust it, give it yourself, beside resume="
             )
     if pins:
         log.warning(f"resume: defaults have changed, the run keeps its own: {' '.join(pins)}")
     return [*pins, *overrides]
 
 
-def refuse_one_run(words: list[str]) -> None:
+def refuse_one_run(overrides: list[str]) -> None:
     """Refuse to resume one run in every job of a sweep.
 
     Raises:
         UserError: resume names a checkpoint.
     """
-    for word in parse_overrides(words):
-        if word.key_or_group == "resume" and word.value() not in (None, "", "auto"):
+    for override in parse_overrides(overrides):
+        if override.key_or_group == "resume" and override.value() not in (None, "", "auto"):
             raise UserError(
-                f"resume={text(word)} resumes one run: leave --multirun out. In a sweep with "
+                f"resume={text(override)} resumes one run: leave --multirun out. In a sweep with "
                 "hydra.sweep.dir=... resume=auto resumes each job in its own folder"
             )
 
@@ -138,18 +136,18 @@ def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[s
     kept: dict[str, str] = {}
     refused = []
     for override in parse_overrides(recorded):
-        word = override.input_line or ""
+        written = override.input_line or ""
         if override.key_or_group == "resume" or _key(override) in replaced:
             continue
         if _reaches_out(override):
-            refused.append("".join(letter if letter.isprintable() else "?" for letter in word))
+            refused.append("".join(letter if letter.isprintable() else "?" for letter in written))
         elif replayed(override):
-            kept[_key(override)] = word
+            kept[_key(override)] = written
     if refused:
         raise UserError(
-            f"resume={path}: the checkpoint was made with {' '.join(refused)}. Such a word can run "
-            "code or configure Hydra, and a checkpoint may come from anywhere. If you trust it, "
-            "repeat the word on the command line, beside resume="
+            f"resume={path}: the checkpoint was made with {' '.join(refused)}. Such an override "
+            "can run code or configure Hydra, and a checkpoint may come from anywhere. If you "
+            "trust it, repeat it on the command line, beside resume="
         )
     return list(kept.values())
 

@@ -131,7 +131,7 @@ def parse_algorithm(node: Mapping[str, Any]) -> AlgorithmSpec:
     """The algorithm of an `algo` node.
 
     The node is the command line's own, so that its class may come from anybody's package; nothing
-    of a checkpoint gets here but as a word that was checked (`ivr.config.resumed`).
+    of a checkpoint gets here but as an override that was checked (`ivr.config.resumed`).
 
     Raises:
         UserError: naming the key, its value, and what is allowed.

@@ -80,21 +80,21 @@ def one_of(key: str, value: Any, allowed: tuple[str, ...]) -> str:
     Raises:
         UserError: for anything else.
     """
-    word = str(value).lower()
-    if word not in allowed:
+    chosen = str(value).lower()
+    if chosen not in allowed:
         raise UserError(f"{key}={value}: must be {', '.join(allowed[:-1])} or {allowed[-1]}")
-    return word
+    return chosen
 
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mps": "mps"}
 """Lightning's names of accelerators, and the device that each stands for."""
 
 
-def device(word: str, accelerator: Any = None) -> str:
+def device(name: str, accelerator: Any = None) -> str:
     """A device that torch has; `auto` is a GPU where there is one.
 
     Args:
-        word: the option `device`.
+        name: the option `device`.
         accelerator: Lightning's name for the same choice, `trainer.accelerator`; None for none.
 
     Raises:
@@ -104,24 +104,24 @@ def device(word: str, accelerator: Any = None) -> str:
         if accelerator not in ACCELERATORS:
             allowed = ", ".join(ACCELERATORS)
             raise UserError(f"trainer.accelerator={accelerator}: must be one of {allowed}")
-        if word not in ("auto", ACCELERATORS[accelerator]):
-            raise UserError(f"device={word}, trainer.accelerator={accelerator}: give one of them")
-        word = ACCELERATORS[accelerator]
-    if word == "auto":
+        if name not in ("auto", ACCELERATORS[accelerator]):
+            raise UserError(f"device={name}, trainer.accelerator={accelerator}: give one of them")
+        name = ACCELERATORS[accelerator]
+    if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = word.partition(":")
+    kind, _, number = name.partition(":")
     if kind == "cpu" and not number:
-        return word
-    if word == "mps":
+        return name
+    if name == "mps":
         if torch.backends.mps.is_available():
-            return word
+            return name
         raise UserError("device=mps: torch sees no Apple GPU; use device=cpu or auto")
     if kind == "cuda" and (not number or number.isdigit()):
         found = torch.cuda.device_count()
         if int(number or 0) < found:
-            return word
-        raise UserError(f"device={word}: torch sees {found} CUDA devices; use device=cpu or auto")
-    raise UserError(f"device={word}: must be auto, cpu, mps, cuda, or cuda: and a number")
+            return name
+        raise UserError(f"device={name}: torch sees {found} CUDA devices; use device=cpu or auto")
+    raise UserError(f"device={name}: must be auto, cpu, mps, cuda, or cuda: and a number")
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -110,12 +110,12 @@ def _load_resumable(path: Path) -> dict[str, Any]:
     content = load_checkpoint(path)
     if any(_get(content, key) is None for key in _RESUMABLE_KEYS):
         raise UserError(
-            f"resume={path}: only last.ckpt holds the optimizers that a training goes on with; "
+            f"resume={path}: only last.ckpt holds the optimizers that a training resumes with; "
             "best.ckpt does not"
         )
     if not isinstance(content["sums"], list):
         raise UserError(
-            f"resume={path}: an earlier version of ivr wrote it, which this one cannot go on with. "
+            f"resume={path}: an earlier version of ivr wrote it, which this one cannot resume. "
             "evaluate.py still reads it"
         )
     return content

@@ -70,7 +70,7 @@ def fit(
 
     Args:
         plan: what is trained, where to, and how often it is looked at.
-        algorithm: fresh, or with the weights to go on from.
+        algorithm: fresh, or with the weights that a run resumes from.
         datamodule: serves its batches.
         task: that policies are evaluated on, None for none.
         observations: of the data, for the value map of a maze.
@@ -106,7 +106,7 @@ def fit(
             BestPolicies(checkpoints / "best.ckpt", description),
             EvaluationReport(loggers, pool.task.maze, observations, bar.announce),
             save=last.save_before_evaluation,
-            goes_on=plan.eval_errors == "continue",
+            continue_after_errors=plan.eval_errors == "continue",
         )
     result = ResultWriter(
         ResultFile(plan.folder / "result.json", plan.record.result(), members),
@@ -197,7 +197,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write to {folder}: {error}. Free space, then go on with "
+            f"cannot write to {folder}: {error}. Free space, then resume with "
             f"resume={folder / 'checkpoints' / 'last.ckpt'}"
         ) from error
     finally:

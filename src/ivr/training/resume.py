@@ -22,7 +22,7 @@ _NONE = {"name": "none"}
 _UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "float32"}
 
 
-def go_on_from(
+def resume_from(
     path: Path, record: RunRecord, algorithm: OfflineAlgorithm, num_updates: int
 ) -> RunRecord:
     """Load the weights of a checkpoint; returns the record of the resumed run.

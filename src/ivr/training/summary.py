@@ -25,7 +25,7 @@ def table(result: dict[str, Any]) -> str:
     if result["members"][0]["last"] is not None:
         lines.append(f"environment: {result['evaluation']['environment']}")
         header = ("seed", "alpha", "last", "return", "episodes", "best", "at update")
-        lines += ["", "".join(f"{word:>13}" for word in header)]
+        lines += ["", "".join(f"{name:>13}" for name in header)]
         for member in result["members"]:
             last, best = member["last"], member["best"]
             cells = (
@@ -42,13 +42,13 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def complaint(result: dict[str, Any]) -> str | None:
+def divergence(result: dict[str, Any]) -> str | None:
     """Say which members diverged, and what to do; None where none did."""
     found = [member for member in result["members"] if member.get("diverged")]
     if not found:
         return None
-    told = "; ".join(map(_diverged, found))
-    return f"{told}. The other members {result['status']}. {found[0]['diverged']['advice']}"
+    which = "; ".join(map(_diverged, found))
+    return f"{which}. The other members {result['status']}. {found[0]['diverged']['advice']}"
 
 
 def _diverged(member: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ def algorithm_class(path: Any, trusted: bool = False) -> type[OfflineAlgorithm]:
     Args:
         path: such as ivr.algos.iql.ImplicitQLearning.
         trusted: whether a person named it, so that a module outside of ivr.algos may be imported,
-            which runs its code. A checkpoint's word is not enough.
+            which runs its code. That a checkpoint names it is not enough.
 
     Raises:
         UserError: it is not an algorithm, or not one of ivr and not trusted.

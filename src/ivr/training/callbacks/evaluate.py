@@ -29,7 +29,7 @@ class EvaluationCallback(pl.Callback):
         best: keeps the best policies.
         report: logs, draws and announces.
         save: saves the run: an evaluation runs the code of others, and may end this process.
-        goes_on: whether the training goes on where an environment fails.
+        continue_after_errors: whether the training goes on where an environment fails.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class EvaluationCallback(pl.Callback):
         best: BestPolicies,
         report: EvaluationReport,
         save: Callable[[pl.Trainer], None],
-        goes_on: bool = False,
+        continue_after_errors: bool = False,
     ) -> None:
         self.every = every
         self.labels = labels
@@ -48,7 +48,7 @@ class EvaluationCallback(pl.Callback):
         self.best = best
         self.report = report
         self.save = save
-        self.goes_on = goes_on
+        self.continue_after_errors = continue_after_errors
         self.failures: list[dict[str, Any]] = []
         """Update and error of each evaluation that failed."""
         self.seconds = 0.0
@@ -62,7 +62,7 @@ class EvaluationCallback(pl.Callback):
         update = trainer.global_step
         if update > self.evaluated_at and update % self.every == 0:
             self._evaluate(trainer, module)
-            # That evaluation ended an epoch, which the other callbacks have not been told yet.
+            # That evaluation ended an epoch, which the other callbacks do not know of yet.
             for callback in trainer.callbacks:  # type: ignore[attr-defined]
                 callback.on_train_epoch_end(trainer, module)
 
@@ -108,7 +108,7 @@ class EvaluationCallback(pl.Callback):
         try:
             evaluated = self.evaluator.evaluate(module, trainer.global_step)
         except EvaluationError as error:
-            if not self.goes_on:
+            if not self.continue_after_errors:
                 raise EvaluationError(
                     f"{error}. Update {trainer.global_step} is saved: once that is mended, "
                     f"resume={self.best.path.with_name('last.ckpt')} evaluates it again, and "

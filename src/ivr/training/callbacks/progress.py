@@ -70,7 +70,7 @@ class UpdateProgressBar(ProgressBar):
             self._bar.close()
 
     def announce(self, line: str, score: str) -> None:
-        """Log a line above the bar, and go on showing the members' mean score in it."""
+        """Log a line above the bar, and keep showing the members' mean score in it."""
         self._score = score
         with tqdm.external_write_mode(file=sys.stderr):
             log.info(line)
