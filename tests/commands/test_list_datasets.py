@@ -25,7 +25,7 @@ def test_a_row_holds_what_a_score_hangs_on():
     config = composed(("dataset=walker2d-medium-replay",)).dataset
     assert row(config) == (
         "walker2d-medium-replay", "gym_mujoco_v2/walker2d_medium_replay-v2.hdf5 (D4RL)",
-        "return_range", "Walker2d-v5", "1000", "return", "1.629008 to 4592.3",
+        "return_range", "Walker2d-v4", "1000", "return", "1.629008 to 4592.3",
     )  # fmt: skip
 
 

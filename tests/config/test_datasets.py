@@ -9,6 +9,7 @@ from ivr.agreement.views import VIEWS
 from ivr.config.schema import TrainConfig
 from ivr.config.search import CONFIG_DIR, choices
 from ivr.data.cache.rewards import RewardTransform
+from ivr.data.generation import random_actions
 from ivr.data.sources.d4rl import location as d4rl_files
 from ivr.mazes import MAZES
 from tests.running import composed
@@ -57,9 +58,15 @@ def test_locomotion(name):
     # As in D4RL's infos.py, http://rail.eecs.berkeley.edu/datasets/offline_rl/ before it.
     assert dataset.id == f"gym_mujoco_v2/{name.replace('-', '_')}-v2.hdf5"
     assert d4rl_files.SERVER == "http://rail.eecs.berkeley.edu/datasets/offline_rl"
-    assert dataset.env.lower() == f"{robot}-v5"
+    assert dataset.env.lower() == f"{robot}-v4"  # the bodies of D4RL's v2
     assert (dataset.reward, dataset.metric) == ("return_range", "return")
     assert dataset.reference == RETURNS[robot] and dataset.max_episode_steps == 1000
+
+
+@pytest.mark.parametrize("robot", RETURNS)
+def test_random_actions_are_scored_in_the_version_that_they_were_made_in(robot):
+    made_in = random_actions._ENVIRONMENTS[robot]
+    assert _dataset(f"{robot}-random").env == made_in and made_in.endswith("-v5")
 
 
 def test_a_set_may_be_given_as_several_files():

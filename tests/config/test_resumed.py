@@ -28,7 +28,7 @@ def trained(*words: str) -> dict:
         ("protocol=paper", "precision=bf16", "batch_size=64", "num_updates=7"),
         ("alpha=[0.5,2]", "seed=[3,4]", "discount=0.9"),
         ("algo.hidden=[8]", "algo.log_std_range=[-5,2]", "algo.critic_hidden=[4,4]"),
-        ("dataset.reward=none", "dataset.env=Hopper-v4", "++dataset.env_kwargs.mine='two words'"),
+        ("dataset.reward=none", "dataset.env=Hopper-v5", "++dataset.env_kwargs.mine='two words'"),
     ],
 )
 def test_composed_with_its_pins_a_run_is_what_was_trained(then):
@@ -36,6 +36,14 @@ def test_composed_with_its_pins_a_run_is_what_was_trained(then):
     words = pinned(before, ["resume=x"], WORDS, Search())
     assert len(words) == len(WORDS) + len(then)
     assert trained(*words) == before
+
+
+def test_a_run_of_the_time_before_version_4_is_resumed_in_version_5():
+    before = trained(*WORDS)
+    assert before["dataset"]["env"] == "Hopper-v4"
+    before["dataset"] = before["dataset"] | {"env": "Hopper-v5"}
+    words = pinned(before, ["resume=x"], WORDS, Search())
+    assert words == ["dataset.env='Hopper-v5'", *WORDS] and trained(*words) == before
 
 
 def test_what_is_given_is_not_pinned():

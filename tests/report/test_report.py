@@ -70,6 +70,43 @@ def test_what_differs_in_more_than_the_seed_is_never_averaged(tmp_path, change):
     assert len(set(group_names(groups))) == 2
 
 
+HOPPER = {"environment": "Hopper-v4 (gymnasium 1.4.0, mujoco 3.11.0)", "env_kwargs": {}, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("environment", "Hopper-v5 (gymnasium 1.4.0, mujoco 3.11.0)"),
+        ("env_kwargs", {"forward_reward_weight": 2}),
+        ("goal", "d4rl_v2"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_ways_of_evaluating_are_never_averaged(tmp_path, key, value, seed):
+    write(tmp_path / "0", {0: 10.0}, evaluation=HOPPER | {"goal": "centre"})
+    write(tmp_path / "1", {seed: 20.0}, evaluation=HOPPER | {"goal": "centre", key: value})
+    with pytest.raises(UserError) as raised:
+        read_results(tmp_path)
+    message = str(raised.value)
+    assert f"maze sql was evaluated with {key} " in message and f"x=evaluation.{key}" in message
+    assert all(str(tmp_path / name / "result.json") in message for name in "01")
+    if key == "environment":
+        assert "environment Hopper-v4 in" in message and "and Hopper-v5 in" in message
+    if key != "env_kwargs":
+        groups = read_results(tmp_path, f"evaluation.{key}")
+        assert [list(group.scores.values()) for group in groups] == [[10.0], [20.0]]
+
+
+def test_other_packages_other_episodes_and_earlier_records_are_averaged(tmp_path):
+    write(tmp_path / "0", {0: 10.0}, evaluation=HOPPER)
+    newer = "Hopper-v4 (gymnasium 1.5.0, mujoco 3.12.0)"
+    write(tmp_path / "1", {1: 20.0}, evaluation={"environment": newer, "seed": 2, "goal": "x"})
+    write(tmp_path / "2", {2: 30.0}, evaluation=None)
+    write(tmp_path / "3", {3: 40.0})
+    (group,) = read_results(tmp_path)
+    assert len(group.scores) == 4
+
+
 def test_unfinished_runs_are_left_out_and_a_folder_without_results_is_refused(tmp_path):
     write(tmp_path / "0", {0: 10.0}, status="interrupted")
     with pytest.raises(UserError, match=r"no result\.json of a finished run"):
@@ -132,6 +169,7 @@ def test_a_folder_that_is_missing_is_one_message(tmp_path):
         b"[" * 100_000,
         b'{"status": "finished"}',
         b'{"status": ["finished"]}',
+        b'{"status": "finished", "evaluation": "Hopper-v4"}',
     ],
 )
 def test_a_damaged_result_is_one_message(tmp_path, content):

@@ -37,6 +37,7 @@ def _is_member(value: Any) -> bool:
 
 
 _FIELDS = {
+    "evaluation": optional(lambda value: isinstance(value, dict)),
     "status": text,
     "algo": text,
     "dataset": text,
@@ -54,6 +55,10 @@ class SeedGroup:
     settings: tuple[Any, ...]
     """The values of SETTINGS."""
     x: Any
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """How all of them were evaluated; see `_protocol`."""
+    place: Path = Path()
+    """Of the first result."""
     scores: dict[int, float] = field(default_factory=dict)
     """Last score of each seed: normalised, or the return where there is no reference."""
     errors: dict[int, float] = field(default_factory=dict)
@@ -71,7 +76,8 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
             noise.expert_fraction, options.expectile or alpha.
 
     Raises:
-        UserError: no finished run, one that has no such x, or a seed that is there twice.
+        UserError: no finished run, one that has no such x, a seed that is there twice, or seeds
+            that would be averaged though they were evaluated differently.
     """
     groups: dict[str, SeedGroup] = {}
     places: dict[tuple[str, int], Path] = {}
@@ -97,6 +103,8 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
             settings = tuple(facts[name] for name in SETTINGS)
             at = _look_up(facts, x, path)
             key, seed = repr((settings, at)), member["seed"]
+            group = groups.setdefault(key, SeedGroup(settings, at, _protocol(result), path))
+            _check_protocol(group, _protocol(result), path)
             if (key, seed) in places:
                 raise UserError(
                     f"folder={folder} has seed {seed} of the same settings twice, in "
@@ -104,7 +112,6 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
                     "in which the two differ"
                 )
             places[key, seed] = path
-            group = groups.setdefault(key, SeedGroup(settings, at))
             group.scores[seed] = score
             if last.get("bellman_error") is not None:
                 group.errors[seed] = last["bellman_error"]
@@ -112,6 +119,33 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
     if not groups:
         raise UserError(f"folder={folder} holds no result.json of a finished run with a score")
     return sorted(groups.values(), key=lambda group: (repr(group.settings), _order(group.x)))
+
+
+def _protocol(result: dict[str, Any]) -> dict[str, Any]:
+    """How a run was evaluated; the episodes' seed and the versions of packages may differ."""
+    protocol = dict(result.get("evaluation") or {})
+    protocol.pop("seed", None)
+    if isinstance(environment := protocol.get("environment"), str):
+        protocol["environment"] = environment.partition(" (")[0]
+    return protocol
+
+
+def _check_protocol(group: SeedGroup, protocol: dict[str, Any], path: Path) -> None:
+    """Check that the result at `path` was evaluated as the others of its group.
+
+    What only one of them records is no difference: an earlier version may have written it.
+
+    Raises:
+        UserError: naming the first difference.
+    """
+    for key in sorted(group.evaluation.keys() & protocol.keys()):
+        ours, theirs = group.evaluation[key], protocol[key]
+        if ours != theirs:
+            raise UserError(
+                f"{' '.join(map(str, group.settings[:2]))} was evaluated with {key} {ours} in "
+                f"{group.place} and {theirs} in {path}: scores of the two are not averaged. Give a "
+                f"folder that holds one of them, or lay them out by x=evaluation.{key}"
+            )
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
