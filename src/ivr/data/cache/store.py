@@ -108,6 +108,9 @@ def read_store(
         UserError: the folder is damaged, or may not be read; then `setting` is named.
     """
     try:
+        for path in (folder / _INFO, *folder.glob("*.npy")):
+            if not path.is_file():  # to open a pipe in its place would wait for ever
+                raise ValueError(f"{path.name} is no plain file")
         sealed = json.loads((folder / _INFO).read_bytes())
         if not isinstance(sealed, dict) or sealed.pop("checksum", None) != _seal(sealed):
             raise ValueError(f"the checksum of {_INFO} is wrong")

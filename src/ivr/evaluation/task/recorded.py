@@ -38,7 +38,7 @@ def read_recorded(env_spec: str) -> RecordedEnvironment:
         wrappers = tuple(str(w.get("name", w)) for w in spec.get("additional_wrappers") or ())
         recorded = RecordedEnvironment(str(spec["id"]), kwargs, limit, wrappers)
         plain = all(map(_is_plain, [recorded.id, kwargs])) and (limit is None or limit > 0)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             "The dataset records its environment in a form that cannot be read "
             f"({type(error).__name__}: {error}). Name the environment: dataset.env=..."

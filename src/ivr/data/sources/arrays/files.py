@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivr.data.sources.arrays.tables import read_table
+from ivr.data.sources.limits import check_claim, check_regular
 from ivr.errors import UserError
 
 COLUMNS = (
@@ -49,6 +50,7 @@ def find_arrays(path: str | Path | Sequence[str] | None) -> list[Path]:
 
 
 def _files(path: Path) -> list[Path]:
+    check_regular(path)
     if path.is_file():
         if path.suffix.lower() not in _KINDS:
             raise UserError(f"dataset.path={path}: give a file that ends in {', '.join(_KINDS)}.")
@@ -96,6 +98,13 @@ def _read_npz(path: Path) -> tuple[Arrays, list[str]]:
     try:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("it is no archive, or cut short")
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+        # numpy writes these two; of others the header says how much memory they take to unpack.
+        if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in entries):
+            raise zipfile.BadZipFile("it is packed by another method than deflate")
+        wanted = (one.file_size for one in entries if one.filename.removesuffix(".npy") in COLUMNS)
+        check_claim(path, sum(wanted))
         # Objects are pickled, and to load a pickle is to run it.
         with np.load(path, allow_pickle=False) as file:
             arrays = {}

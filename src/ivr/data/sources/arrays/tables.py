@@ -16,6 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from ivr.data.sources.limits import check_claim
 from ivr.errors import UserError
 
 _VECTORS = ("observation", "action", "next_observation")
@@ -86,9 +87,17 @@ def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, 
 def _read(path: Path, names: list[str]) -> pa.Table:
     if path.suffix.lower() == ".parquet":
         with pyarrow.parquet.ParquetFile(path) as file:
+            check_claim(path, _claimed(file.metadata, names))
             return file.read(columns=names)
     options = pyarrow.csv.ConvertOptions(include_columns=names)
     return pyarrow.csv.read_csv(path, convert_options=options)
+
+
+def _claimed(described: Any, names: Collection[str]) -> int:
+    """Add up the bytes that columns of a Parquet file take when they are read, 8 a number."""
+    groups = (described.row_group(i) for i in range(described.num_row_groups))
+    parts = (group.column(j) for group in groups for j in range(group.num_columns))
+    return 8 * sum(part.num_values for part in parts if part.path_in_schema.split(".")[0] in names)
 
 
 def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:

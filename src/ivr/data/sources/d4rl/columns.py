@@ -7,6 +7,8 @@ from pathlib import Path
 import h5py
 
 from ivr.data.sources.columns import AXES, Column, check_columns
+from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
+from ivr.data.sources.limits import check_claim
 from ivr.errors import UserError
 
 _OPTIONAL = {"next_observations", "timeouts"}
@@ -24,9 +26,11 @@ def open_columns(path: Path) -> Iterator[dict[str, Column]]:
     """
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(h5py.File(path, "r"))
+            file = stack.enter_context(open_hdf5(path))
             names = sorted(file)
-            found = {name: file[name] for name in AXES if isinstance(file.get(name), h5py.Dataset)}
+            entries = {name: own_entry(file, name) for name in AXES if name in names}
+            found = {name: one for name, one in entries.items() if isinstance(one, h5py.Dataset)}
+            check_claim(path, claimed_bytes(found.values()))
             columns = {name: Column(path, name, stored) for name, stored in found.items()}
         except _UNREADABLE as error:
             raise UserError(
@@ -47,8 +51,8 @@ def open_columns(path: Path) -> Iterator[dict[str, Column]]:
 def recorded_id(path: Path) -> str | None:
     """Read the id, ivr/..., of a file that this project generated; None for any other file."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             found = file.attrs.get("dataset_id")
-    except OSError:  # open_columns reports it
+    except _UNREADABLE:  # open_columns reports it
         return None
     return found if isinstance(found, str) and found.startswith("ivr/") else None

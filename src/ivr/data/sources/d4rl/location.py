@@ -6,6 +6,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from ivr.data.sources.download import fetch, first_host, reachable, record_of, recorded
+from ivr.data.sources.limits import check_regular
 from ivr.data.sources.stand_ins import stand_in
 from ivr.errors import UserError
 
@@ -51,6 +52,7 @@ def locate_d4rl(
 
 
 def _given(dataset_id: str | None, path: Path) -> Path:
+    check_regular(path)
     if path.is_file():
         return path
     name = Path(dataset_id).name if dataset_id else None

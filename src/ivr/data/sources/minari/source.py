@@ -7,17 +7,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ivr.data.sources.defects import UNREADABLE, Defect, Defects, Report, refuse
+from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
+from ivr.data.sources.limits import check_claim, check_regular
 from ivr.data.sources.minari.checks import MinariCheck
 from ivr.data.sources.source import Episode
 from ivr.errors import UserError, printable
 
 _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
 """What the libraries raise at a file that is damaged."""
+
+_LONGEST = 32 << 20
+"""Bytes of metadata."""
+
+_FORMATS = ("hdf5", "arrow", "parquet")
+"""Minari's own."""
 
 _PER_STEP = ("actions", "rewards", "terminations", "truncations")
 
@@ -35,19 +42,23 @@ class MinariSource:
         """
         self.place = str(folder)
         self._data = folder / "data"
+        self._hdf5 = self._data / "main_data.hdf5"
         try:
-            self.metadata: dict[str, Any] = json.loads((self._data / "metadata.json").read_text())
+            self.metadata: dict[str, Any] = json.loads(_text(self._data / "metadata.json"))
             self.id = printable(str(self.metadata.get("dataset_id", folder.name)))
             self.env_spec: str | None = self.metadata.get("env_spec")
             self.observation_space = json.loads(self.metadata["observation_space"])
             action_space = json.loads(self.metadata["action_space"])
             self.total_episodes = int(self.metadata["total_episodes"])
             self.total_steps = int(self.metadata["total_steps"])
+            self._format = self.metadata.get("data_format", "hdf5")
+            if self._format not in _FORMATS:
+                raise ValueError(f"data_format is none of {', '.join(_FORMATS)}")
             self.is_dict = self.observation_space["type"] == "Dict"
             self.boxes = self._boxes()
             self.action_low, self.action_high = self._action_bounds(action_space)
             self._check = MinariCheck(self.id, self.boxes, self.action_low, self.action_high)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (*_UNREADABLE, OverflowError) as error:
             raise UserError(
                 f"{self._data / 'metadata.json'} is not the metadata of a Minari dataset "
                 f"({error!r}). Fetch the dataset anew, or pass another dataset.path."
@@ -116,8 +127,8 @@ class MinariSource:
         read: Callable[[int], Episode] = self._from_arrow
         with ExitStack() as stack:
             try:
-                if self.metadata.get("data_format", "hdf5") == "hdf5":
-                    file = stack.enter_context(h5py.File(self._data / "main_data.hdf5", "r"))
+                if self._format == "hdf5":
+                    file = stack.enter_context(open_hdf5(self._hdf5))
                     read = partial(self._from_hdf5, file)
             except _UNREADABLE as error:
                 raise UserError(str(self._unreadable(0, error))) from error
@@ -133,29 +144,32 @@ class MinariSource:
 
     def _from_hdf5(self, file: Any, number: int) -> Episode:
         # Minari's own reader decodes every info as well, which takes several times as long.
-        group = file[f"episode_{number}"]
-        recorded = group["observations"]
-        return Episode(
-            {key: recorded[key][()] for key in self.boxes}
-            if self.is_dict
-            else {"observation": recorded[()]},
-            *(group[key][()] for key in _PER_STEP),
-        )
+        seen = [f"observations/{key}" for key in self.boxes] if self.is_dict else ["observations"]
+        stored = [own_entry(file, f"episode_{number}/{name}") for name in (*seen, *_PER_STEP)]
+        check_claim(self._hdf5, claimed_bytes(stored))
+        read = [one[()] for one in stored]
+        return Episode(dict(zip(self.boxes, read, strict=False)), *read[len(seen) :])
 
     def _from_arrow(self, number: int) -> Episode:
         # Minari's own reader drops what follows the first record batch of an episode (its issue
         # 351: 32,767 rows). Its writer pads all but the observations by a row at the end.
         import pyarrow.dataset as ds
 
+        folder = self._data / str(number)
+        for path in folder.rglob("*"):
+            check_regular(path)
         stored = ds.dataset(
-            self._data / str(number),
-            format=self.metadata["data_format"],
+            folder,
+            format=self._format,
             ignore_prefixes=["_", ".", "metadata.json"],
         )
         if len(stored.files) != 1:
             raise ValueError(f"its rows lie in {len(stored.files)} files, not in one")
-        table = stored.to_table().combine_chunks()
-        rows = {name: table[name].combine_chunks() for name in ("observations", *_PER_STEP)}
+        names = ["observations", *_PER_STEP]
+        width = sum(_row_bytes(stored.schema.field(name).type) for name in names)
+        check_claim(Path(stored.files[0]), stored.count_rows() * width)
+        table = stored.to_table(names).combine_chunks()
+        rows = {name: table[name].combine_chunks() for name in names}
         observations = rows.pop("observations")
         return Episode(
             {key: _vectors(observations.field(key)) for key in self.boxes}
@@ -164,6 +178,24 @@ class MinariSource:
             _vectors(rows["actions"])[:-1],
             *(np.asarray(rows[name])[:-1] for name in _PER_STEP[1:]),
         )
+
+
+def _text(path: Path) -> str:
+    """Read a file of metadata; an image's bounds take 10 MB there, and nothing takes more."""
+    if path.stat().st_size > _LONGEST:
+        raise ValueError(f"it is longer than {_LONGEST:,} bytes")
+    return path.read_text()
+
+
+def _row_bytes(kind: Any) -> int:
+    """Count the bytes that a row of an Arrow type takes; 0 where its length may vary."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return sum(_row_bytes(kind.field(i).type) for i in range(kind.num_fields))
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size * _row_bytes(kind.value_type))
+    return max(1, kind.bit_width // 8) if pa.types.is_primitive(kind) else 0
 
 
 def _vectors(lists: Any) -> NDArray[Any]:
