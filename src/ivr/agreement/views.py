@@ -57,11 +57,6 @@ def view_keys(view: str, observations: Observations) -> tuple[str, ...]:
     return (*keys, "desired_goal") if view == "goal_conditioned" else keys
 
 
-def apply_view(view: str, observations: Observations) -> NDArray[np.float32]:
-    """Join the entries of a view: (..., O) float32."""
-    return join(view_keys(view, observations), observations)
-
-
 def join(keys: tuple[str, ...], observations: Observations) -> NDArray[np.float32]:
     """Join the named entries: (..., O) float32."""
     parts = [observations[key] for key in keys]

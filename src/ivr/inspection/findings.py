@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from ivr.agreement.bounds import unresolved
 from ivr.data.sources.defects import BOUNDS, KINDS, UNREADABLE, Defect, Defects
-from ivr.data.sources.source import Source
+from ivr.data.sources.source import Source, no_transitions
 from ivr.errors import UserError
 from ivr.inspection.tally import Tally
 
@@ -71,6 +71,6 @@ def read_all(source: Source, tally: Tally, findings: Findings, progress: bool) -
         what = f"number {number} of an action does not differ when scaled by its bounds, {bounds}."
         findings.report(Defects.one(BOUNDS, Defect(source.place, what)))
     if not tally.kept.lengths and findings.total == 0:
-        defect = Defect(source.place, f"{source.id} has no transitions.")
+        defect = Defect(source.place, no_transitions(source, tally.left_out))
         findings.report(Defects.one(UNREADABLE, defect))
     findings.warnings += list(dict.fromkeys(str(warning.message) for warning in caught))

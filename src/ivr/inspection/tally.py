@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.agreement.views import apply_view
+from ivr.agreement.views import join, view_keys
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.sources.source import Episode, Source, unusable
 from ivr.inspection.duplicates import Duplicates
@@ -48,6 +48,7 @@ class Tally:
     def __init__(self, source: Source, view: str, maze: Maze | None) -> None:
         """Begin with no episode of `source`; see `rewards_and_ends` for the other arguments."""
         self._source, self._view, self._maze = source, view, maze
+        self._keys: tuple[str, ...] = ()
         self._from_maze = in_maze(source, maze)
         self.recorded, self.kept = Rewards(), Rewards()
         self.left_out = 0
@@ -82,7 +83,8 @@ class Tally:
             cut = kept.steps == 1 < len(rewards)
             self.odd("episodes cut to one step: they are at the goal at once", cut, number)
             self.rewards.add(_finite_rows(kept.rewards)[:, 0])
-        seen = apply_view(self._view, episode.observations)
+        self._keys = self._keys or view_keys(self._view, episode.observations)
+        seen = join(self._keys, episode.observations)
         if self.observations is None:
             self.observations = Moments(seen.shape[1])
         self.observations.add(_finite_rows(seen))

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ivr.agreement.bounds import unresolved
-from ivr.agreement.views import apply_view
+from ivr.agreement.views import join, view_keys
 from ivr.data.cache.making import make_folder
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.cache.store import ColumnWriter, checksum, write_info
 from ivr.data.sources.defects import BOUNDS, Defects, Report, refuse
 from ivr.data.sources.download import check_digest
-from ivr.data.sources.source import Episode, Source
+from ivr.data.sources.source import Episode, Source, no_transitions
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
@@ -113,7 +113,7 @@ def _write(
     returns: list[np.float64] = []
     low, high = source.action_low, source.action_high
     least, greatest = np.full(actions, np.inf), np.full(actions, -np.inf)
-    clipped = 0
+    clipped = left_out = 0
 
     def report(defects: Defects) -> None:
         nonlocal clipped
@@ -123,15 +123,19 @@ def _write(
             refuse(defects)
 
     from_maze = in_maze(source, maze)
+    keys: tuple[str, ...] = ()
     row = 0
     for episode in _watched(source, report, progress):
         steps, new_rewards, terminated, truncated = rewards_and_ends(episode, view, maze, from_maze)
+        left_out += len(episode.left_out)
         if steps == 0:
             continue
         least = np.minimum(least, episode.actions[:steps].min(0))
         greatest = np.maximum(greatest, episode.actions[:steps].max(0))
         scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1
-        put("observations", apply_view(view, episode.observations)[: steps + 1])
+        # Which entries these are depends on their values, and must not change on the way.
+        keys = keys or view_keys(view, episode.observations)
+        put("observations", join(keys, episode.observations)[: steps + 1])
         put("actions", np.clip(scaled, -_ACTION_EDGE, _ACTION_EDGE).astype(np.float32))
         put("terminated", terminated)
         put("truncated", truncated)
@@ -140,7 +144,7 @@ def _write(
         returns.append(new_rewards.sum(dtype=np.float64))
         row += steps + 1
     if not returns:
-        raise UserError(f"{source.id} at {source.place} has no transitions.")
+        raise UserError(no_transitions(source, left_out))
     for number in unresolved(least, greatest, low, high)[:1]:
         raise UserError(
             f"{source.id} at {source.place}: number {number} of an action lies between "

@@ -80,6 +80,24 @@ class Source(Protocol):
         """
 
 
+def no_transitions(source: Source, left_out: int) -> str:
+    """Say that nothing of a source can be trained on, and why.
+
+    Args:
+        source: read to its end.
+        left_out: rows whose next observation is unknown.
+    """
+    why = "no episode in it has a step"
+    if left_out:
+        why = (
+            "each of its episodes is one row, and what was observed after it is not recorded. Add "
+            "next_observations; or, if the episodes are longer than a row, mend the marks or the "
+            "numbers that separate them; or mark the rows as terminated, if the task itself ended "
+            "there"
+        )
+    return f"{source.id} at {source.place} has no transitions: {why}."
+
+
 def unusable(values: NDArray[Any]) -> NDArray[np.int64]:
     """Find the rows with a number that float32 cannot hold."""
     # Judged as they are stored: what overflows float32 would be infinite later.

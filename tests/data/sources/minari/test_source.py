@@ -1,8 +1,11 @@
 import json
+import warnings
 
+import h5py
 import numpy as np
 import pytest
 
+from ivr.data.sources.defects import UNREADABLE
 from ivr.data.sources.minari.source import MinariSource
 from ivr.errors import UserError
 from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
@@ -67,10 +70,42 @@ def test_a_file_that_is_cut_short(tmp_path):
         list(MinariSource(path).episodes())
 
 
-def test_fewer_episodes_than_announced(tmp_path):
-    path = write_minari(tmp_path / "made", encoded_episodes([2, 2]), total_episodes=3)
-    with pytest.raises(UserError, match=r"episode 2: cannot be read.*announce 3 episodes"):
+@pytest.mark.parametrize("total", [0, 1, 3, 10**15])
+def test_other_episodes_than_announced(tmp_path, total):
+    path = write_minari(tmp_path / "made", encoded_episodes([2, 2]), total_episodes=total)
+    says = rf"metadata\.json: total_episodes is {total:,}, and the data hold 2 .* from 0 to 1"
+    with pytest.raises(UserError, match=says):
         list(MinariSource(path).episodes())
+
+
+def test_an_episode_that_is_missing_among_others(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([2, 2, 3]), total_episodes=2)
+    with h5py.File(path / "data" / "main_data.hdf5", "r+") as file:
+        del file["episode_1"]
+    with pytest.raises(UserError, match=r"total_episodes is 2, .* hold 2 .* from 0 to 2"):
+        list(MinariSource(path).episodes())
+    found = []
+    episodes = list(MinariSource(path).episodes(found.append))
+    assert [len(one.actions) for one in episodes] == [2, 3]
+    assert [str(one.at(0)) for one in found if one.count and one.kind == UNREADABLE] != []
+
+
+@pytest.mark.parametrize(("total", "told"), [(4, 0), (5, 1), (0, 1)])
+def test_other_steps_than_announced_are_told(tmp_path, total, told):
+    path = write_minari(tmp_path / "made", encoded_episodes([1, 3]), total_steps=total)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(list(MinariSource(path).episodes())) == 2
+    assert len(caught) == told
+    assert all(f"total_steps is {total}, and the" in str(one.message) for one in caught)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "2", None, True, [2], float("inf"), float("nan")])
+@pytest.mark.parametrize("key", ["total_steps", "total_episodes"])
+def test_totals_are_whole_numbers(tmp_path, key, value):
+    path = write_minari(tmp_path / "made", encoded_episodes([2]), **{key: value})
+    with pytest.raises(UserError, match=f"is not the metadata .*{key} is .* whole number from 0"):
+        MinariSource(path)
 
 
 def test_metadata_that_are_no_metadata(tmp_path):

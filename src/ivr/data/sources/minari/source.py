@@ -1,6 +1,8 @@
 """Reads a Minari dataset, one episode at a time, and checks what it reads."""
 
 import json
+import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -49,8 +51,8 @@ class MinariSource:
             self.env_spec: str | None = self.metadata.get("env_spec")
             self.observation_space = json.loads(self.metadata["observation_space"])
             action_space = json.loads(self.metadata["action_space"])
-            self.total_episodes = int(self.metadata["total_episodes"])
-            self.total_steps = int(self.metadata["total_steps"])
+            self.total_episodes = self._count("total_episodes")
+            self.total_steps = self._count("total_steps")
             self._format = self.metadata.get("data_format", "hdf5")
             if self._format not in _FORMATS:
                 raise ValueError(f"data_format is none of {', '.join(_FORMATS)}")
@@ -63,6 +65,12 @@ class MinariSource:
                 f"{self._data / 'metadata.json'} is not the metadata of a Minari dataset "
                 f"({error!r}). Fetch the dataset anew, or pass another dataset.path."
             ) from error
+
+    def _count(self, name: str) -> int:
+        value = self.metadata[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name} is {value!r:.80}; it should be a whole number from 0")
+        return value
 
     def _boxes(self) -> dict[str, tuple[int, ...]]:
         """List the shapes of an observation's vectors by name; other entries are not read."""
@@ -107,8 +115,12 @@ class MinariSource:
         Raises:
             UserError: with the episode, and the step where there is one, of what is wrong.
         """
-        with self._opened() as read:
-            for number in range(self.total_episodes):
+        steps: list[int] = []
+        with self._opened() as (held, read):
+            # Sorted and different, so that these two say whether they are those announced.
+            if len(held) != self.total_episodes or held[-1:] not in ([], [len(held) - 1]):
+                report(Defects.one(UNREADABLE, self._miscounted(held)))
+            for number in held:
                 try:
                     episode = read(number)
                     misshapen = list(self._check.shapes(number, episode))
@@ -119,26 +131,45 @@ class MinariSource:
                 for defects in misshapen + others:
                     report(defects)
                 if not misshapen:
+                    steps.append(len(episode.actions))
                     yield episode
+        if len(steps) == self.total_episodes and sum(steps) != self.total_steps:
+            warnings.warn(
+                f"{self._data / 'metadata.json'}: total_steps is {self.total_steps:,}, and the "
+                f"episodes hold {sum(steps):,} steps. They are taken as they are.",
+                stacklevel=2,
+            )
 
     @contextmanager
-    def _opened(self) -> Iterator[Callable[[int], Episode]]:
-        """Open the data and give a function that reads the episode of a number."""
+    def _opened(self) -> Iterator[tuple[list[int], Callable[[int], Episode]]]:
+        """Open the data; give the episodes' numbers, sorted, and a function that reads one."""
         read: Callable[[int], Episode] = self._from_arrow
         with ExitStack() as stack:
             try:
                 if self._format == "hdf5":
                     file = stack.enter_context(open_hdf5(self._hdf5))
                     read = partial(self._from_hdf5, file)
+                    names = list(file)
+                else:
+                    names = [f"episode_{path.name}" for path in self._data.iterdir()]
             except _UNREADABLE as error:
                 raise UserError(str(self._unreadable(0, error))) from error
-            yield read
+            found = (re.fullmatch("episode_(0|[1-9][0-9]{0,17})", name) for name in names)
+            yield sorted(int(match[1]) for match in found if match), read
+
+    def _miscounted(self, held: list[int]) -> Defect:
+        numbers = f", numbered from {held[0]} to {held[-1]}" if held else ""
+        what = (
+            f"total_episodes is {self.total_episodes:,}, and the data hold {len(held):,} "
+            f"episodes{numbers}. Fetch the dataset anew; or, if nothing is missing, number the "
+            f"episodes from 0 and set total_episodes to {len(held)}."
+        )
+        return Defect(str(self._data / "metadata.json"), what)
 
     def _unreadable(self, number: int, error: Exception) -> Defect:
         what = (
-            f"cannot be read: {error}. Its metadata announce {self.total_episodes} episodes; the "
-            "file may be cut short or damaged. Fetch the dataset anew, or pass another "
-            "dataset.path."
+            f"cannot be read: {error}. The file may be cut short or damaged. Fetch the dataset "
+            "anew, or pass another dataset.path."
         )
         return Defect(str(self._data), what, number)
 
