@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
-from ivr.agreement.views import VIEWS, check_view, join, view_keys
+from ivr.agreement.views import VIEWS, check_view, join, left_out, view_keys
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_observations
 from ivr.evaluation.task.wrappers import FlatView
@@ -36,7 +36,9 @@ class _Goals(gymnasium.Env):
         return self._seen(), 0.0, False, False, {}
 
 
-@pytest.mark.parametrize("view", ["d4rl", "goal_conditioned", "observation"])
+@pytest.mark.parametrize(
+    "view", ["d4rl", "goal_conditioned", "observation", ["desired_goal", "observation"]]
+)
 @pytest.mark.parametrize("repeats", [True, False])
 def test_an_episode_recorded_from_an_environment_looks_as_the_environment_does(view, repeats):
     env, shown = _Goals(repeats), FlatView(_Goals(repeats), view)
@@ -45,8 +47,8 @@ def test_an_episode_recorded_from_an_environment_looks_as_the_environment_does(v
     live = np.stack([shown.reset(seed=3)[0], *(shown.step(None)[0] for _ in range(5))])
     assert np.array_equal(join(view_keys(view, episode), episode), live) and live.dtype == np.float32
     assert shown.observation_space.shape == live.shape[1:]
-    position = 2 * (view != "observation" and not repeats)
-    assert live.shape == (6, 4 + position + 2 * (view == "goal_conditioned"))
+    position = 2 * (view in ("d4rl", "goal_conditioned") and not repeats)
+    assert live.shape == (6, 4 + position + 2 * (view not in ("d4rl", "observation")))
 
 
 def test_the_order_is_position_observation_goal():
@@ -80,6 +82,41 @@ def test_the_views_that_fit_are_named(keys, is_dict, fitting):
         check_view(view, keys, is_dict)
     with pytest.raises(UserError, match="there is d4rl, goal_conditioned, observation, flat"):
         check_view("full", keys, is_dict)
+
+
+NAMED = {"position", "velocity"}
+
+
+@pytest.mark.parametrize("view", [["velocity"], ["velocity", "position"]])
+def test_entries_are_joined_in_the_order_of_their_names_in_the_view(view):
+    check_view(view, NAMED, True)
+    seen = {"position": np.array([1.0, 2.0]), "velocity": np.array([3.0])}
+    assert join(view_keys(view, seen), seen).tolist() == [3.0, 1.0, 2.0][: 1 + 2 * len(view[1:])]
+
+
+@pytest.mark.parametrize(
+    ("view", "keys", "is_dict", "says"),
+    [
+        ("flat", NAMED, True, r"position, velocity; name those .*'dataset.view=\[position,velo"),
+        (["speed"], NAMED, True, r"view=\[speed\] does not fit .*'dataset.view=\[position,velo"),
+        ([], NAMED, True, r"view=\[\] does not fit"),
+        (["position", "position"], NAMED, True, "each once"),
+        (["observation"], {"observation"}, False, "the observation is a Box; use dataset.view=flat"),
+        (["speed"], set(SIZES), True, "use dataset.view=d4rl or goal_conditioned or observation"),
+    ],
+)
+def test_names_that_do_not_fit(view, keys, is_dict, says):
+    with pytest.raises(UserError, match=says):
+        check_view(view, keys, is_dict)
+
+
+def test_entries_that_are_left_out_are_named():
+    entries = ["battery", "observation", "achieved_goal"]
+    assert left_out("observation", entries) == (
+        "entries of an observation that are not read: battery (dataset.view=observation)."
+    )
+    assert "not read: achieved_goal, battery (" in left_out(["observation"], entries)
+    assert left_out("d4rl", SIZES) == left_out(list(SIZES), SIZES) == ""
 
 
 def test_an_environment_whose_observations_are_no_vectors_is_refused():

@@ -248,3 +248,57 @@ def test_a_flat_view_of_a_dict_names_the_views_that_fit(tmp_path):
     path = write_minari(tmp_path / "made", [maze_episode([[0, 0], [1, 0]])])
     with pytest.raises(UserError, match=r"use dataset\.view=d4rl or goal_conditioned or obs"):
         load_dataset(name="x", path=path, view="flat", cache=tmp_path)
+
+
+def _named_entries(lengths: list[int], **more: int) -> list[dict]:
+    """Episodes whose observations are the dictionary of k and t, and of `more` vectors of ones."""
+    episodes = encoded_episodes(lengths)
+    for episode in episodes:
+        seen = episode["observations"]
+        ones = {key: np.ones((len(seen), size)) for key, size in more.items()}
+        episode["observations"] = {"time": seen[:, 1:], "number": seen[:, :1], **ones}
+    return episodes
+
+
+def test_entries_of_other_names_are_joined_as_the_view_says(tmp_path):
+    path = write_minari(tmp_path / "made", _named_entries([3, 2]))
+    options = {"name": "x", "path": path, "cache": tmp_path / "cache"}
+    _assert_aligned(load_dataset(view=["number", "time"], **options), [3, 2])
+    assert load_dataset(view=["time"], **options).observations[:4].tolist() == [[0], [1], [2], [3]]
+    with pytest.raises(UserError, match=r"vectors number, time; name .*'dataset.view=\[number,time"):
+        load_dataset(view="flat", **options)
+
+
+def test_what_is_left_out_of_an_observation_is_told_each_time(tmp_path):
+    path = write_minari(tmp_path / "made", _named_entries([3, 2], battery=1))
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="not read: battery, time"):
+            load_dataset(name="x", path=path, view=["number"], cache=tmp_path / "cache")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        view = ["battery", "number", "time"]
+        load_dataset(name="x", path=path, view=view, cache=tmp_path / "cache")
+
+
+def test_bounds_are_given_where_none_are_recorded(tmp_path):
+    path = write_minari(tmp_path / "made", encoded_episodes([3]), bounds=(-np.inf, np.inf))
+    options = {"name": "x", "path": path, "view": "flat", "cache": tmp_path / "cache"}
+    with pytest.raises(UserError, match=r"-inf.*Give others: dataset\.action_low="):
+        load_dataset(**options)
+    with pytest.raises(UserError, match=r"dataset\.action_low=\[1\] has 1 numbers, .* have 2"):
+        load_dataset(action_low=[1], action_high=2, **options)
+    data = load_dataset(action_low=-2, action_high=[2, 4], **options)
+    assert data.info.action_low == (-2, -2) and data.info.action_high == (2, 4)
+    # Actions (k, t) / 1000 between -2 and 2, and between -2 and 4.
+    assert torch.allclose(data.actions[2], torch.tensor([0.0, 2 * 2.002 / 6 - 1]))
+    other = load_dataset(action_low=-4, action_high=4, **options)
+    assert other.info.fingerprint != data.info.fingerprint
+
+
+def test_the_entries_of_a_view_are_decided_once(tmp_path):
+    """In the second episode the observation happens to begin with the position."""
+    first, second = (maze_episode([[k, 1], [k, 2]]) for k in range(2))
+    second["observations"]["observation"][:, :2] = second["observations"]["achieved_goal"]
+    path = write_minari(tmp_path / "made", [first, second])
+    data = load_dataset(name="x", path=path, view="d4rl", cache=tmp_path / "cache")
+    assert data.observations.shape == (4, 5)

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ivr.agreement.views import check_view
+from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, recorded_walls
 from ivr.config.schema import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
@@ -54,6 +54,8 @@ def run(
     check_view(spec.view, set(source.boxes), source.is_dict)
     begin()
     tally, findings = Tally(source, spec.view, maze), Findings(config.show)
+    if source.is_dict and (said := left_out(spec.view, [*source.boxes, *source.unread])):
+        findings.warnings.append(said)
     read_all(source, tally, findings, progress=True)
     environment = _environment(config.task, source, tally, maze, findings)
     card = {"dataset": spec.name, "environment": environment}

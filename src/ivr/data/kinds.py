@@ -37,6 +37,8 @@ class Kind:
     """Whether the data usually say in which environment they were collected."""
     takes_bounds: bool = False
     """Whether dataset.action_low and dataset.action_high apply."""
+    finds_bounds: bool = False
+    """Whether bounds that are not given are the least and the greatest action of the data."""
     takes_transitions: bool = False
     """Whether dataset.transitions applies."""
 
@@ -51,9 +53,11 @@ def open_source(spec: DataSpec, progress: bool = True) -> Source:
     if kind is None:
         raise UserError(f"dataset.source={spec.source}: there is {', '.join(KINDS)}.")
     if not kind.takes_bounds and (spec.action_low, spec.action_high) != (None, None):
+        given = {"action_low": spec.action_low, "action_high": spec.action_high}
+        named = [f"dataset.{key}={value}" for key, value in given.items() if value is not None]
         raise UserError(
-            f"dataset.action_low={spec.action_low} and dataset.action_high={spec.action_high}: "
-            f"dataset.source={spec.source} has bounds of its own; leave both out."
+            f"{' and '.join(named)}: dataset.source={spec.source} has bounds of its own; leave "
+            f"{'both' if len(named) > 1 else 'it'} out."
         )
     if not kind.takes_transitions and spec.transitions is not None:
         raise UserError(
@@ -95,7 +99,7 @@ def on_this_machine(spec: DataSpec) -> bool:
 def _open_minari(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.minari.source import MinariSource
 
-    return MinariSource(locate(spec.id, _folder(spec)))
+    return MinariSource(locate(spec.id, _folder(spec)), spec.action_low, spec.action_high)
 
 
 def _open_d4rl(spec: DataSpec, progress: bool) -> Source:
@@ -154,6 +158,7 @@ KINDS = {
         address=lambda dataset_id: hub(),
         named_by="dataset.id=",
         records_environment=True,
+        takes_bounds=True,
     ),
     "d4rl_hdf5": Kind(
         "D4RL",
@@ -165,6 +170,12 @@ KINDS = {
     "generated": Kind(
         "made by ivr, not D4RL", open=_open_generated, find=_find_generated, takes_transitions=True
     ),
-    "arrays": Kind("one's own", open=_open_arrays, find=lambda dataset_id: None, takes_bounds=True),
+    "arrays": Kind(
+        "one's own",
+        open=_open_arrays,
+        find=lambda dataset_id: None,
+        takes_bounds=True,
+        finds_bounds=True,
+    ),
 }
 """What dataset.source can be."""

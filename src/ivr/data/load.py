@@ -6,7 +6,7 @@ import re
 import warnings
 from pathlib import Path
 
-from ivr.agreement.views import check_view
+from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, recorded_walls
 from ivr.data.cache.convert import convert, key
 from ivr.data.cache.rewards import RewardTransform
@@ -14,7 +14,7 @@ from ivr.data.cache.store import is_built, read_store
 from ivr.data.dataset import DatasetInfo, OfflineDataset
 from ivr.data.kinds import KINDS, open_source
 from ivr.data.spec import DataSpec
-from ivr.errors import UserError
+from ivr.errors import UserError, printable
 from ivr.mazes import MAZES, Maze
 
 
@@ -35,9 +35,9 @@ def load_dataset(
     """
     transform = RewardTransform(spec.reward, spec.reward_scale, spec.reward_shift)
     maze = named_maze(spec.maze, spec.maze_scale)
-    if maze is not None and spec.view == "observation":
+    if maze is not None and spec.view not in ("d4rl", "goal_conditioned", "flat"):
         raise UserError(
-            f"dataset.view=observation leaves out the positions in dataset.maze={spec.maze}: use "
+            f"dataset.view={spec.view} leaves out the positions in dataset.maze={spec.maze}: use "
             "dataset.view=d4rl, or dataset.maze=null."
         )
     recorded = open_source(spec, progress)
@@ -59,15 +59,17 @@ def load_dataset(
         check_view(spec.view, set(recorded.boxes), recorded.is_dict)
         convert(recorded, final, spec.view, transform, maze, progress)
     columns, facts = read_store(final)
+    if recorded.is_dict and (said := left_out(spec.view, [*recorded.boxes, *recorded.unread])):
+        warnings.warn(f"{recorded.id}: {printable(said)}", stacklevel=2)
     low, high = facts["action_low"], facts["action_high"]
     if facts["clipped"]:
         warnings.warn(
             f"{recorded.id}: {facts['clipped']:,} of {len(columns['rows']):,} actions lie outside "
-            f"the recorded bounds, {low} to {high}, and are clipped to them. inspect_data.py "
+            f"their bounds, {low} to {high}, and are clipped to them. inspect_data.py "
             "lists them.",
             stacklevel=2,
         )
-    if KINDS[spec.source].takes_bounds and None in (spec.action_low, spec.action_high):
+    if KINDS[spec.source].finds_bounds and None in (spec.action_low, spec.action_high):
         warnings.warn(
             f"dataset.action_low={spec.action_low} and dataset.action_high={spec.action_high}: "
             f"actions are scaled by the data's own bounds where none are given, from {low} to "

@@ -29,8 +29,9 @@ class DataSpec:
     reads them."""
     transitions: int | None = None
     """With source=generated, how many to make; None for the usual number."""
-    view: str = "d4rl"
-    """One of `agreement.views.VIEWS`; see `agreement.views.view_keys`."""
+    view: str | Sequence[str] = "d4rl"
+    """One of `agreement.views.VIEWS`, or the names of an observation's entries; see
+    `agreement.views.view_keys`."""
     reward: str = "none"
     """none, minus_one, return_range or scale_shift; see `rewards.RewardTransform`."""
     reward_scale: float = 1.0
@@ -47,10 +48,10 @@ class DataSpec:
     maze_scale: float | None = None
     """Metres a cell."""
     action_low: Bound = None
-    """With source=arrays, the least action: one number for all dimensions, or one for each; None
-    for the least in the data."""
+    """The least action: one number for all dimensions, or one for each. None: with source=arrays,
+    the least in the data; with source=minari, the recorded one. Other sources have their own."""
     action_high: Bound = None
-    """With source=arrays, the greatest action, likewise."""
+    """The greatest action, likewise."""
 
     def __post_init__(self) -> None:
         for key in ("max_episode_steps", "transitions"):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.agreement.views import join, view_keys
+from ivr.agreement.views import View, join, view_keys
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.sources.source import Episode, Source, unusable
 from ivr.inspection.duplicates import Duplicates
@@ -45,7 +45,7 @@ class Tally:
     Memory is bounded but for two numbers an episode.
     """
 
-    def __init__(self, source: Source, view: str, maze: Maze | None) -> None:
+    def __init__(self, source: Source, view: View, maze: Maze | None) -> None:
         """Begin with no episode of `source`; see `rewards_and_ends` for the other arguments."""
         self._source, self._view, self._maze = source, view, maze
         self._keys: tuple[str, ...] = ()

@@ -85,6 +85,25 @@ def test_a_task_can_be_sent_to_another_process():
     assert pickle.loads(pickle.dumps(made)) == made
 
 
+class _Unbounded(gymnasium.ActionWrapper):
+    """Pendulum as an environment that records no bounds, or the greatest number of float32."""
+
+    def __init__(self, bound: float):
+        super().__init__(gymnasium.make("Pendulum-v1"))
+        self.action_space = gymnasium.spaces.Box(-bound, bound, (1,))
+
+    def action(self, action):
+        return action
+
+
+@pytest.mark.parametrize("bound", [np.inf, float(np.finfo(np.float32).max)])
+def test_an_environment_without_bounds_takes_those_of_the_data(bound):
+    data = DataFacts(3, [-2.0], [2.0])
+    check_spaces(_Unbounded(bound), "X-v0", "flat", data)
+    with pytest.raises(UserError, match="takes actions from"):
+        check_spaces(_Unbounded(1.0), "X-v0", "flat", data)
+
+
 def test_describe_is_json_and_names_the_protocol():
     described = json.loads(json.dumps(task(antmaze_arguments(goal="d4rl_v2")).describe()))
     assert described.pop("environment").startswith("AntMaze_UMaze-v4 (gymnasium-robotics ")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ivr.agreement.bounds import unresolved
-from ivr.agreement.views import join, view_keys
+from ivr.agreement.views import View, join, view_keys
 from ivr.data.cache.making import make_folder
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
@@ -61,7 +61,7 @@ def _watched(source: Source, report: Report, progress: bool) -> Iterator[Episode
 def convert(
     source: Source,
     final: Path,
-    view: str,
+    view: View,
     reward: RewardTransform,
     maze: Maze | None,
     progress: bool,
@@ -92,7 +92,7 @@ def convert(
 def _write(
     folder: Path,
     source: Source,
-    view: str,
+    view: View,
     reward: RewardTransform,
     maze: Maze | None,
     progress: bool,
@@ -150,7 +150,8 @@ def _write(
             f"{source.id} at {source.place}: number {number} of an action lies between "
             f"{least[number]:g} and {greatest[number]:g}, and its bounds are {low[number]:g} "
             f"to {high[number]:g}. Actions are scaled by their bounds, and between these all "
-            "of them would be the same. Record the bounds that the environment has."
+            "of them would be the same. Give narrower ones: dataset.action_low=... "
+            "dataset.action_high=..."
         )
     put("episode_returns", np.array(returns))
     recorded.close()

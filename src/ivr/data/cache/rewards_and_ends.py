@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.views import View
 from ivr.agreement.walls import recorded_walls
 from ivr.data.cache.relabel import relabel
 from ivr.data.sources.source import Episode, Source
@@ -26,7 +27,7 @@ def in_maze(source: Source, maze: Maze | None) -> bool:
 
 
 def rewards_and_ends(
-    episode: Episode, view: str, maze: Maze | None, from_maze: bool
+    episode: Episode, view: View, maze: Maze | None, from_maze: bool
 ) -> RewardsAndEnds:
     """Take an episode's recorded rewards and ends, or recompute them for a goal in a maze.
 

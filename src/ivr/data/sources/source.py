@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ivr.agreement.views import Observations
 from ivr.data.sources.defects import Report, refuse
+from ivr.errors import UserError
 
 Bound = float | Sequence[float] | None
 """A limit of actions: one number for all dimensions, one for each, or none."""
@@ -40,6 +41,8 @@ class Source(Protocol):
     """Facts, as JSON, that decide how the files are read."""
     is_dict: bool
     """Whether an observation is a dictionary; else its one entry is "observation"."""
+    unread: tuple[str, ...]
+    """Entries of an observation that are no vectors."""
     clips_actions: bool
     """Whether actions beyond the bounds are clipped to them, with a warning, or refused."""
     env_spec: str | None
@@ -78,6 +81,26 @@ class Source(Protocol):
         Raises:
             UserError: with the place of what is wrong.
         """
+
+
+def filled(
+    low: Bound, high: Bound, own: Sequence[NDArray[Any]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fill in the bounds (A,) that are not given with one's own.
+
+    Raises:
+        UserError: of another number than actions have.
+    """
+    found = []
+    for name, given, ours in zip(("action_low", "action_high"), (low, high), own, strict=True):
+        bound = np.asarray(ours if given is None else given, np.float64)
+        if bound.shape not in ((), ours.shape):
+            raise UserError(
+                f"dataset.{name}={given} has {bound.size} numbers, and actions have "
+                f"{len(ours)}: give one for each, or one for all."
+            )
+        found.append(np.broadcast_to(bound, ours.shape))
+    return found[0], found[1]
 
 
 def no_transitions(source: Source, left_out: int) -> str:

@@ -44,9 +44,10 @@ def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | N
     """
     env, maze, metric, reference = spec.env, spec.maze, spec.metric, spec.reference
     for key, choices in _CHOICES.items():
-        if getattr(spec, key) not in choices:
+        value = getattr(spec, key)
+        if isinstance(value, str | None) and value not in choices:  # else names, checked later
             allowed = ", ".join("null" if choice is None else choice for choice in choices)
-            raise UserError(f"dataset.{key}={getattr(spec, key)} is not one of {allowed}.")
+            raise UserError(f"dataset.{key}={value} is not one of {allowed}.")
     if reference is not None and (len(reference) != 2 or reference[0] >= reference[1]):
         raise UserError(f"dataset.reference={list(reference)} must be [min, max], min below max.")
     recorded = None

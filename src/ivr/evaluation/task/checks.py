@@ -7,11 +7,14 @@ import gymnasium
 import numpy as np
 
 from ivr.agreement.bounds import same_bounds
-from ivr.agreement.views import check_view
+from ivr.agreement.views import View, check_view
 from ivr.errors import UserError
 from ivr.evaluation.task.wrappers import Env
 from ivr.mazes import Maze
 from ivr.types import DataFacts
+
+_NO_BOUND = 1e30
+"""From here on a bound is none: some environments have the greatest number of float32."""
 
 
 def check_maze_id(env_id: str) -> None:
@@ -35,7 +38,7 @@ def check_maze_scale(env: Env, env_id: str, maze: Maze) -> None:
         )
 
 
-def check_observations(env: Env, env_id: str, view: str) -> None:
+def check_observations(env: Env, env_id: str, view: View) -> None:
     """Check that the view fits the environment's observations."""
     space = env.observation_space
     if isinstance(space, gymnasium.spaces.Box):
@@ -50,7 +53,7 @@ def check_observations(env: Env, env_id: str, view: str) -> None:
         )
 
 
-def check_spaces(env: Env, env_id: str, view: str, data: DataFacts) -> None:
+def check_spaces(env: Env, env_id: str, view: View, data: DataFacts) -> None:
     """Observations and actions have the data's shapes, and actions the data's bounds."""
     shape = env.observation_space.shape
     if shape != (data.observation_dim,):
@@ -67,9 +70,12 @@ def check_spaces(env: Env, env_id: str, view: str, data: DataFacts) -> None:
             f"{env_id} takes actions from {space}, the data's have shape {low.shape}. Change "
             "dataset.env to the environment that the data were collected in."
         )
-    if not same_bounds(
-        (space.low.tolist(), space.high.tolist()), (data.action_low, data.action_high)
-    ):
+    # Where it has no bounds, any will do: those that were given for the data.
+    theirs = [
+        np.where(np.abs(own) < _NO_BOUND, own, ours).tolist()
+        for own, ours in ((space.low, low), (space.high, high))
+    ]
+    if not same_bounds((theirs[0], theirs[1]), (data.action_low, data.action_high)):
         raise UserError(
             f"{env_id} takes actions from {space.low.tolist()} to {space.high.tolist()}, the "
             f"data's go from {low.tolist()} to {high.tolist()}. Change dataset.env or "

@@ -16,8 +16,8 @@ class TaskSpec:
     env_kwargs: Mapping[str, Any] | None = None
     max_episode_steps: int | None = None
     """None for the environment's own limit."""
-    view: str = "d4rl"
-    """One of `agreement.views.VIEWS`, the data's."""
+    view: str | Sequence[str] = "d4rl"
+    """The data's, see `agreement.views.View`."""
     maze: str | None = None
     """Name of the maze whose goal is placed."""
     maze_scale: float | None = None

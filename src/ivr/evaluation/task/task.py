@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import gymnasium_robotics
 
+from ivr.agreement.views import View
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_scale, check_observations
 from ivr.evaluation.task.wrappers import START_NOISE, Env, FlatView, PlacedGoal
@@ -31,7 +32,7 @@ class Task:
     env_id: str
     env_kwargs: Mapping[str, Any]
     max_episode_steps: int
-    view: str
+    view: View
     maze: Maze | None
     goal: str
     reference: tuple[float, float] | None
@@ -86,7 +87,7 @@ class Task:
             "environment": self.environment,
             "env_kwargs": dict(self.env_kwargs),
             "max_episode_steps": self.max_episode_steps,
-            "view": self.view,
+            "view": self.view if isinstance(self.view, str) else list(self.view),
             "metric": self.metric,
             "reference": None if self.reference is None else list(self.reference),
         }

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.agreement.views import Observations, join, view_keys
+from ivr.agreement.views import Observations, View, join, view_keys
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
 Env = gymnasium.Env[Any, Any]
@@ -19,7 +19,7 @@ START_NOISE = {"centre": 0.25, "d4rl_v2": 0.1 / 4}
 class FlatView(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
     """Shows a view of the observations as one float32 vector (O,)."""
 
-    def __init__(self, env: Env, view: str):
+    def __init__(self, env: Env, view: View):
         """Reset `env` once, to see whether its observations begin with the position."""
         super().__init__(env)
         first = self._entries(env.reset(seed=0)[0])

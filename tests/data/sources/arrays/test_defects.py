@@ -193,9 +193,9 @@ def test_bounds_that_cannot_be(tmp_path, keys, says):
         _load(path, tmp_path, **keys)
 
 
-def test_bounds_are_for_ones_own_data_alone(tmp_path):
-    with pytest.raises(UserError, match=r"action_high=2: dataset\.source=minari has bounds"):
-        load_dataset(name="x", id="a/b-v0", action_high=2, cache=tmp_path)
+def test_bounds_that_a_source_does_not_take(tmp_path):
+    with pytest.raises(UserError, match=r"^dataset\.action_high=2: dataset\.source=d4rl_hdf5 has b"):
+        load_dataset(name="x", source="d4rl_hdf5", action_high=2, cache=tmp_path)
 
 
 def test_files_of_two_kinds_are_not_joined(tmp_path):

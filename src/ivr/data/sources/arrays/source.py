@@ -12,7 +12,7 @@ from ivr.data.sources.arrays.columns import columns_of, say_what_is_missing
 from ivr.data.sources.arrays.files import read_arrays
 from ivr.data.sources.defects import Report, ignore, refuse
 from ivr.data.sources.rows import Bounds, episodes
-from ivr.data.sources.source import Bound, Episode, unusable
+from ivr.data.sources.source import Bound, Episode, filled, unusable
 from ivr.errors import UserError
 
 
@@ -34,6 +34,7 @@ class ArraysSource:
     """
 
     is_dict = False
+    unread: tuple[str, ...] = ()
     clips_actions = False
     env_spec: str | None = None
     total_episodes: int | None = None
@@ -120,17 +121,7 @@ class ArraysSource:
         self, least: NDArray[Any], greatest: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Fill in the bounds that are not given with those of the data."""
-        found = []
-        names = ("action_low", "action_high")
-        for name, given, own in zip(names, self._given, (least, greatest), strict=True):
-            bound = np.asarray(own if given is None else given, np.float64)
-            if bound.shape not in ((), own.shape):
-                raise UserError(
-                    f"dataset.{name}={given} has {bound.size} numbers, and actions have "
-                    f"{len(own)}: give one for each, or one for all."
-                )
-            found.append(np.broadcast_to(bound, own.shape))
-        low, high = found
+        low, high = filled(*self._given, (least, greatest))
         if not (low < high).all():
             number = int(np.argmin(low < high))
             raise UserError(

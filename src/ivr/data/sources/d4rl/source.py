@@ -26,6 +26,7 @@ class D4RLSource:
     """Reads files whose episodes follow each other, see `rows`; opening reads headers only."""
 
     is_dict = False
+    unread: tuple[str, ...] = ()
     clips_actions = False
     env_spec: str | None = None
     total_episodes: int | None = None

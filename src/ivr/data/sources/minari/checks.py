@@ -72,7 +72,7 @@ class MinariCheck:
         steps = np.flatnonzero(beyond)
 
         def at(i: int) -> Defect:
-            what = f"the action {actions[steps[i]]} is outside its recorded bounds"
+            what = f"the action {actions[steps[i]]} is outside its bounds"
             return Defect(self.dataset, f"{what}; training clips it.", number, int(steps[i]))
 
         return Defects(BOUNDS, len(steps), at)

@@ -16,7 +16,7 @@ from ivr.data.sources.defects import UNREADABLE, Defect, Defects, Report, refuse
 from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
 from ivr.data.sources.limits import check_claim, check_regular
 from ivr.data.sources.minari.checks import MinariCheck
-from ivr.data.sources.source import Episode
+from ivr.data.sources.source import Bound, Episode, filled
 from ivr.errors import UserError, printable
 
 _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
@@ -24,6 +24,9 @@ _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, Attribute
 
 _LONGEST = 32 << 20
 """Bytes of metadata."""
+
+_WIDEST = 1 << 20
+"""Numbers of an observation or an action."""
 
 _FORMATS = ("hdf5", "arrow", "parquet")
 """Minari's own."""
@@ -36,8 +39,13 @@ class MinariSource:
 
     clips_actions = True
 
-    def __init__(self, folder: Path) -> None:
-        """Read the metadata of the dataset in `folder`, the one above data/.
+    def __init__(self, folder: Path, action_low: Bound = None, action_high: Bound = None) -> None:
+        """Read the metadata of a dataset.
+
+        Args:
+            folder: the one above data/.
+            action_low: bounds of actions in the place of the recorded ones, for all of their
+                numbers or one for each; action_high likewise.
 
         Raises:
             UserError: metadata that cannot be read, or spaces that are not supported.
@@ -58,13 +66,25 @@ class MinariSource:
                 raise ValueError(f"data_format is none of {', '.join(_FORMATS)}")
             self.is_dict = self.observation_space["type"] == "Dict"
             self.boxes = self._boxes()
-            self.action_low, self.action_high = self._action_bounds(action_space)
-            self._check = MinariCheck(self.id, self.boxes, self.action_low, self.action_high)
+            recorded = self._action_bounds(action_space)
         except (*_UNREADABLE, OverflowError) as error:
             raise UserError(
                 f"{self._data / 'metadata.json'} is not the metadata of a Minari dataset "
                 f"({error!r}). Fetch the dataset anew, or pass another dataset.path."
             ) from error
+
+        # Only what is given: it decides, with the rest, which cache is used.
+        for key, bound in (("action_low", action_low), ("action_high", action_high)):
+            if bound is not None:
+                self.metadata[f"dataset.{key}"] = bound
+        low, high = self.action_low, self.action_high = filled(action_low, action_high, recorded)
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+            raise UserError(
+                f"{self.id}: the action bounds are {low.tolist()} to {high.tolist()}; actions "
+                "are scaled by their bounds, so these must be finite, low below high. Give others: "
+                "dataset.action_low=... dataset.action_high=..."
+            )
+        self._check = MinariCheck(self.id, self.boxes, low, high)
 
     def _count(self, name: str) -> int:
         value = self.metadata[name]
@@ -73,15 +93,16 @@ class MinariSource:
         return value
 
     def _boxes(self) -> dict[str, tuple[int, ...]]:
-        """List the shapes of an observation's vectors by name; other entries are not read."""
+        """List the shapes of an observation's vectors by name."""
         space = self.observation_space
         spaces = space["subspaces"] if self.is_dict else {"observation": space}
         boxes = {
-            key: tuple(box["shape"])
+            key: _shape(box)
             for key, box in spaces.items()
             if box["type"] == "Box" and len(box["shape"]) == 1
         }
-        if "observation" not in boxes:
+        self.unread = tuple(sorted(spaces.keys() - boxes.keys()))
+        if not boxes:
             kinds = {key: (box["type"], box.get("shape")) for key, box in spaces.items()}
             raise UserError(
                 f"{self.id}: only vectors (Box of one axis) are supported as observations, and "
@@ -95,14 +116,9 @@ class MinariSource:
                 f"{self.id}: the action space is {space['type']}; only continuous vectors (Box "
                 "of one axis) are supported."
             )
-        shape = tuple(space["shape"])
+        shape = _shape(space)
         low = np.broadcast_to(np.array(space["low"], float), shape)
         high = np.broadcast_to(np.array(space["high"], float), shape)
-        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-            raise UserError(
-                f"{self.id}: the action bounds are {low.tolist()} to {high.tolist()}; actions "
-                "are scaled by their bounds, so these must be finite, low below high."
-            )
         return low, high
 
     def files(self) -> list[Path]:
@@ -216,6 +232,13 @@ def _text(path: Path) -> str:
     if path.stat().st_size > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST:,} bytes")
     return path.read_text()
+
+
+def _shape(space: dict[str, Any]) -> tuple[int, ...]:
+    shape = tuple(space["shape"])
+    if not all(isinstance(size, int) and 0 < size <= _WIDEST for size in shape):
+        raise ValueError(f"a space has the shape {shape}")
+    return shape
 
 
 def _row_bytes(kind: Any) -> int:
