@@ -27,6 +27,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number and what it counts: 1 defect, 2,000 defects."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 _MANY = 60
 """Names that are not all listed."""
 

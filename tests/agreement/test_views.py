@@ -45,7 +45,8 @@ def test_an_episode_recorded_from_an_environment_looks_as_the_environment_does(v
     recorded = [env.reset(seed=3)[0], *(env.step(None)[0] for _ in range(5))]
     episode = {key: np.stack([seen[key] for seen in recorded]) for key in SIZES}
     live = np.stack([shown.reset(seed=3)[0], *(shown.step(None)[0] for _ in range(5))])
-    assert np.array_equal(join(view_keys(view, episode), episode), live) and live.dtype == np.float32
+    assert np.array_equal(join(view_keys(view, episode), episode), live)
+    assert live.dtype == np.float32
     assert shown.observation_space.shape == live.shape[1:]
     position = 2 * (view in ("d4rl", "goal_conditioned") and not repeats)
     assert live.shape == (6, 4 + position + 2 * (view not in ("d4rl", "observation")))
@@ -101,7 +102,7 @@ def test_entries_are_joined_in_the_order_of_their_names_in_the_view(view):
         (["speed"], NAMED, True, r"view=\[speed\] does not fit .*'dataset.view=\[position,velo"),
         ([], NAMED, True, r"view=\[\] does not fit"),
         (["position", "position"], NAMED, True, "each once"),
-        (["observation"], {"observation"}, False, "the observation is a Box; use dataset.view=flat"),
+        (["observation"], {"observation"}, False, "is a Box; use dataset.view=flat"),
         (["speed"], set(SIZES), True, "use dataset.view=d4rl or goal_conditioned or observation"),
     ],
 )

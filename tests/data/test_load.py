@@ -265,7 +265,7 @@ def test_entries_of_other_names_are_joined_as_the_view_says(tmp_path):
     options = {"name": "x", "path": path, "cache": tmp_path / "cache"}
     _assert_aligned(load_dataset(view=["number", "time"], **options), [3, 2])
     assert load_dataset(view=["time"], **options).observations[:4].tolist() == [[0], [1], [2], [3]]
-    with pytest.raises(UserError, match=r"vectors number, time; name .*'dataset.view=\[number,time"):
+    with pytest.raises(UserError, match=r"vectors number, time; name .*'dataset.view=\[number"):
         load_dataset(view="flat", **options)
 
 

@@ -48,7 +48,7 @@ def test_all_are_listed_and_the_trainer_stops_at_one_of_them(spoilt):
         card, error = inspect(Path(name) / "run", *words)
         assert places(card) == expected
         assert sum(found["count"] for found in card["defects"].values()) == len(spoilt)
-        assert error is not None and f"has {len(spoilt)} defects" in str(error)
+        assert error is not None and f"has {len(spoilt)} defect" in str(error)
         texts = {one["text"] for found in card["defects"].values() for one in found["first"]}
         with pytest.raises(UserError) as refused:
             options = {"source": "d4rl_hdf5", "path": path, "view": "flat", "progress": False}
@@ -88,7 +88,7 @@ def test_what_is_legal_but_odd_is_no_defect(tmp_path):
     card, error = inspect(tmp_path / "run", "dataset=d4rl_hdf5", f"dataset.path={path}")
     assert error is None
     said = "\n".join(card["warnings"])
-    assert "1 episodes of one step (the first: episode 1)" in said
+    assert "1 episode of one step (the first: episode 1)" in said
     # Rows 4, 5 and 6 are those of 0, 1 and 2.
     assert card["duplicates"]["count"] >= 3
     assert "(the first: episode 2, step 0, which is episode 0, step 0)" in said
@@ -105,8 +105,8 @@ def test_marks_inside_an_episode_and_ends_without_one_are_told_with_their_place(
     card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
     assert error is None
     said = "\n".join(card["warnings"])
-    assert "terminated after which their episode continues (the first: episode 0, step 1)" in said
-    assert "1 episodes without a step, left out (the first: episode 1)" in said
+    assert "terminated after which the episode continues (the first: episode 0, step 1)" in said
+    assert "1 episode without a step, left out (the first: episode 1)" in said
     assert "end is not marked, taken as ended by time (the first: episode 2)" in said
 
 
@@ -115,9 +115,10 @@ def test_actions_that_training_clips_are_listed(tmp_path):
     episodes[2]["actions"][2] = 3
     path = write_minari(tmp_path / "made", episodes)
     card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
-    assert "has 1 defects" in str(error)
+    assert "has 1 defect, listed" in str(error)
     found = card["defects"]["actions outside their bounds"]
-    assert found["count"] == 1 and "episode 2, step 2: the action [3. 3.]" in str(found)
+    assert found["count"] == 1
+    assert "episode 2, step 2: action 0 is 3, outside its bounds -1 to 1, as 1 more" in str(found)
 
 
 def test_figures_are_those_of_the_data_that_are_trained_on(tmp_path, small_pointmaze):
@@ -164,7 +165,7 @@ def test_the_program_ends_with_a_status_and_no_traceback(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "episode 1, step 1 (row 4): rewards holds nan" in done.stdout
-    assert "Error: d4rl_hdf5 has 1 defects" in done.stderr
+    assert "Error: d4rl_hdf5 has 1 defect, listed" in done.stderr
     assert (tmp_path / "run" / "card.html").is_file()
 
 

@@ -39,6 +39,22 @@ def unresolved(
 
 def outside(actions: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> NDArray[np.bool_]:
     """Which of the actions (N, A) are outside of the bounds (A,) by more than rounding: (N,)."""
+    return np.asarray(_beyond(actions, low, high).any(1))
+
+
+def outside_in_words(action: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> str:
+    """Say which number of an action (A,) is outside of the bounds (A,), the first where several."""
+    low, high = np.asarray(low), np.asarray(high)
+    numbers = np.flatnonzero(_beyond(action, low, high))
+    first = numbers[0]
+    said = (
+        f"action {first} is {action[first]:.8g}, outside its bounds {low[first]:.8g} to "
+        f"{high[first]:.8g}"
+    )
+    return said + (f", as {len(numbers) - 1} more of the action" if len(numbers) > 1 else "")
+
+
+def _beyond(actions: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> NDArray[np.bool_]:
     low, high = np.asarray(low), np.asarray(high)
     slack = _ROUNDING * (high - low) / 2
-    return np.asarray(((actions < low - slack) | (actions > high + slack)).any(1))
+    return np.asarray((actions < low - slack) | (actions > high + slack))

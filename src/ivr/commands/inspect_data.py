@@ -14,7 +14,7 @@ from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source
 from ivr.data.load import named_maze
 from ivr.data.sources.source import Source
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 from ivr.evaluation.task.build import make_task
 from ivr.evaluation.task.spec import TaskSpec
 from ivr.files import write_json, write_text
@@ -66,7 +66,7 @@ def run(
     log.info(f"\npage:    {folder / 'card.html'}\nfigures: {folder / 'card.json'}")
     if findings.total:
         raise UserError(
-            f"{spec.name} has {findings.total:,} defects, listed above and in "
+            f"{spec.name} has {counted(findings.total, 'defect')}, listed above and in "
             f"{folder / 'card.html'}"
         )
     return card

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.sources.defects import BOUNDS
 from ivr.data.sources.source import Source
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 from ivr.inspection.findings import Findings
 from ivr.inspection.streaming import Moments
 from ivr.inspection.tally import Rewards, Tally
@@ -108,17 +107,17 @@ def _duplicates(tally: Tally) -> dict[str, Any]:
 
 
 def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[str]:
-    said = [
-        f"{count:,} {what} (the first: {tally.first[what]})"
-        for what, count in tally.oddities.items()
-        if not (what.startswith("actions outside") and findings.found[BOUNDS].count)
-    ]
+    said = []
+    for what, count in tally.oddities.items():
+        noun, rest = what.split(" ", 1)
+        said.append(f"{counted(count, noun)} {rest} (the first: {tally.first[what]})")
     copies = card["duplicates"]
     if copies["count"]:
         about = "about " if copies["estimated"] else ""
         said.append(
-            f"{about}{copies['count']:,} transitions equal an earlier one in observation, action "
-            f"and reward (the first: {copies['first'][0]}, which is {copies['first'][1]})"
+            f"{about}{counted(copies['count'], 'repeated transition')}, with the observation, "
+            f"action and reward of an earlier one (the first: {copies['first'][0]}, which is "
+            f"{copies['first'][1]})"
         )
     for name in ("observations", "actions"):
         constant = (card[name] or {}).get("constant")
@@ -135,7 +134,8 @@ def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[st
     if kept["steps"] and kept["rewards"] and kept["rewards"][0] == kept["rewards"][2]:
         said.append(f"all rewards are {kept['rewards'][0]:g}: no trajectory is better than another")
     if tally.occupancy is not None and tally.occupancy.outside:
-        said.append(f"{tally.occupancy.outside:,} positions are in no free cell of the maze")
+        outside = counted(tally.occupancy.outside, "position")
+        said.append(f"{outside} in no free cell of the maze")
     lengths = np.array(tally.recorded.lengths)
     longest = int((lengths == lengths.max(initial=0)).sum())
     if tally.recorded.terminated == len(lengths) and longest >= max(3, 0.5 * len(lengths)):

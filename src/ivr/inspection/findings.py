@@ -8,7 +8,7 @@ from tqdm import tqdm
 from ivr.agreement.bounds import unresolved
 from ivr.data.sources.defects import BOUNDS, KINDS, UNREADABLE, Defect, Defects
 from ivr.data.sources.source import Source, no_transitions
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 from ivr.inspection.tally import Tally
 
 MISFIT = "view, reward, maze or environment that misfit"
@@ -62,7 +62,7 @@ def read_all(source: Source, tally: Tally, findings: Findings, progress: bool) -
             for episode in bar:
                 tally.add(episode)
         except UserError as error:  # nothing can be read from here on
-            place = f"after {len(tally.recorded.lengths)} episodes"
+            place = f"after {counted(len(tally.recorded.lengths), 'episode')}"
             defect = Defect(source.place, f"{place}: {error}")
             findings.report(Defects.one(UNREADABLE, defect))
     acted = tally.actions

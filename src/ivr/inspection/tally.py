@@ -81,7 +81,7 @@ class Tally:
         if kept.steps:
             self.kept.add(kept.rewards, kept.terminated, kept.truncated)
             cut = kept.steps == 1 < len(rewards)
-            self.odd("episodes cut to one step: they are at the goal at once", cut, number)
+            self.odd("episode cut to one step: at the goal at once", cut, number)
             self.rewards.add(_finite_rows(kept.rewards)[:, 0])
         self._keys = self._keys or view_keys(self._view, episode.observations)
         seen = join(self._keys, episode.observations)
@@ -97,7 +97,10 @@ class Tally:
             self.occupancy.add(_finite_rows(positions)[:, :2])
 
     def odd(self, what: str, count: int, number: int, step: int | None = None) -> None:
-        """Count what is legal, but hardly intended, in the episode of that number."""
+        """Count what is legal, but hardly intended, in the episode of that number.
+
+        `what` begins with what is counted, in the singular.
+        """
         if count:
             place = f"episode {number}" + ("" if step is None else f", step {step}")
             self.first.setdefault(what, place)
@@ -112,16 +115,16 @@ class Tally:
         self, number: int, terminations: NDArray[np.bool_], truncations: NDArray[np.bool_]
     ) -> None:
         steps = len(terminations)
-        self.odd("episodes without a step, left out", steps == 0, number)
-        self.odd("episodes of one step", steps == 1, number)
+        self.odd("episode without a step, left out", steps == 0, number)
+        self.odd("episode of one step", steps == 1, number)
         self.odd(
-            "episodes whose end is not marked, taken as ended by time",
+            "episode whose end is not marked, taken as ended by time",
             steps > 0 and not (terminations[-1] or truncations[-1]),
             number,
         )
         for name, marks in (("terminated", terminations), ("truncated", truncations)):
             inside = np.flatnonzero(marks[:-1])
-            what = f"steps marked as {name} after which their episode continues"
+            what = f"step marked as {name} after which the episode continues"
             self.odd(what, len(inside), number, int(inside[0]) if len(inside) else None)
 
     def _look_at_actions(self, actions: NDArray[np.float64]) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ivr.errors import UserError
+from ivr.evaluation.task.checks import check_spaces
+from ivr.types import DataFacts
 from tests.evaluation.evaluation_making import (
     antmaze_arguments,
     arguments,

@@ -12,7 +12,7 @@ from ivr.data.serving.outcomes import make_outcomes
 from ivr.data.serving.returns import discounted_returns_to_go
 from ivr.data.serving.windows import Windows
 from ivr.data.transforms.selection import hold_out, select
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 from ivr.types import Batch, Needs
 
 
@@ -82,8 +82,9 @@ class TransitionDataModule(LightningDataModule):
         super().__init__()
         if batch_size > dataset.num_transitions:
             raise UserError(
-                f"batch_size={batch_size} is larger than the data: {dataset.info.name} has "
-                f"{dataset.num_transitions} transitions. Lower batch_size."
+                f"{dataset.info.name} has {counted(dataset.num_transitions, 'transition')}, fewer "
+                f"than a batch of {batch_size:,}, which batch_size= or the algorithm sets: give "
+                f"batch_size={2 ** (dataset.num_transitions.bit_length() - 1)} or less."
             )
         self.dataset = dataset
         self.batch_size, self.num_updates = batch_size, num_updates

@@ -26,9 +26,15 @@ class Column:
     and again.
     """
 
-    def __init__(self, path: Path, name: str, stored: Any) -> None:
-        """Wrap `stored`, anything with a shape, a dtype and slices, which `path` calls `name`."""
-        self.name, self.shape, self.dtype = name, tuple(stored.shape), stored.dtype
+    def __init__(self, path: Path, name: str, stored: Any, axes: int) -> None:
+        """Wrap `stored`, anything with a shape, a dtype and slices, which `path` calls `name`.
+
+        With one of the `axes` 1 and 2 the shapes (rows,) and (rows, 1) are the same.
+        """
+        shape = tuple(stored.shape)
+        if len(shape) == 3 - axes and shape[1:] in ((), (1,)):
+            shape = (shape[0], *[1] * (axes - 1))
+        self.name, self.shape, self.dtype = name, shape, stored.dtype
         self.rows: int = self.shape[0] if self.shape else 0
         self.width = int(np.prod(self.shape[1:]))
         self.block = max(1, _BLOCK // max(1, self.width))
@@ -45,7 +51,7 @@ class Column:
         if start < self._first or stop > self._first + len(self._block):
             end = max(stop, start + self.block)
             try:
-                self._block = self._stored[start:end]
+                self._block = self._stored[start:end].reshape(-1, *self.shape[1:])
             except (OSError, RuntimeError) as error:
                 raise UserError(
                     f"{self._path}: {self.name} cannot be read from row {start}: {error}. The "

@@ -11,7 +11,7 @@ from ivr.data.sources.alignment import shifted, unlike_next
 from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import MARKS, NEXT, Defect, Defects, Report, refuse
 from ivr.data.sources.source import MARK_RULE, not_marks
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 
 _STRAY = 0.01
 """Share of rows that may end an episode unmarked. In the published medium-replay files some
@@ -44,9 +44,13 @@ def ends(
             held = (
                 "timeouts that are 0 everywhere and no" if len(by_time) else "neither timeouts nor"
             )
+            ended[-1] = True
+            longest = int(np.diff(np.flatnonzero(ended), prepend=-1).max())
             raise UserError(
                 f"{path} has {held} next_observations, so nothing in it marks the end of an "
-                "episode by time: set dataset.max_episode_steps to the collection's limit."
+                "episode by time: set dataset.max_episode_steps to the collection's limit, or, if "
+                f"{columns['terminals'].name} marks the end of every episode, to {longest}, the "
+                "longest of them."
             )
         _cut(ended, limit)
     ended[-1] = True
@@ -111,8 +115,9 @@ def _misaligned(
         return True
     if "timeouts" in columns:
         warnings.warn(
-            f"{path}: {count} episodes end unmarked, the first at row {rows[0]}, where "
-            "next_observations is not the next row's observation. They are taken as ended by time.",
+            f"{path}: the ends of {counted(count, 'episode')} are not marked, the first at row "
+            f"{rows[0]}, where next_observations is not the next row's observation. They are taken "
+            "as ended by time.",
             stacklevel=2,
         )
     return False

@@ -7,22 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.agreement.bounds import outside
+from ivr.agreement.bounds import outside, outside_in_words
 from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import BOUNDS, FINITE, Defect, Defects, Report, refuse
 from ivr.data.sources.ends import ends
-from ivr.data.sources.source import Episode, unusable
+from ivr.data.sources.source import Episode, unusable, unusable_in_words
 
 
 class Bounds(NamedTuple):
-    """The bounds of actions, and what to say about an action outside of them."""
+    """The bounds of actions, and what to do about an action outside of them."""
 
     low: NDArray[np.float64]  # (A,)
     high: NDArray[np.float64]  # (A,)
-    words: str
-    """The bounds, as a message calls them."""
     advice: str
-    """What to do about an action beyond them."""
 
 
 class _Rows(NamedTuple):
@@ -78,7 +75,8 @@ def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
         BOUNDS,
         len(steps),
         lambda i: rows.defect(
-            steps[i], f"the action {actions[steps[i]]} is outside {bounds.words}. {bounds.advice}"
+            steps[i],
+            f"{outside_in_words(actions[steps[i]], bounds.low, bounds.high)}. {bounds.advice}",
         ),
     )
     if rows.after is not None:
@@ -89,7 +87,7 @@ def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
 
 def _not_finite(rows: _Rows, name: str, values: NDArray[Any], steps: NDArray[np.int64]) -> Defects:
     def at(i: int) -> Defect:
-        what = f"{name} holds {values[steps[i]]}, which is not a finite number"
+        what = f"{name} holds {unusable_in_words(values[steps[i]])}, which is not a finite number"
         return rows.defect(steps[i], f"{what}. Remove the episode or mend the file.")
 
     return Defects(FINITE, len(steps), at)

@@ -131,6 +131,14 @@ def unusable(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.flatnonzero(~finite.reshape(len(finite), -1).all(1))
 
 
+def unusable_in_words(values: NDArray[Any]) -> str:
+    """Say which number of a row (n,), or the one number (), cannot be held by float32."""
+    if np.ndim(values) == 0:
+        return f"{values}"
+    number = unusable(values)[0]
+    return f"{values[number]} in dimension {number}"
+
+
 def not_marks(values: NDArray[Any]) -> NDArray[np.int64]:
     """Find the rows (rows,) whose mark of an end is neither 0 nor 1."""
     return np.flatnonzero((values != 0) & (values != 1))

@@ -33,8 +33,8 @@ def _spoil(name: str, row: int, value: float):
     [
         (_spoil("observations", 4, np.nan), r"episode 1, step 1 \(row 4\): observations holds"),
         (_spoil("rewards", 3, np.inf), r"episode 1, step 0 \(row 3\): rewards holds inf"),
-        (_spoil("actions", 6, np.nan), r"episode 1, step 3 \(row 6\): actions holds .nan"),
-        (_spoil("actions", 5, -1.01), r"episode 1, step 2 \(row 5\): the action .-1\.01.* outside"),
+        (_spoil("actions", 6, np.nan), r"episode 1, step 3 \(row 6\): actions holds nan in dim"),
+        (_spoil("actions", 5, -1.01), r"episode 1, step 2 \(row 5\): action 0 is -1\.01, .*o 50"),
         (_spoil("next_observations", 7, np.nan), r"episode 1, step 4 \(row 7\): next_observations"),
         (_spoil("next_observations", 4, 9), r"episode 1, step 1 \(row 4\): next_obs.* is not the"),
         (_spoil("terminated", 4, np.nan), r"row 4: terminated is nan; it must be 0 or 1"),
@@ -59,10 +59,11 @@ def test_a_defect_is_told_with_its_place(tmp_path, spoil, says, kind):
     [
         ({"rewards": None, "actions": None}, "has no actions, rewards: it holds observations"),
         ({"rewards": np.zeros(2)}, r"observations has shape \(3, 2\).*with 2 rewards"),
-        ({"rewards": np.zeros((3, 1))}, r"rewards has shape \(3, 1\)"),
+        ({"rewards": np.zeros((3, 2))}, r"rewards has shape \(3, 2\)"),
         ({"truncated": np.zeros(4, bool)}, r"truncated has shape \(4,\).*shape \(3\)"),
+        ({"episode": np.array([0, np.nan, 1])}, "row 1: episode is nan. Give every row the number"),
         ({"episode": np.zeros(4)}, r"episode has shape \(4,\); it should be \(3,\)"),
-        ({"actions": np.zeros(3)}, r"actions has shape \(3,\).*shape \(3, n\)"),
+        ({"actions": np.zeros((3, 1, 1))}, r"actions has shape \(3, 1, 1\).*shape \(3, n\)"),
         ({"actions": np.zeros((3, 0))}, r"actions has shape \(3, 0\)"),
         ({"observations": np.zeros((3, 2), complex)}, "observations has .*complex128"),
         ({"observations": np.array(["a", "b", "c"])}, "observations has shape"),
@@ -93,12 +94,12 @@ _TABLE = {
         ({"observations": [[0.0, 1.0], None, [2.0, 3.0]]}, r", row 1: observations has 0 numbers"),
         ({"observations": [[0.0, 1.0], [1.0, None], [0.0, 0.0]]}, r"episode 0, step 1 .*\bnan\b"),
         ({"observations": [[], [], []]}, r"observations has shape \(3, 0\)"),
-        ({"observations": [0.0, 1.0, 2.0]}, r"observations has shape \(3,\) .*shape \(3, n\)"),
         ({"observations": [["a"], ["b"], ["c"]]}, "observations holds string, as in row 0: 'a'"),
         ({"rewards": ["1", "x", "3"]}, "rewards holds string, as in row 1: 'x'"),
         ({"rewards": [1.0, None, 3.0]}, r"episode 0, step 1 \(row 1\): rewards holds nan"),
         ({"terminated": [False, None, True]}, "row 1: terminated is nan; it must be 0 or 1"),
         ({"episode": ["a", None, "b"]}, "row 1: episode is empty"),
+        ({"episode": [1.0, float("nan"), 2.0]}, "row 1: episode is empty"),
         ({"action_0": [0.0, 0.0, 0.0]}, "has both actions and action_0"),
         ({"actions": None, "action_0": [0.0] * 3, "action_2": [0.0] * 3}, "action_1 should be am"),
         ({"actions": None, "action_0": [0.0] * 3, "action_00": [0.0] * 3}, "action_1 should be am"),
@@ -122,6 +123,7 @@ CSV = "observation_0,action_0,rewards,truncated\n"
         (CSV + "0,0,0,0\n0,0,0\n", "cannot be read: CSV parse error: .*Expected 4 columns, got 3"),
         (CSV + "0,0,0,0\n0,0,,1\n", r"episode 0, step 1 \(row 1\): rewards holds nan"),
         (CSV + "0,0,nan,0\n0,0,0,1\n", r"episode 0, step 0 \(row 0\): rewards holds nan"),
+        (CSV.replace(",", ";") + "0,5;0;?;0\n", r"rewards holds string, as in row 0: '\?'"),
         (CSV + "0,0,?,0\n", r"rewards holds string, as in row 0: '\?'"),
         ("observation_0,action_0,rewards,rewards\n0,0,0,0\n", "more than one column rewards"),
     ],
@@ -163,7 +165,7 @@ def test_objects_are_refused_and_never_executed(tmp_path, name):
     trap = np.array([_Trap(sprung)] * 3, dtype=object)
     path = write_arrays(tmp_path / "a", encoded_arrays([Made(3, "timeout")]) | {name: trap})
     if name == "infos":  # which is not read at all
-        with pytest.warns(UserWarning, match="infos are not used"):
+        with pytest.warns(UserWarning, match="not used: infos"):
             _load(path, tmp_path)
     else:
         with pytest.raises(UserError, match=f"{path}: {name} cannot be read .*[Oo]bject arrays"):
@@ -183,7 +185,7 @@ def test_a_single_array_is_no_npz(tmp_path):
     ("keys", "says"),
     [
         ({"action_low": 3, "action_high": 3}, r"bounds of action 0 are 3\.0 to 3\.0.*from 0\.0"),
-        ({"action_low": None, "action_high": None}, r"action 0 are 0\.0 to 0\.0.*action_l"),
+        ({"action_low": None, "action_high": None}, r"action 0 are 0\.0 to 0\.0.*be left out"),
         ({"action_high": [1, 2, 3]}, r"dataset\.action_high=\[1, 2, 3\] has 3 numbers, .* have 2"),
     ],
 )  # fmt: skip
@@ -194,7 +196,7 @@ def test_bounds_that_cannot_be(tmp_path, keys, says):
 
 
 def test_bounds_that_a_source_does_not_take(tmp_path):
-    with pytest.raises(UserError, match=r"^dataset\.action_high=2: dataset\.source=d4rl_hdf5 has b"):
+    with pytest.raises(UserError, match=r"^dataset\.action_high=2: dataset\.source=d4rl_hdf5 has"):
         load_dataset(name="x", source="d4rl_hdf5", action_high=2, cache=tmp_path)
 
 
@@ -224,10 +226,49 @@ def test_a_path_without_data(tmp_path):
         _load(tmp_path / "data", tmp_path)
 
 
-@pytest.mark.parametrize("other", ["obs", "observation", " observations", "State"])
-def test_a_column_of_another_name_is_to_be_renamed(tmp_path, other):
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("observations", "obs"),
+        ("observations", " observations"),
+        ("observations", "State"),
+        ("actions", "action"),
+        ("rewards", "reward"),
+    ],
+)
+def test_a_column_of_another_name_is_to_be_renamed(tmp_path, name, other):
     arrays = encoded_arrays([Made(3, "terminal")])
-    arrays[other] = arrays.pop("observations")
+    arrays[other] = arrays.pop(name)
     path = write_arrays(tmp_path / "a", arrays)
-    with pytest.raises(UserError, match=f"has no observations: .*Rename '{other}' to observations"):
+    with pytest.raises(UserError, match=f"has no {name}: .*Rename '{other}' to {name}."):
         read_arrays(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "says"),
+    [
+        ("terminated", "terminals", "Rename 'terminals' to terminated."),
+        ("terminated", "dones", "Rename 'dones' to terminated, if the task itself ended there"),
+        ("truncated", "timeouts", "Rename 'timeouts' to truncated."),
+        ("episode", "episode_id", "Rename 'episode_id' to episode."),
+        ("x", "episode_starts", r"Here it is numpy.cumsum\(episode_starts\)."),
+    ],
+)
+def test_marks_of_another_name_are_recognised(tmp_path, name, other, says):
+    arrays = encoded_arrays([Made(3, "terminal")])
+    marks = arrays.get(name, np.zeros(3))
+    arrays = {key: arrays[key] for key in ("observations", "actions", "rewards")} | {other: marks}
+    with pytest.raises(UserError, match=f"neither terminated, truncated nor episode.*{says}"):
+        read_arrays(write_arrays(tmp_path / "a", arrays))
+    if name in ("terminated", "truncated"):
+        arrays["episode"] = np.zeros(3)
+        path = write_arrays(tmp_path / "b", arrays)
+        with pytest.warns(UserWarning, match=f"not used: {other}. {says.removesuffix('.')}"):
+            _load(path, tmp_path)
+
+
+def test_episodes_of_one_row_have_nothing_to_learn_from(tmp_path):
+    arrays = encoded_arrays([Made(1, "timeout")] * 3) | {"next_observations": None}
+    says = "has no transitions: each of its episodes is one row, .* Add next_observations; or, if"
+    with pytest.raises(UserError, match=says):
+        _load(write_arrays(tmp_path / "a", arrays), tmp_path / "cache")

@@ -1,7 +1,10 @@
 """One's own data come out with every transition inside its episode, whatever the layout."""
 
+import gzip
 import tempfile
 import warnings
+from collections.abc import Callable
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.data.dataset import OfflineDataset
-from ivr.data.sources.arrays.files import find_arrays
+from ivr.data.sources.arrays.files import find_arrays, read_arrays
 from ivr.data.sources.arrays.source import ArraysSource
 from tests.data.loading import load_dataset
 from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
@@ -96,7 +99,7 @@ def test_the_bounds_of_the_data_are_taken_and_said(tmp_path):
             data = _load(path, tmp_path, action_low=None, action_high=None)
         assert data.info.action_low == (0, -3) and data.info.action_high == (2, 1)
         assert data.actions[0].tolist() == pytest.approx([-0.5, -1], abs=1e-4)
-    with pytest.warns(UserWarning, match=r"action_high=None.* from \[-4\.0, -4\.0\] to \[2\.0,"):
+    with pytest.warns(UserWarning, match=r"own bounds, from \[-4\.0, -4\.0\] to \[2\.0,"):
         data = _load(path, tmp_path, action_low=-4, action_high=None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -117,7 +120,7 @@ def test_what_is_assumed_is_said(tmp_path):
     arrays = encoded_arrays([Made(3, "terminal"), Made(2, "terminal")])
     arrays |= {"truncated": None, "episode": None, "next_observations": None}
     arrays["infos"] = np.zeros(5)
-    with pytest.warns(UserWarning, match=r"infos are not used; nothing marks an end by time"):
+    with pytest.warns(UserWarning, match=r"not used: infos; nothing marks an end by time"):
         _load(write_arrays(tmp_path / "made", arrays), tmp_path)
 
 
@@ -128,3 +131,94 @@ def test_the_ending_of_a_file_may_be_in_capitals(tmp_path, kind):
     (episode,) = ArraysSource(find_arrays(loud), -1, 9).episodes()
     assert episode.rewards.tolist() == [0, 1, 2]
     assert find_arrays(tmp_path) == [loud]
+
+
+def _written(path: Path, encode: Callable[[str], bytes], change: Callable[[str], str]) -> Path:
+    """The encoded arrays with a quarter more in each observation, as a CSV file."""
+    arrays = encoded_arrays([Made(3, "timeout"), Made(4, "terminal")])
+    arrays["observations"] = arrays["observations"] + 0.25
+    plain = write_arrays(path / "plain", arrays | {"next_observations": None}, "csv")
+    changed = path / ("a.csv.gz" if encode is gzip_text else "a.csv")
+    changed.write_bytes(encode(change(plain.read_text().replace('"', ""))))
+    return changed
+
+
+def gzip_text(text: str) -> bytes:
+    return gzip.compress(text.encode())
+
+
+def _semicolons(text: str) -> str:
+    return text.replace(",", ";").replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    ("encode", "change"),
+    [
+        (str.encode, lambda text: text.replace(",", ", ")),
+        (str.encode, lambda text: text.replace(",", "\t")),
+        (str.encode, lambda text: text.replace(",", ";")),
+        (str.encode, lambda text: text.replace("\n", "\r\n")),
+        (str.encode, _semicolons),
+        (lambda text: text.encode("utf-8-sig"), _semicolons),
+        (lambda text: text.encode("utf-16"), lambda text: text),
+        (lambda text: b"\xfe\xff" + text.encode("utf-16-be"), _semicolons),
+        (gzip_text, lambda text: text),
+    ],
+)
+def test_the_dialects_of_csv(tmp_path, encode, change):
+    path = _written(tmp_path, encode, change)
+    first, second = ArraysSource(find_arrays(path), -1, 9).episodes()
+    assert first.observations["observation"].tolist() == [[0.25, t + 0.25] for t in range(3)]
+    assert second.actions.tolist() == [[1, t] for t in range(4)]
+    assert second.terminations.tolist() == [False] * 3 + [True]
+
+
+def test_a_column_of_whole_numbers_may_go_on_with_others(tmp_path):
+    """pyarrow infers the type of a column from its first megabyte."""
+    rows = 300_000
+    rewards = np.zeros(rows)
+    rewards[-1] = 0.5
+    text = "observation_0,action_0,rewards,episode\n"
+    text += "".join(f"0,{i},0,0\n" for i in range(rows - 1)) + f"0,{rows - 1},0.5,0\n"
+    (tmp_path / "a.csv").write_text(text)
+    arrays, _ = read_arrays(tmp_path / "a.csv")
+    assert np.array_equal(arrays["actions"], np.arange(rows))
+    assert np.array_equal(arrays["rewards"], rewards)
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet", "csv"])
+def test_one_control_and_one_sensor_need_no_second_axis(tmp_path, kind):
+    flat = {"observation": np.arange(3.0), "action": np.arange(3.0) / 2, "rewards": np.ones(3)}
+    if kind == "npz":
+        flat = {"observations": flat["observation"], "actions": flat["action"]}
+        path = tmp_path / "a.npz"
+        np.savez(path, **flat, rewards=np.ones((3, 1)), terminated=np.array([[0], [0], [1]]))
+    else:
+        path = write_table(tmp_path / "a", flat | {"terminated": [0, 0, 1]}, kind)
+    (episode,) = ArraysSource(find_arrays(path), -1, 1).episodes()
+    assert episode.observations["observation"].tolist() == [[0], [1], [2], [2]]
+    assert episode.actions.tolist() == [[0], [0.5], [1]] and episode.rewards.tolist() == [1, 1, 1]
+    assert ArraysSource(find_arrays(path), None, None).action_high.tolist() == [1]
+
+
+def test_spaces_around_names_and_decimal_numbers_in_parquet(tmp_path):
+    columns = {"rewards ": [Decimal("1.25"), Decimal("-2.5")], " action_0": [0.0, 1.0]}
+    columns |= {"observation_0": [1.0, 2.0], "terminated": [0, 1]}
+    path = write_table(tmp_path / "a", columns, "parquet")
+    (episode,) = ArraysSource(find_arrays(path), -1, 1).episodes()
+    assert episode.rewards.tolist() == [1.25, -2.5] and episode.actions.tolist() == [[0], [1]]
+
+
+@pytest.mark.parametrize("key", ["run", "episode"])
+def test_partitions_are_read_one_after_the_other(tmp_path, key):
+    arrays = encoded_arrays([Made(2, "timeout")]) | {"next_observations": None}
+    arrays |= {"truncated": None, "episode": None if key == "episode" else arrays["episode"]}
+    arrays["terminated"] = None if key == "run" else arrays["terminated"]
+    for k in range(3):
+        arrays["rewards"] = np.full(2, 10 * k)
+        folder = tmp_path / "hive" / f"site=a{k // 2}" / f"{key}={k}"
+        write_arrays(folder / "part-0", arrays, "parquet of numbers")
+    (tmp_path / "hive" / "other").mkdir()
+    write_arrays(tmp_path / "hive" / "other" / "b", arrays)
+    source = ArraysSource(find_arrays(tmp_path / "hive"), -1, 9)
+    assert [one.rewards.tolist() for one in source.episodes()] == [[0], [10], [20]]

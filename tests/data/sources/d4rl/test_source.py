@@ -49,7 +49,7 @@ def test_files_of_two_environments_are_not_joined(tmp_path):
 def test_an_end_that_is_not_marked_is_an_end(tmp_path):
     columns = encoded_columns([Made(30, "timeout"), Made(40, "cut"), Made(30, "timeout")])
     path = write_d4rl(tmp_path / "a.hdf5", columns)
-    with pytest.warns(UserWarning, match="1 episodes end unmarked, the first at row 69"):
+    with pytest.warns(UserWarning, match="ends of 1 episode are not marked, the first at row 69"):
         data = _load(path, tmp_path)
     assert data.truncated.nonzero().flatten().tolist() == [29, 69, 99]
     assert data.gather(torch.tensor([69])).next_observations.tolist() == [[1, 40]]
@@ -62,6 +62,33 @@ def test_without_any_mark_of_a_time_out_a_limit_is_asked_for(tmp_path):
         _load(path, tmp_path)
     assert _load(path, tmp_path, max_episode_steps=2).num_transitions == 1
     assert _load(path, tmp_path, max_episode_steps=3).num_transitions == 2
+
+
+def test_terminals_that_mark_every_end_need_a_limit_that_cuts_nothing(tmp_path):
+    columns = encoded_columns([Made(3, "terminal"), Made(5, "terminal")])
+    columns |= {"timeouts": None, "next_observations": None}
+    path = write_d4rl(tmp_path / "a.hdf5", columns)
+    with pytest.raises(UserError, match=r"or, if terminals marks the end of every .*, to 5, the l"):
+        _load(path, tmp_path)
+    data = _load(path, tmp_path, max_episode_steps=5)
+    assert data.num_transitions == 8 and data.terminated.sum() == 2
+
+
+def test_a_column_of_one_number_may_have_either_shape(tmp_path):
+    columns = encoded_columns([Made(3, "timeout"), Made(5, "terminal")])
+    expected = _load(write_d4rl(tmp_path / "a.hdf5", columns), tmp_path)
+    for name in ("rewards", "terminals", "timeouts"):
+        columns[name] = columns[name][:, None]
+    data = _load(write_d4rl(tmp_path / "b.hdf5", columns), tmp_path)
+    assert data.info.fingerprint == expected.info.fingerprint
+
+
+def test_columns_of_other_names_are_to_be_renamed(tmp_path):
+    columns = encoded_columns([Made(3, "timeout")])
+    columns["obs"], columns["dones"] = columns.pop("observations"), columns.pop("terminals")
+    path = write_d4rl(tmp_path / "a.hdf5", columns)
+    with pytest.raises(UserError, match=r"Rename 'dones' to terminals, if .*'obs' to observations"):
+        D4RLSource([path], None)
 
 
 def test_time_outs_that_are_set_nowhere_count_as_missing(tmp_path):
@@ -101,7 +128,7 @@ def test_rows_are_read_once_and_in_blocks(tmp_path):
             return np.repeat(np.arange(100, dtype=np.float32)[rows, None], 2, 1)
 
     with patch.object(columns_module, "_BLOCK", 60):
-        column = Column(tmp_path, "x", Stored())
+        column = Column(tmp_path, "x", Stored(), 2)
     for start in range(0, 90, 3):
         assert column.read(start, start + 3)[:, 0].tolist() == [start, start + 1, start + 2]
     assert asked == [(0, 30), (30, 60), (60, 90)]

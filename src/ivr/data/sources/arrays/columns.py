@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.sources.arrays.files import Arrays
-from ivr.data.sources.columns import Column, check_columns
+from ivr.data.sources.arrays.files import COLUMNS, Arrays
+from ivr.data.sources.columns import AXES, Column, check_columns
 from ivr.data.sources.defects import MARKS, Defect, Defects, Report, ignore, refuse
 from ivr.data.sources.ends import marks
+from ivr.data.sources.names import renamed
 from ivr.errors import UserError
 
 
@@ -21,21 +22,18 @@ def columns_of(path: Path, arrays: Arrays, report: Report = refuse) -> dict[str,
         UserError: shapes that do not fit, or marks that are missing or contradict each other.
     """
     own = {"terminated": "terminals", "truncated": "timeouts"}
-    if not arrays.keys() & {*own, "episode"}:
-        raise UserError(
-            f"{path} has neither terminated, truncated nor episode, so nothing in it separates one "
-            "episode from the next: add a column episode (a number for each), or terminated and "
-            "truncated (1 on the last row of an episode, else 0)."
-        )
-    columns = {own.get(name, name): Column(path, name, array) for name, array in arrays.items()}
+    axes = AXES | {"terminated": 1, "truncated": 1, "episode": 1}
+    columns = {
+        own.get(name, name): Column(path, name, array, axes[name]) for name, array in arrays.items()
+    }
     numbers = columns.pop("episode", None)
     rows = columns["rewards"].rows
-    columns.setdefault("terminals", Column(path, "terminated", np.zeros(rows, np.bool_)))
+    columns.setdefault("terminals", Column(path, "terminated", np.zeros(rows, np.bool_), 1))
     check_columns(path, columns)
     if numbers is not None:
         if numbers.shape != (rows,):
             raise UserError(f"{path}: episode has shape {numbers.shape}; it should be ({rows},).")
-        last = _last_rows(path, arrays["episode"], report)
+        last = _last_rows(path, numbers.read(0, rows), report)
         # Where the episodes are cut, terminals are looked at again, and truncated is no more.
         ended = marks(path, columns["terminals"], ignore)
         ended |= marks(path, columns["timeouts"], report) if "timeouts" in columns else False
@@ -47,7 +45,7 @@ def columns_of(path: Path, arrays: Arrays, report: Report = refuse) -> dict[str,
                 "Give what follows an end another number.",
             )
         )
-        columns["timeouts"] = Column(path, "episode", last)
+        columns["timeouts"] = Column(path, "episode", last, 1)
     return columns
 
 
@@ -57,6 +55,12 @@ def _marks(path: Path, rows: NDArray[np.int64], what: str) -> Defects:
 
 def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.bool_]:
     """Mark the last row of each episode number, whose rows stand together."""
+    missing = np.flatnonzero(numbers != numbers)  # NaN, and NaT among dates
+    if len(missing):
+        raise UserError(
+            f"{path}, row {missing[0]}: episode is {numbers[missing[0]]}. Give every row the "
+            "number of its episode."
+        )
     last = np.append(numbers[1:] != numbers[:-1], True)
     ends = np.flatnonzero(last)
     _, first = np.unique(numbers[ends], return_index=True)
@@ -76,7 +80,11 @@ def say_what_is_missing(path: Path, arrays: Arrays, others: list[str]) -> None:
     """Warn of what is assumed about the data: columns that are not used, marks that are missing."""
     said = []
     if others:
-        said.append(f"{', '.join(others[:8])}{', ...' if len(others) > 8 else ''} are not used")
+        advice = renamed([name for name in COLUMNS if name not in arrays], others)
+        said.append(
+            f"not used: {', '.join(others[:8])}{', ...' if len(others) > 8 else ''}"
+            f"{advice and '.' + advice.removesuffix('.')}"
+        )
     if "terminated" not in arrays:
         said.append("without terminated every end counts as a time limit, none as a last state")
     elif not arrays.keys() & {"episode", "next_observations"} and not np.any(

@@ -83,9 +83,8 @@ class ArraysSource:
         Raises:
             UserError: with the row, and episode and step where known, of what is wrong.
         """
-        words = f"the bounds {self.action_low.tolist()} to {self.action_high.tolist()}"
         advice = "Mend the data, or set dataset.action_low and dataset.action_high wide enough."
-        bounds = Bounds(self.action_low, self.action_high, words, advice)
+        bounds = Bounds(self.action_low, self.action_high, advice)
         for path in self._paths:
             columns = columns_of(path, read_arrays(path)[0], report)
             yield from episodes(path, columns, columns["rewards"].rows, bounds, report)
@@ -108,8 +107,8 @@ class ArraysSource:
             if widths is None:
                 say_what_is_missing(path, arrays, others)
             widths = own
-            actions = arrays["actions"]
-            rows += len(actions)
+            rows += columns["actions"].rows
+            actions = columns["actions"].read(0, columns["actions"].rows)
             actions = np.delete(actions, unusable(actions), axis=0)
             if len(actions) == 0:
                 raise UserError(f"{path}: no action in it is of finite numbers. Mend the file.")
@@ -124,10 +123,12 @@ class ArraysSource:
         low, high = filled(*self._given, (least, greatest))
         if not (low < high).all():
             number = int(np.argmin(low < high))
+            constant = least[number] == greatest[number]
+            advice = " A control that never changes can be left out of actions." if constant else ""
             raise UserError(
                 f"The bounds of action {number} are {low[number]} to {high[number]}. Actions are "
                 "scaled by their bounds, so these must differ, and the data's own (from "
                 f"{least[number]} to {greatest[number]}) are taken where none are given: set "
-                "dataset.action_low and dataset.action_high, low below high."
+                f"dataset.action_low and dataset.action_high, low below high.{advice}"
             )
         return low, high

@@ -4,18 +4,21 @@ A vector is one column of lists (`observations`), or a column for each of its nu
 (`observation_0`, `observation_1`, ...). A cell that is empty becomes NaN.
 """
 
+import csv
 import re
-from collections.abc import Collection
+import zlib
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from ivr.data.sources.arrays.csv import CsvFile
 from ivr.data.sources.limits import check_claim
 from ivr.errors import UserError
 
@@ -28,40 +31,32 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[A
     Raises:
         UserError: the file cannot be read, or its columns are not as they must be.
     """
+    parquet = path.suffix.lower() == ".parquet"
     try:
-        names = _names(path)
-        places = _places(path, names, wanted)
-        used = [name for own in places.values() for name in own]
-        table = _read(path, used)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        with _Parquet(path) if parquet else nullcontext(CsvFile(path)) as file:
+            names = file.names
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise ValueError(f"it has more than one column {repeated[0]}")
+            places = _places(path, names, wanted)
+            used = [name for own in places.values() for name in own]
+            table = file.read(used) if used else pa.table({})
+    except (pa.ArrowException, OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
         raise UserError(
-            f"{path} cannot be read: {error}. It must be a whole "
-            f"{'Parquet' if path.suffix.lower() == '.parquet' else 'CSV'} file."
+            f"{path} cannot be read: {error}. It must be a whole {'Parquet' if parquet else 'CSV'} "
+            "file."
         ) from error
     arrays = {}
     for name, own in places.items():
         if name == "episode":
             arrays[name] = _codes(path, table[name])
-        elif own == [name]:
-            arrays[name] = _array(path, name, table[name])
+        elif len(own) == 1:
+            arrays[name] = _array(path, own[0], table[own[0]])
         else:
             arrays[name] = np.stack([_array(path, one, table[one]) for one in own], axis=1)
     # The index that pandas writes along is no column of the user's.
     unused = [name for name in names if name and name not in used]
     return arrays, [name for name in unused if not name.startswith("__index_level_")]
-
-
-def _names(path: Path) -> list[str]:
-    if path.suffix.lower() == ".parquet":
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = list(file.schema_arrow.names)
-    else:
-        with pyarrow.csv.open_csv(path) as reader:
-            names = list(reader.schema.names)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"it has more than one column {repeated[0]}")
-    return names
 
 
 def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, list[str]]:
@@ -70,6 +65,8 @@ def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, 
     for vector in _VECTORS:
         numbered = {n: int(m[1]) for n in names if (m := re.fullmatch(rf"{vector}_([0-9]+)", n))}
         if not numbered:
+            if vector in names:  # a single control or sensor needs no number
+                places.setdefault(f"{vector}s", [vector])
             continue
         flat = sorted(numbered, key=lambda name: numbered[name])
         if f"{vector}s" in places:
@@ -84,20 +81,33 @@ def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, 
     return places
 
 
-def _read(path: Path, names: list[str]) -> pa.Table:
-    if path.suffix.lower() == ".parquet":
-        with pyarrow.parquet.ParquetFile(path) as file:
-            check_claim(path, _claimed(file.metadata, names))
-            return file.read(columns=names)
-    options = pyarrow.csv.ConvertOptions(include_columns=names)
-    return pyarrow.csv.read_csv(path, convert_options=options)
+class _Parquet:
+    """Reads columns of a Parquet file by their names, without the spaces around them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> "_Parquet":
+        self._file = pyarrow.parquet.ParquetFile(self._path)
+        self._written = {name.strip(): name for name in self._file.schema_arrow.names}
+        self.names = [name.strip() for name in self._file.schema_arrow.names]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, wanted: Sequence[str]) -> pa.Table:
+        written = [self._written[name] for name in wanted]
+        check_claim(self._path, _claimed(self._file.metadata, written))
+        return self._file.read(columns=written).select(written).rename_columns(list(wanted))
 
 
 def _claimed(described: Any, names: Collection[str]) -> int:
     """Add up the bytes that columns of a Parquet file take when they are read, 8 a number."""
     groups = (described.row_group(i) for i in range(described.num_row_groups))
     parts = (group.column(j) for group in groups for j in range(group.num_columns))
-    return 8 * sum(part.num_values for part in parts if part.path_in_schema.split(".")[0] in names)
+    own = (part for part in parts if part.path_in_schema.split(".")[0] in names)
+    return 8 * sum(int(part.num_values) for part in own)
 
 
 def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
@@ -119,7 +129,9 @@ def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
 
 def _numbers(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     kind = column.type
-    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+    elif pa.types.is_boolean(kind) or pa.types.is_null(kind):
         column = column.cast(pa.uint8())  # of which an empty cell can become NaN
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         values = enumerate(column.to_pylist())
@@ -139,8 +151,9 @@ def _is_number(value: object) -> bool:
 
 def _codes(path: Path, column: pa.ChunkedArray) -> NDArray[Any]:
     """Number the values of a column of any type: equal values get equal numbers."""
+    empty = pc.is_null(column, nan_is_null=True).to_numpy()
+    if empty.any():
+        row = int(np.argmax(empty))
+        raise UserError(f"{path}, row {row}: episode is empty. Give every row its episode.")
     encoded = column.combine_chunks().dictionary_encode()
-    if encoded.null_count:
-        row = int(np.argmax(encoded.is_null().to_numpy(zero_copy_only=False)))
-        raise UserError(f"{path}, row {row}: episode is empty.")
     return np.asarray(encoded.indices.to_numpy())

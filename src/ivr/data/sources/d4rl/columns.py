@@ -9,6 +9,7 @@ import h5py
 from ivr.data.sources.columns import AXES, Column, check_columns
 from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
 from ivr.data.sources.limits import check_claim
+from ivr.data.sources.names import renamed
 from ivr.errors import UserError
 
 _OPTIONAL = {"next_observations", "timeouts"}
@@ -31,7 +32,7 @@ def open_columns(path: Path) -> Iterator[dict[str, Column]]:
             entries = {name: own_entry(file, name) for name in AXES if name in names}
             found = {name: one for name, one in entries.items() if isinstance(one, h5py.Dataset)}
             check_claim(path, claimed_bytes(found.values()))
-            columns = {name: Column(path, name, stored) for name, stored in found.items()}
+            columns = {name: Column(path, name, one, AXES[name]) for name, one in found.items()}
         except _UNREADABLE as error:
             raise UserError(
                 f"{path} is not an HDF5 file that can be read: {error}. It may be cut short: fetch "
@@ -43,6 +44,7 @@ def open_columns(path: Path) -> Iterator[dict[str, Column]]:
                 f"{path} has no {', '.join(missing)}: it holds {', '.join(names[:8]) or 'nothing'}"
                 f"{', ...' if len(names) > 8 else ''}. A D4RL file holds {', '.join(AXES)}; a "
                 "Minari dataset is read with dataset=minari, other data with dataset=arrays."
+                f"{renamed(missing, names)}"
             )
         check_columns(path, columns)
         yield columns

@@ -75,7 +75,7 @@ class D4RLSource:
         Raises:
             UserError: with the row, and episode and step where known, of what is wrong.
         """
-        bounds = Bounds(self.action_low, self.action_high, "[-1, 1]", _ADVICE)
+        bounds = Bounds(self.action_low, self.action_high, _ADVICE)
         for path in self._paths:
             with open_columns(path) as columns:
                 yield from episodes(path, columns, self._limit, bounds, report)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.agreement.bounds import outside
+from ivr.agreement.bounds import outside, outside_in_words
 from ivr.data.sources.defects import BOUNDS, FINITE, MARKS, SHAPE, Defect, Defects
-from ivr.data.sources.source import MARK_RULE, Episode, not_marks, unusable
+from ivr.data.sources.source import MARK_RULE, Episode, not_marks, unusable, unusable_in_words
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class MinariCheck:
         steps = np.flatnonzero(beyond)
 
         def at(i: int) -> Defect:
-            what = f"the action {actions[steps[i]]} is outside its bounds"
+            what = outside_in_words(actions[steps[i]], self.low, self.high)
             return Defect(self.dataset, f"{what}; training clips it.", number, int(steps[i]))
 
         return Defects(BOUNDS, len(steps), at)
@@ -90,7 +90,8 @@ class MinariCheck:
         steps = unusable(values)
 
         def at(i: int) -> Defect:
-            what = f"{key} is {values[steps[i]]}. Remove the episode or mend the dataset."
+            held = unusable_in_words(values[steps[i]])
+            what = f"{key} is {held}. Remove the episode or mend the dataset."
             return Defect(self.dataset, what, number, int(steps[i]))
 
         return Defects(FINITE, len(steps), at)

@@ -1,0 +1,98 @@
+"""Opens CSV files as programs and spreadsheets write them."""
+
+import codecs
+import csv
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+
+from ivr.data.sources.limits import check_claim
+
+_DELIMITERS = ",;\t|"
+_PIECE = 1 << 20
+_PER_BYTE = 4
+"""Bytes in memory for a byte of text, as in "0,"."""
+
+
+class CsvFile:
+    """Reads columns of a CSV file by the names in its first line.
+
+    Detected are the delimiter, a comma as the decimal point where it is not the delimiter, UTF-16
+    by its byte order mark, and gzip by the file's name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the file whole, and its first line.
+
+        Raises:
+            OSError, EOFError, zlib.error, csv.Error, ValueError: the file is damaged.
+            UserError: it is far larger than it can have been before it was packed.
+        """
+        self._content = _content(path)
+        lines = self._content[:_PIECE].splitlines()
+        header = lines[0].decode("utf-8-sig", "replace") if lines else ""
+        self._delimiter = max(_DELIMITERS, key=header.count)
+        cells = csv.reader([header], delimiter=self._delimiter, skipinitialspace=True)
+        self.names = [name.strip() for name in next(cells, [])]
+        if not any(self.names):
+            raise ValueError("Empty CSV file: its first line should name the columns")
+
+    def read(self, wanted: Sequence[str]) -> pa.Table:
+        """Read the columns of these names; one that is not of numbers throughout becomes text.
+
+        Raises:
+            pa.ArrowException: rows that do not fit the first line.
+        """
+        table = self._read(wanted, ".")
+        if self._delimiter != "," and _texts(table):
+            other = self._read(wanted, ",")
+            table = other if len(_texts(other)) < len(_texts(table)) else table
+        return table
+
+    def _read(self, wanted: Sequence[str], decimal_point: str) -> pa.Table:
+        # One block: the types of columns are inferred from the first, and a column of 0, 0, ... may
+        # hold 0.5 in the next.
+        size = min(max(_PIECE, len(self._content)), 2**31 - 1)
+        return pyarrow.csv.read_csv(
+            pa.BufferReader(self._content),
+            read_options=pyarrow.csv.ReadOptions(
+                column_names=self.names, skip_rows=1, block_size=size
+            ),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=self._delimiter),
+            convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=wanted,
+                decimal_point=decimal_point,
+                true_values=_words("true"),
+                false_values=_words("false"),
+            ),
+        )
+
+
+def _words(word: str) -> list[str]:
+    """List the ways to write a truth value; pyarrow removes spaces from numbers only."""
+    return [space + one for one in (word, word.title(), word.upper()) for space in ("", " ")]
+
+
+def _texts(table: pa.Table) -> list[str]:
+    return [field.name for field in table.schema if pa.types.is_string(field.type)]
+
+
+def _content(path: Path) -> bytes:
+    packed = path.name.lower().endswith(".gz")
+    content = _unpacked(path) if packed else path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16").encode()
+    return content
+
+
+def _unpacked(path: Path) -> bytes:
+    pieces, size = [], 0
+    with gzip.open(path) as file:
+        while piece := file.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            check_claim(path, _PER_BYTE * size)
+    return b"".join(pieces)
