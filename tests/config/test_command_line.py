@@ -24,8 +24,8 @@ from tests.running import composed
 # What a base class asks of its subclasses, and no configuration gives.
 ASKED = {"learning_rates", "cosine_decay"}
 
-# Keys that only one's own data have.
-OWN_DATA = {"action_low", "action_high"}
+# Keys of data whose bounds can be given.
+BOUNDED = {"action_low", "action_high"}
 
 
 ONE_OF_EACH_FAMILY = (
@@ -55,7 +55,7 @@ def test_every_combination_composes_to_what_the_constructors_take(algo, dataset)
         facts = {field.name for field in fields(DataFacts)}
         given = {*config.algorithm.options, *facts, *RUN_KEYWORDS, *ASKED}
         assert given >= set(keywords(config.algorithm.type))
-        absent = OWN_DATA if dataset != "arrays" else set()
+        absent = BOUNDED if dataset not in ("arrays", "minari") else set()
         absent = absent | (set() if dataset in GENERATED else {"transitions"})
         both = {field.name for spec in (DataSpec, TaskSpec) for field in fields(spec)}
         assert set(config.plain["dataset"]) == both - absent

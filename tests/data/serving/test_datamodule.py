@@ -91,5 +91,5 @@ def test_the_loader_keeps_no_state_and_ends_at_the_last_update():
 
 def test_a_batch_larger_than_the_data_is_refused():
     assert _module(batch_size=N).batch_size == N
-    with pytest.raises(UserError, match=r"batch_size=51.*50 transitions"):
+    with pytest.raises(UserError, match=r"50 transitions, fewer than .* 51.*batch_size=32 or less"):
         _module(batch_size=N + 1)
