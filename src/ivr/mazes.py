@@ -105,6 +105,19 @@ class Maze:
             path.append(previous[path[-1]])
         return path[::-1]
 
+    def from_d4rl(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Convert positions (N, 2) of D4RL's AntMaze, whose origin is its start cell's centre.
+
+        There y grows with the row.
+        """
+        return np.asarray(self.centre(self.start) + positions * (1, -1), np.float64)
+
+    def leads(self, positions: NDArray[np.floating]) -> bool:
+        """Check whether (T, 2) positions are in the start cell and later near the goal."""
+        inside = np.abs(positions - self.centre(self.start)).max(1) <= self.scale / 2
+        near = np.linalg.norm(positions - self.centre(self.goal), axis=1) <= SUCCESS_RADIUS
+        return bool(inside.any() and near[np.argmax(inside) :].any())
+
     def connects(self, positions: NDArray[np.floating]) -> bool:
         """Check whether (T, 2) positions are near the start and later near the goal."""
         near = [

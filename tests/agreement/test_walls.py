@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from ivr.agreement.walls import check_walls, recorded_walls
+from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.errors import UserError
 from ivr.mazes import MAZES, Maze
 
@@ -42,3 +42,40 @@ def test_other_walls_are_drawn_beside_those_of_the_evaluation():
 def test_a_record_that_cannot_be_read_is_one_message(spec):
     with pytest.raises(UserError, match="cannot be read"):
         recorded_walls(spec)
+
+
+# The cells of the umaze, from D4RL's start to its goal.
+UMAZE = [(1, 1), (1, 2), (1, 3), (2, 3), (3, 3), (3, 2), (3, 1)]
+D4RLS = (1, 1), (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("marks", "cells", "words"),
+    [
+        # As in Minari's D4RL/antmaze/umaze-v1.
+        ({(1, 1): "g", (3, 1): "r"}, ((3, 1), (1, 1)), "as the data mark them"),
+        ({(1, 1): "r", (3, 1): "g"}, D4RLS, "as the data mark them"),
+        ({(1, 3): "r", (3, 2): "g"}, ((1, 3), (3, 2)), "as the data mark them"),
+        ({}, D4RLS, "D4RL's, as the data mark none"),
+        ({(3, 1): "r"}, D4RLS, "1 start and no goals, and not one of each"),
+        ({(1, 1): "g"}, D4RLS, "no starts and 1 goal, and not one of each"),
+        ({(3, 1): "r", (1, 1): "g", (1, 3): "g"}, D4RLS, "1 start and 2 goals, and"),
+        ({(3, 1): "r", (3, 3): "r", (1, 1): "g"}, D4RLS, "2 starts and 1 goal, and"),
+        ({(3, 1): "c"}, D4RLS, "1 start and 1 goal, and not one of each"),
+        ({(3, 1): "c", (1, 1): "g"}, D4RLS, "1 start and 2 goals, and"),
+    ],
+)
+def test_one_start_and_one_goal_decide_where_the_data_mark_both(marks, cells, words):
+    maze = Maze.named("umaze", 4.0)
+    rows = [list(row) for row in maze.layout]
+    for (row, column), mark in marks.items():
+        assert (row, column) in UMAZE
+        rows[row][column] = mark
+    found, said = placed(maze, _spec(rows))
+    assert (found.start, found.goal) == cells and words in said
+    assert (found.layout, found.scale) == (maze.layout, maze.scale)
+
+
+def test_without_a_record_the_cells_are_d4rls():
+    maze = Maze.named("large", 4.0)
+    assert placed(maze, None) == (maze, "D4RL's, as the data mark none")

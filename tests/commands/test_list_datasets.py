@@ -12,7 +12,7 @@ from ivr.config.search import choices
 from tests.running import composed
 
 MINARI = {"source": "minari", "id": "D4RL/kitchen/mixed-v2"}
-D4RL = {"source": "d4rl_hdf5", "id": "gym_mujoco_v2/hopper_medium-v2.hdf5"}
+D4RL = {"source": "d4rl", "id": "gym_mujoco_v2/hopper_medium-v2.hdf5"}
 
 
 def test_the_documented_table_is_the_present_one():
@@ -24,7 +24,7 @@ def test_the_documented_table_is_the_present_one():
 def test_a_row_holds_what_a_score_hangs_on():
     config = composed(("dataset=walker2d-medium-replay",)).dataset
     assert row(config) == (
-        "walker2d-medium-replay", "gym_mujoco_v2/walker2d_medium_replay-v2.hdf5 (D4RL)",
+        "walker2d-medium-replay", "d4rl", "gym_mujoco_v2/walker2d_medium_replay-v2.hdf5 (D4RL)",
         "return_range", "Walker2d-v4", "1000", "return", "1.629008 to 4592.3",
     )  # fmt: skip
 
@@ -48,7 +48,9 @@ def places(tmp_path, monkeypatch) -> Path:
 
 def test_data_are_found_or_fetched_or_missing(places):
     assert whereabouts(MINARI) == "from https://huggingface.co"
-    assert whereabouts(D4RL) == "missing: rail.eecs.berkeley.edu does not answer"
+    assert whereabouts(D4RL) == (
+        f"from https://huggingface.co/datasets/imone/D4RL/resolve/main/{Path(D4RL['id']).name}"
+    )
     assert whereabouts({"source": "arrays", "id": None}) == "you name them"
     made = {"source": "generated", "id": "ivr/pointmaze-umaze-v0"}
     random = {"source": "generated", "id": "ivr/hopper-random-v0"}
@@ -65,11 +67,22 @@ def test_data_are_found_or_fetched_or_missing(places):
     assert whereabouts(D4RL) == str(places / "d4rl" / "hopper_medium-v2.hdf5")
 
 
-def test_the_command_prints_every_name(places, monkeypatch, capsys):
+def test_data_that_no_server_has_are_missing(places, monkeypatch):
+    monkeypatch.setattr(run_listing, "_answers", lambda host, port: False)
+    nowhere = "missing: rail.eecs.berkeley.edu and huggingface.co do not answer"
+    assert whereabouts(D4RL) == nowhere
+    assert whereabouts(MINARI) == "missing: huggingface.co does not answer"
+
+
+def test_the_command_prints_every_name_and_source(places, monkeypatch, capsys):
     run_listing.run([])
     lines = capsys.readouterr().out.splitlines()
-    names = [line.split()[0] for line in lines[1:] if line][: len(choices("dataset"))]
-    assert names == choices("dataset")
+    rows = [line.split()[:2] for line in lines[1:-2]]
+    assert list(dict.fromkeys(name for name, _ in rows)) == choices("dataset")
+    sources = {name: [s for n, s in rows if n == name] for name, _ in rows}
+    assert sources["antmaze-large-play"] == ["minari", "d4rl", "generated"]
+    assert sources["kitchen-mixed"] == ["minari", "d4rl"]
+    assert sources["hopper-medium"] == ["d4rl"] and sources["hopper-random"] == ["generated"]
     assert lines[-1].startswith("Environments of gymnasium ")
     with pytest.raises(SystemExit, match="its only argument is docs"):
         run_listing.run(["hopper"])

@@ -32,7 +32,7 @@ def _recorded(name: str) -> Path:
 )
 def test_a_d4rl_file_is_read_row_by_row(file, transitions, episodes, mean_return):
     """The counts and the mean return are the data's own description; the rows are h5py's."""
-    config = composed(("dataset=hopper-medium",)).dataset
+    config = composed(("dataset=hopper-medium", "dataset.as_is=true")).dataset
     path = _recorded(f"{file}.hdf5")
     data = load_node(config, path=str(path))
     assert (data.num_transitions, data.info.episodes) == (transitions, episodes)
@@ -50,7 +50,7 @@ def test_a_d4rl_file_is_read_row_by_row(file, transitions, episodes, mean_return
 
 
 def test_two_d4rl_files_are_one_set():
-    config = composed(("dataset=hopper-medium-expert",)).dataset
+    config = composed(("dataset=hopper-medium-expert", "dataset.as_is=true")).dataset
     paths = [str(_recorded(f"hopper-{quality}.hdf5")) for quality in ("medium", "expert")]
     data = load_node(config, path=paths)
     assert (data.num_transitions, data.info.episodes) == (400_000, 458 + 221)

@@ -14,6 +14,7 @@ from ivr.algos.engine.constructors import RUN_KEYWORDS, keywords
 from ivr.config.command_line import prepare
 from ivr.config.schema import TrainConfig
 from ivr.config.search import CONFIG_DIR, choices
+from ivr.data.sources.d4rl.published import PUBLISHED
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
@@ -57,6 +58,7 @@ def test_every_combination_composes_to_what_the_constructors_take(algo, dataset)
         assert given >= set(keywords(config.algorithm.type))
         absent = BOUNDED if dataset not in ("arrays", "minari") else set()
         absent = absent | (set() if dataset in GENERATED else {"transitions"})
+        absent = absent | (set() if dataset in PUBLISHED else {"as_is"})
         both = {field.name for spec in (DataSpec, TaskSpec) for field in fields(spec)}
         assert set(config.plain["dataset"]) == both - absent
 

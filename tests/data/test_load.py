@@ -171,6 +171,21 @@ def test_a_marked_cell_is_a_free_cell(tmp_path):
     assert _load_maze(path, tmp_path).num_transitions == 1
 
 
+def test_the_goal_that_the_data_mark_is_the_one_that_pays(tmp_path):
+    """Minari's umaze walks from (3, 1) to (1, 1); one mark alone decides nothing."""
+    maze = Maze.named("umaze", 4.0)
+    start, goal = maze.centre((3, 1)), maze.centre((1, 1))
+    walk = maze_episode([start, [0, 0], goal, goal])
+    for marks, rewards, at in (("rg", [-1, 0], goal), ("r", [-1, -1, -1], start)):
+        cells = [list(row) for row in maze.layout]
+        for mark, (row, column) in zip(marks, ((3, 1), (1, 1)), strict=False):
+            cells[row][column] = mark
+        path = write_minari(tmp_path / marks, [walk], maze_map=cells)
+        data = _load_maze(path, tmp_path / "cache")
+        assert data.rewards.tolist() == rewards and data.info.goal == tuple(at)
+        assert bool(data.terminated[-1]) == (marks == "rg")
+
+
 def test_second_load_reads_the_cache_only(tmp_path, monkeypatch):
     path = write_minari(tmp_path / "made", encoded_episodes([4, 2]))
     options = {"name": "x", "path": path, "view": "flat", "cache": tmp_path, "progress": False}
@@ -227,7 +242,7 @@ def test_device_moves_the_tensors_and_keeps_the_facts(tmp_path):
             {"reward": "double"},
             "reward=double: there is none, minus_one, return_range, scale_shift",
         ),
-        ({"source": "web"}, "dataset.source=web: there is minari, d4rl_hdf5, generated"),
+        ({"source": "web"}, "dataset.source=web: there is minari, d4rl, d4rl_hdf5, generated"),
         ({"reward_scale": 2.0}, "reward_scale=2.0 and .*dataset.reward=none: set .*=scale_shift"),
         ({"reward": "return_range"}, "all 1 episodes have a return of 1"),
         ({"path": ["a", "b"]}, "dataset.source=minari takes one folder"),

@@ -118,3 +118,20 @@ def test_gymnasium_finds_nothing_to_complain_of(env: Any) -> None:
 def test_an_unknown_set_of_tasks_is_one_message() -> None:
     with pytest.raises(UserError, match="tasks=all is not one of complete, partial, mixed"):
         D4RLKitchen("all")
+
+
+def test_what_frankakitchen_can_change_can_be_changed() -> None:
+    arguments = {
+        "tasks_to_complete": ["microwave"],
+        "remove_task_when_completed": False,
+        "terminate_on_tasks_completed": False,
+    }
+    env: Any = gymnasium.make("ivr/D4RLKitchen-mixed-v0", **arguments)
+    observation, info = env.reset(seed=0)
+    assert info["tasks_to_complete"] == ["microwave"] and np.count_nonzero(observation[30:]) == 1
+    put(env, "microwave")
+    steps = [env.step(REST) for _ in range(2)]
+    assert [step[1:3] for step in steps] == [(1.0, False), (1.0, False)]
+    assert steps[1][4]["episode_task_completions"] == ["microwave"]
+    with pytest.raises(UserError, match=r"tasks_to_complete=\['sink'\]: there is bottom burner"):
+        D4RLKitchen("mixed", tasks_to_complete=["sink"])

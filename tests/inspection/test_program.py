@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ivr.data.sources.d4rl.published import PUBLISHED
 from ivr.data.sources.defects import BOUNDS, FINITE
 from ivr.errors import UserError
 from ivr.inspection.findings import MISFIT
+from ivr.mazes import Maze
 from tests.data.loading import load_dataset, load_node
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
-from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
+from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
 from tests.inspection.inspecting import EPISODES, d4rl_words, inspect, places
 from tests.running import composed
 
@@ -196,3 +198,56 @@ def test_time_limits_that_are_marked_as_terminals(tmp_path, episodes, suspect):
     path = write_d4rl(tmp_path / "a.hdf5", encoded_columns(episodes))
     card, _ = inspect(tmp_path / "run", "dataset=d4rl_hdf5", f"dataset.path={path}")
     assert any("after exactly 5 steps" in said for said in card["warnings"]) == suspect
+
+
+def _walks(tmp_path, marks):
+    """Three episodes in the umaze's corners: there, back, and from beside the start."""
+    maze = Maze.named("umaze", 4.0)
+    upper, lower = maze.centre((1, 1)), maze.centre((3, 1))
+    cells = [list(row) for row in maze.layout]
+    for (row, column), mark in marks.items():
+        cells[row][column] = mark
+    beside = np.array([1.9, -1.9])
+    walks = [[upper, [0, 0], lower], [lower, [0, 0], upper], [lower + beside, upper]]
+    episodes = [maze_episode(walk) for walk in walks]
+    path = write_minari(tmp_path / "made", episodes, maze_map=cells)
+    return "dataset=antmaze-umaze", f"dataset.path={path}"
+
+
+@pytest.mark.parametrize(
+    ("marks", "cells", "leading"),
+    [({}, ([1, 1], [3, 1]), 1), ({(3, 1): "r", (1, 1): "g"}, ([3, 1], [1, 1]), 2)],
+)
+def test_episodes_that_lead_from_the_start_to_the_goal(tmp_path, caplog, marks, cells, leading):
+    with caplog.at_level("INFO"), pytest.warns(UserWarning, match="holds test/made-v0, and not D4"):
+        card, _ = inspect(tmp_path / "run", *_walks(tmp_path, marks))
+    maze = card["maze"]
+    assert ([maze["start_cell"], maze["goal_cell"]], maze["episodes_from_start_to_goal"]) == (
+        list(cells), leading,
+    )  # fmt: skip
+    assert f"{leading} of 3 episodes lead from the evaluation's start to its goal" in caplog.text
+
+
+def test_d4rls_own_episodes_are_seen_in_d4rls_frame(tmp_path, monkeypatch, caplog):
+    """Start (0, 0), goal (0, 8): y grows with the row."""
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
+    observations = np.zeros((8, 29), np.float32)
+    observations[:4, :2] = [[0, 0], [8, 4], [0, 8], [0, 8]]
+    observations[4:, :2] = [[0, 0], [4, 0], [8, 0], [8, 4]]
+    columns = {
+        "observations": observations,
+        "actions": np.zeros((8, 8), np.float32),
+        "rewards": np.zeros(8),
+        "terminals": np.zeros(8, bool),
+        "timeouts": np.arange(8) % 4 == 3,
+    }
+    write_d4rl(tmp_path / PUBLISHED["antmaze-umaze"].file, columns)
+    words = ("dataset=antmaze-umaze", "dataset.source=d4rl", "dataset.as_is=true")
+    with caplog.at_level("INFO"):
+        card, error = inspect(tmp_path / "run", *words)
+    assert error is None and card["dataset"] == "antmaze-umaze (as is)"
+    assert card["maze"] == {
+        "start_cell": [1, 1], "goal_cell": [3, 1], "cells": "D4RL's",
+        "episodes_from_start_to_goal": 1,
+    }  # fmt: skip
+    assert not any("no free cell" in said for said in card["warnings"])

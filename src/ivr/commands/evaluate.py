@@ -77,6 +77,8 @@ def run(
     }
     write_json(folder / "scores.json", result)
     log.info(f"{task.environment}\ndata: {description['dataset']['source']}")
+    if task.way is not None:
+        log.info(task.way)
     for member, record in zip(members, result["members"], strict=True):
         log.info(f"{member.label}, update {record['update']}: {describe(record)}")
     if outcome.paths is not None:
@@ -114,6 +116,12 @@ def _task(description: dict[str, Any], spec: TaskSpec, env: str | None) -> Task:
     task = make_task(spec, facts, known["env_spec"])
     if task is None:
         raise UserError("this run names no environment, so there is nothing to evaluate it in")
+    goal = known.get("goal")
+    if task.maze is not None and goal and list(goal) != task.maze.centre(task.maze.goal).tolist():
+        log.warning(
+            f"it was trained for the goal at {tuple(goal)} (x, y), by an earlier version, which "
+            f"ignored the cells that its data mark; it is evaluated {task.way}"
+        )
     return task
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from ivr.agreement.views import check_view, left_out
-from ivr.agreement.walls import check_walls, recorded_walls
+from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.config.schema import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source
@@ -16,7 +16,7 @@ from ivr.data.load import named_maze
 from ivr.data.sources.source import Source
 from ivr.errors import UserError, counted
 from ivr.evaluation.task.build import make_task
-from ivr.evaluation.task.spec import TaskSpec
+from ivr.evaluation.task.spec import D4RL_CELL, TaskSpec
 from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
 from ivr.inspection.findings import Findings, read_all
@@ -52,13 +52,20 @@ def run(
     maze = named_maze(spec.maze, spec.maze_scale)
     source = open_source(spec)
     check_view(spec.view, set(source.boxes), source.is_dict)
+    d4rls = config.task.d4rl_maze
+    cells = "D4RL's"
+    if maze is not None:
+        maze, cells = placed(maze, source.env_spec)
     begin()
-    tally, findings = Tally(source, spec.view, maze), Findings(config.show)
+    shown = maze if d4rls is None else Maze.named(d4rls, D4RL_CELL)
+    tally = Tally(source, spec.view, shown, cells, d4rl_frame=d4rls is not None)
+    findings = Findings(config.show)
     if source.is_dict and (said := left_out(spec.view, [*source.boxes, *source.unread])):
         findings.warnings.append(said)
     read_all(source, tally, findings, progress=True)
     environment = _environment(config.task, source, tally, maze, findings)
-    card = {"dataset": spec.name, "environment": environment}
+    name = f"{spec.name} (as is)" if source.differs else spec.name
+    card = {"dataset": name, "environment": environment}
     card |= make_card(source, tally, transform, findings)
     log.info(card_text(card))
     write_json(folder / "card.json", card, indent=1)

@@ -10,7 +10,9 @@ from omegaconf import OmegaConf
 
 from ivr.config.search import CONFIG_DIR, choices
 from ivr.data.kinds import KINDS
+from ivr.data.sources.d4rl.published import find_published
 from ivr.data.sources.download import first_host, reachable
+from ivr.data.sources.stand_ins import GENERATED
 from ivr.files import write_text
 
 DOCUMENT = CONFIG_DIR.parent / "docs" / "datasets.md"
@@ -23,6 +25,7 @@ class Row(NamedTuple):
     """A row of the table."""
 
     dataset: str
+    source: str
     data: str
     reward: str
     environment: str
@@ -32,13 +35,24 @@ class Row(NamedTuple):
 
 
 def datasets() -> list[dict[str, Any]]:
-    """The dataset node of each name, as `python train.py dataset=NAME` composes it."""
+    """The dataset node of each name, as `python train.py dataset=NAME` composes it.
+
+    It is followed by those of the other sources that the name has, as with dataset.source=d4rl.
+    """
     found: list[Any] = []
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         for name in choices("dataset"):
             # The smallest configuration with a dataset.
             node = compose("generate", [f"dataset={name}"]).dataset
+            usual = node.source
             found.append(OmegaConf.to_container(node, resolve=True))
+            node.source = "d4rl"
+            if usual != "d4rl" and find_published(node.id)[1] is not None:
+                found.append(OmegaConf.to_container(node, resolve=True))
+            node.source = "generated"
+            if usual != "generated" and name in GENERATED:
+                node.id = f"ivr/{name}-v0"
+                found.append(OmegaConf.to_container(node, resolve=True))
     return found
 
 
@@ -48,6 +62,7 @@ def row(dataset: dict[str, Any]) -> Row:
     env = dataset["env"] or ("as recorded" if kind.records_environment else "dataset.env=")
     return Row(
         dataset["name"],
+        dataset["source"],
         f"{dataset['id']} ({kind.publisher})" if dataset["id"] else f"any: {kind.named_by}",
         dataset["reward"],
         env,
@@ -65,11 +80,15 @@ def whereabouts(dataset: dict[str, Any]) -> str:
     found = kind.find(dataset_id)
     if found:
         return str(found)
-    if kind.address is None:
+    urls = kind.addresses(dataset_id)
+    if not urls:
         return "made on first use"
-    url = kind.address(dataset_id)
-    host, port = first_host(url)
-    return f"from {url}" if _answers(host, port) else f"missing: {host} does not answer"
+    hosts = [first_host(url) for url in urls]
+    for url, (host, port) in zip(urls, hosts, strict=True):
+        if _answers(host, port):
+            return f"from {url}"
+    names = [host for host, _ in hosts]
+    return f"missing: {' and '.join(names)} {'do' if names[1:] else 'does'} not answer"
 
 
 @cache

@@ -90,6 +90,8 @@ def _train(
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
     log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
     task = make_task(config.task, basic_facts(dataset), info.env_spec)
+    if task is not None and task.way is not None:
+        log.info(f"  evaluated {task.way}")
     check_metric(config.optimized_metric, evaluated=task is not None)
     members = combinations(config.seed, config.alpha or [None])
     datamodule = TransitionDataModule(

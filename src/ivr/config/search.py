@@ -93,6 +93,12 @@ def _looked_up(group: str, search_path: str) -> str:
     return _wrapped(choices(group))
 
 
+def _if_d4rl(of_d4rl: Any, other: Any, *, _parent_: DictConfig) -> Any:
+    """The first value where the node that it stands in has source=d4rl, else the second."""
+    return of_d4rl if _parent_.get("source") == "d4rl" else other
+
+
+OmegaConf.register_new_resolver("if_d4rl", _if_d4rl)
 # Two runs that start in the same second get folders of their own.
 OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
 # --help lists what there is.

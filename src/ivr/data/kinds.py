@@ -4,12 +4,14 @@ Nothing that reads data is imported before a source is opened: torch and HDF5 ta
 whether the data are available is reported first.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ivr.data.sources.d4rl.location import SERVER, d4rl_root, locate_d4rl
+from ivr.data.sources.d4rl.location import addresses, d4rl_root, locate_d4rl
+from ivr.data.sources.d4rl.published import find_published
 from ivr.data.sources.minari.location import datasets_root, hub, locate
 from ivr.data.sources.source import Source
 from ivr.data.sources.stand_ins import RANDOM
@@ -29,8 +31,9 @@ class Kind:
     """Where the data of an id lie on this machine; None where they do not."""
     check: Callable[[DataSpec], Any] | None = None
     """Raises a UserError where the data are neither on this machine nor to be fetched."""
-    address: Callable[[str], str] | None = None
-    """Where the data of an id are fetched from; None for data that are made here, or one's own."""
+    addresses: Callable[[str], tuple[str, ...]] = lambda dataset_id: ()
+    """Where the data of an id are fetched from, in the order of trying; none for data that are
+    made here, or one's own."""
     named_by: str = "dataset.path="
     """The key that names data without an id."""
     records_environment: bool = False
@@ -99,10 +102,36 @@ def on_this_machine(spec: DataSpec) -> bool:
 def _open_minari(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.minari.source import MinariSource
 
-    return MinariSource(locate(spec.id, _folder(spec)), spec.action_low, spec.action_high)
+    source = MinariSource(locate(spec.id, _folder(spec)), spec.action_low, spec.action_high)
+    if spec.id is not None and source.id != spec.id:
+        warnings.warn(
+            f"{source.place} holds {source.id}, and not {spec.id}: scores are not those of "
+            f"{spec.name} as it was published.",
+            stacklevel=2,
+        )
+    return source
 
 
 def _open_d4rl(spec: DataSpec, progress: bool) -> Source:
+    from ivr.data.sources.d4rl.compare import check_one_robot, unlike_published
+    from ivr.data.sources.d4rl.source import D4RLSource
+
+    _, record = find_published(spec.id)
+    limit = (record and record.limit) or spec.max_episode_steps
+    paths = locate_d4rl(spec.id, spec.path, progress)
+    source = D4RLSource(paths, limit, published=True)
+    check_one_robot(paths)
+    source.differs = unlike_published(spec.name, spec.id, paths, source.total_steps, d4rl_root())
+    if source.differs and not spec.as_is:
+        raise UserError(
+            f"{spec.name} is a set that D4RL published, and this is another: {source.differs}. To "
+            "train on it all the same, give dataset.as_is=true (scores then say so); or name it "
+            "for what it is, with dataset=d4rl_hdf5 dataset.path=... dataset.env=..."
+        )
+    return source
+
+
+def _open_hdf5(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.d4rl.source import D4RLSource
 
     return D4RLSource(locate_d4rl(spec.id, spec.path, progress), spec.max_episode_steps)
@@ -143,6 +172,10 @@ def _find_d4rl(dataset_id: str) -> Path | None:
     return file if file.is_file() else None
 
 
+def _check_d4rl(spec: DataSpec) -> None:
+    locate_d4rl(spec.id, spec.path, download=False)
+
+
 def _find_generated(dataset_id: str) -> Path | None:
     # Whole or absent, see `generated`.
     folders = (root / dataset_id for root in (datasets_root(), d4rl_root()))
@@ -155,17 +188,18 @@ KINDS = {
         open=_open_minari,
         find=_find_minari,
         check=lambda spec: locate(spec.id, _folder(spec), download=False),
-        address=lambda dataset_id: hub(),
+        addresses=lambda dataset_id: (hub(),),
         named_by="dataset.id=",
         records_environment=True,
         takes_bounds=True,
     ),
+    "d4rl": Kind("D4RL", open=_open_d4rl, find=_find_d4rl, check=_check_d4rl, addresses=addresses),
     "d4rl_hdf5": Kind(
-        "D4RL",
-        open=_open_d4rl,
+        "D4RL's format",
+        open=_open_hdf5,
         find=_find_d4rl,
-        check=lambda spec: locate_d4rl(spec.id, spec.path, download=False),
-        address=lambda dataset_id: f"{SERVER}/{dataset_id}",
+        check=_check_d4rl,
+        addresses=addresses,
     ),
     "generated": Kind(
         "made by ivr, not D4RL", open=_open_generated, find=_find_generated, takes_transitions=True

@@ -5,9 +5,10 @@ import os
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 from ivr.agreement.views import check_view, left_out
-from ivr.agreement.walls import check_walls, recorded_walls
+from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.data.cache.convert import convert, key
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.store import is_built, read_store
@@ -41,18 +42,22 @@ def load_dataset(
             "dataset.view=d4rl, or dataset.maze=null."
         )
     recorded = open_source(spec, progress)
+    usual = maze
     layout = recorded_walls(recorded.env_spec)
     if maze is not None:
         check_walls(layout, maze, str(spec.maze))
         if layout is None:
             warnings.warn(f"{recorded.id} does not record its walls: not checked.", stacklevel=2)
+        maze, _ = placed(maze, recorded.env_spec)
 
-    options = {
+    options: dict[str, Any] = {
         "view": spec.view,
         "reward": dataclasses.asdict(transform),
         "maze": spec.maze,
         "maze_scale": spec.maze_scale,
     }
+    if maze is not None and maze != usual:
+        options["goal"] = maze.goal
     safe_name = re.sub(r"[^\w.-]", "_", spec.name)
     final = cache_folder(cache) / f"{safe_name}-{key(recorded, options)}"
     if not is_built(final, "IVR_CACHE"):
@@ -80,10 +85,12 @@ def load_dataset(
         given = [spec.path] if isinstance(spec.path, str | Path) else spec.path or []
         places = f" at {', '.join(map(str, given))}" if given else ""
         origin = f"{spec.source} {recorded.id}{places}"
+    if recorded.differs:
+        origin += f"; not {spec.name} as it was published: {recorded.differs}"
     scale, shift = transform.affine(columns["episode_returns"].numpy())
     goal_cell = maze.centre(maze.goal) if maze else None
     info = DatasetInfo(
-        name=spec.name,
+        name=f"{spec.name} (as is)" if recorded.differs else spec.name,
         source=origin,
         fingerprint=facts["fingerprint"],
         transitions=len(columns["rows"]),

@@ -15,6 +15,8 @@ from ivr import random
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.dataset import OfflineDataset
 from ivr.data.load import cache_folder, load_dataset
+from ivr.data.sources.d4rl.compare import check_one_robot
+from ivr.data.sources.d4rl.location import locate_d4rl
 from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.picking import digest, pick
@@ -62,9 +64,12 @@ def prepare(
     clean = load_dataset(recorded, cache, progress)
     training = clean
     if mix is not None:
-        other = dataclasses.replace(recorded, path=mix.source, id=mix.id)
+        other = dataclasses.replace(recorded, path=mix.source, id=mix.id, name=f"{spec.name}_noise")
         try:
             noise = load_dataset(other, cache, progress)
+            if spec.source == "d4rl":
+                files = [(spec.id, spec.path), (mix.id, mix.source)]
+                check_one_robot([path for one in files for path in locate_d4rl(*one)])
         except UserError as error:
             raise UserError(f"{mix.name} cannot be mixed in: {error}") from error
         training = mix(clean, noise, cache_folder(cache))

@@ -27,6 +27,8 @@ class DataSpec:
     path: Paths = None
     """Where the data lie, instead of the id: a folder, a file, or a list of such, as the source
     reads them."""
+    as_is: bool = False
+    """With source=d4rl, whether to take files that are not those published under `name`."""
     transitions: int | None = None
     """With source=generated, how many to make; None for the usual number."""
     view: str | Sequence[str] = "d4rl"

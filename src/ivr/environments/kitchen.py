@@ -6,6 +6,7 @@ has the same robot and furniture, but a tenth of the noise, and an observation w
 without the goal.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,22 +93,38 @@ class D4RLKitchen(SimulatedEnv):
 
     Observations are 60 numbers: joints of the robot (9) and of the objects (21), both with noise,
     and the goal (30). Actions (9,) in ±1 are joint velocities, held for 0.08 s. A task that is
-    done for the first time pays 1; the episode terminates when all are done.
+    done for the first time pays 1; the episode terminates when all are done. The three arguments
+    that change this have the names and meaning that they have in Gymnasium-Robotics' FrankaKitchen,
+    and the values that D4RL's KitchenBase has.
 
     Args:
         tasks: complete, partial or mixed.
+        tasks_to_complete: names of GOALS instead of those of `tasks`.
+        remove_task_when_completed: False to pay a task at each step at which it is done.
+        terminate_on_tasks_completed: False to go on when all are done.
         **kwargs: of Gymnasium's MujocoEnv: render_mode, width, height, camera_id…
 
     Raises:
-        UserError: there is no such set of tasks.
+        UserError: there is no such set of tasks, or no such task.
     """
 
     metadata = {**SimulatedEnv.metadata, "render_fps": 12}  # noqa: RUF012
 
-    def __init__(self, tasks: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        tasks: str,
+        tasks_to_complete: Sequence[str] | None = None,
+        remove_task_when_completed: bool = True,
+        terminate_on_tasks_completed: bool = True,
+        **kwargs: Any,
+    ) -> None:
         if tasks not in TASKS:
             raise UserError(f"tasks={tasks} is not one of {', '.join(TASKS)}.")
-        self.tasks = TASKS[tasks]
+        self.tasks = TASKS[tasks] if tasks_to_complete is None else tuple(tasks_to_complete)
+        if not set(self.tasks) <= set(GOALS):
+            raise UserError(f"tasks_to_complete={list(self.tasks)}: there is {', '.join(GOALS)}.")
+        self.pays_once = remove_task_when_completed
+        self.terminates = terminate_on_tasks_completed
         self.goal = goal_vector(self.tasks)
         self.done: list[str] = []
         view = {
@@ -134,10 +151,12 @@ class D4RLKitchen(SimulatedEnv):
         target = np.clip(self.observed[:ROBOT] + velocity * self.dt, LOW, HIGH)
         self.do_simulation(target, self.frame_skip)
         observation = self._observe()
-        completed = [task for task in self.tasks if task not in self.done and self._near(task)]
+        near = [task for task in self.tasks if self._near(task)]
+        completed = [task for task in near if task not in self.done]
         self.done += completed
-        over = len(self.done) == len(self.tasks)
-        return observation, float(len(completed)), over, False, self._info(completed)
+        reward = float(len(completed if self.pays_once else near))
+        over = self.terminates and len(self.done) == len(self.tasks)
+        return observation, reward, over, False, self._info(completed)
 
     def _observe(self) -> Floats:
         noise = NOISE * self.np_random.uniform(-1, 1, len(NOISE))

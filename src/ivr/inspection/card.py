@@ -30,6 +30,7 @@ def make_card(
         "observations": _moments(tally.observations) if tally.observations else None,
         "actions": _actions(source, tally),
         "duplicates": _duplicates(tally),
+        "maze": _maze(tally),
         "defects": {
             kind: {
                 "count": found.count,
@@ -97,6 +98,18 @@ def _actions(source: Source, tally: Tally) -> dict[str, Any]:
         "at_high": (tally.at_high / count).tolist(),
         # Parts of the bounds' distance that any action lies in.
         "covered": (tally.action_counts > 0).mean(1).tolist(),
+    }
+
+
+def _maze(tally: Tally) -> dict[str, Any] | None:
+    if tally.occupancy is None:
+        return None
+    maze = tally.occupancy.maze
+    return {
+        "start_cell": list(maze.start),
+        "goal_cell": list(maze.goal),
+        "cells": tally.cells,
+        "episodes_from_start_to_goal": tally.leading,
     }
 
 

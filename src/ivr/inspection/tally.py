@@ -45,9 +45,25 @@ class Tally:
     Memory is bounded but for two numbers an episode.
     """
 
-    def __init__(self, source: Source, view: View, maze: Maze | None) -> None:
-        """Begin with no episode of `source`; see `rewards_and_ends` for the other arguments."""
+    def __init__(
+        self,
+        source: Source,
+        view: View,
+        maze: Maze | None,
+        cells: str = "",
+        d4rl_frame: bool = False,
+    ) -> None:
+        """Begin with no episode of `source`.
+
+        Args:
+            source: of the episodes.
+            view: see `rewards_and_ends`.
+            maze: likewise.
+            cells: whose start and goal the maze has, in words.
+            d4rl_frame: whether observations begin with a position in D4RL's frame of the maze.
+        """
         self._source, self._view, self._maze = source, view, maze
+        self.cells, self._d4rl_frame = cells, d4rl_frame
         self._keys: tuple[str, ...] = ()
         self._from_maze = in_maze(source, maze)
         self.recorded, self.kept = Rewards(), Rewards()
@@ -64,6 +80,8 @@ class Tally:
         self.observations: Moments | None = None
         self.duplicates = Duplicates()
         self.occupancy = Occupancy(maze) if maze else None
+        self.leading = 0
+        """Episodes that go from the evaluation's start to its goal."""
         self._starts: list[int] = []
 
     def add(self, episode: Episode) -> None:
@@ -93,8 +111,12 @@ class Tally:
         rows = [seen[:-1], actions.astype(np.float32), rewards.astype(np.float32)[:, None]]
         self.duplicates.add(np.concatenate(rows, axis=1, dtype=np.float32))
         if self.occupancy is not None:
-            positions = episode.observations.get("achieved_goal", seen)
-            self.occupancy.add(_finite_rows(positions)[:, :2])
+            maze = self.occupancy.maze
+            positions = _finite_rows(episode.observations.get("achieved_goal", seen))[:, :2]
+            if self._d4rl_frame:
+                positions = maze.from_d4rl(positions)
+            self.occupancy.add(positions)
+            self.leading += len(positions) > 0 and maze.leads(positions)
 
     def odd(self, what: str, count: int, number: int, step: int | None = None) -> None:
         """Count what is legal, but hardly intended, in the episode of that number.

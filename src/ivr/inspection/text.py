@@ -13,6 +13,7 @@ def card_text(card: dict[str, Any]) -> str:
     """Lay out figures, checks, warnings and defects as aligned text, safe to print."""
     lines = ["", f"{card['dataset']}: {card['source']} at {card['place']}"]
     lines += _figures(card) + _actions(card["actions"]) + _observations(card["observations"])
+    lines += _maze(card["maze"], card["recorded"]["episodes"])
     lines += ["", "checks", *(_check(kind, found) for kind, found in card["defects"].items())]
     if card["warnings"]:
         lines += ["", "legal, and worth a look", *(f"  {said}" for said in card["warnings"])]
@@ -63,6 +64,17 @@ def _observations(observations: dict[str, Any] | None) -> list[str]:
     numbers, constant = observations["numbers"], len(observations["constant"])
     words = f"{numbers} numbers from {_short(least)} to {_short(greatest)}, {constant} constant"
     return ["", f"{'observations':<20}    {words}"]
+
+
+def _maze(maze: dict[str, Any] | None, episodes: int) -> list[str]:
+    if maze is None:
+        return []
+    leading = maze["episodes_from_start_to_goal"]
+    found = f"{leading:,} of {episodes:,} episodes lead from the evaluation's start to its goal"
+    if not leading:
+        found += ": the way has to be put together from several"
+    cells = f"start {tuple(maze['start_cell'])}, goal {tuple(maze['goal_cell'])}, {maze['cells']}"
+    return ["", f"{'maze':<20}    {cells}", f"{'':<20}    {found}"]
 
 
 def _check(kind: str, found: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ class RunRecord:
         config, dataset = self.config, self.dataset
         return {
             "algo": self.algorithm.name,
-            "dataset": config["dataset"]["name"],
+            "dataset": dataset["name"],
             "protocol": config["protocol"],
             "num_updates": config["num_updates"],
             "dataset_fingerprint": dataset["fingerprint"],
@@ -92,5 +92,5 @@ class RunRecord:
 
     def hyperparameters(self) -> dict[str, Any]:
         """Settings for TensorBoard's table of runs."""
-        names = {"algo": self.algorithm.name, "dataset": self.config["dataset"]["name"]}
+        names = {"algo": self.algorithm.name, "dataset": self.dataset["name"]}
         return names | {key: self.config[key] for key in ("protocol", "discount", "num_updates")}

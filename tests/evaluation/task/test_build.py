@@ -4,8 +4,11 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from ivr.config.dataset import parse_dataset
 from ivr.errors import UserError
+from ivr.evaluation.task.build import make_task
 from ivr.evaluation.task.checks import check_spaces
 from ivr.types import DataFacts
 from tests.evaluation.evaluation_making import (
@@ -15,6 +18,7 @@ from tests.evaluation.evaluation_making import (
     pendulum_arguments,
     task,
 )
+from tests.running import composed
 
 SPEC = {
     "id": "PointMaze_UMaze-v3",
@@ -116,6 +120,9 @@ def test_describe_is_json_and_names_the_protocol():
         "view": "d4rl",
         "goal": "d4rl_v2",
         "success_radius_m": 0.5,
+        "start_cell": [1, 1],
+        "goal_cell": [3, 1],
+        "cells": "D4RL's, as the data mark none",
         "metric": "success",
         "reference": [0.0, 1.0],
     }
@@ -163,3 +170,61 @@ def test_what_does_not_fit_is_said(keywords, words):
 def test_marks_of_start_and_goal_do_not_make_other_walls():
     maze_map = layout("11111", "1r001", "11101", "1g001", "11111")
     assert task(arguments(env_spec=spec(kwargs={"maze_map": maze_map}))).maze is not None
+
+
+def _d4rl(name, *words):
+    dataset = composed((f"dataset={name}", "dataset.source=d4rl", *words)).dataset
+    _, spec = parse_dataset(OmegaConf.to_container(dataset, resolve=True))
+    numbers, actions = (29, 8) if "antmaze" in name else (60, 9)
+    return make_task(spec, DataFacts(numbers, [-1.0] * actions, [1.0] * actions), None)
+
+
+def test_d4rls_antmaze_is_evaluated_in_d4rls_body_frame_and_goals():
+    made = _d4rl("antmaze-medium-play")
+    described = made.describe()
+    assert described["environment"].startswith("ivr/D4RLAntMaze-medium-v2 (gymnasium ")
+    assert (described["goal"], described["max_episode_steps"]) == ("d4rl_v2", 1000)
+    assert (described["start_noise_m"], described["success_radius_m"]) == (0.1, 0.5)
+    env = made.make_env()
+    starts, goals = zip(
+        *((observation[:2], info["goal"]) for observation, info in map(_reset(env), range(200))),
+        strict=True,
+    )
+    # The start cell is the origin; on each axis the goal is 20 + U(0, 1) + U(0, 0.5) metres.
+    assert np.abs(starts).max() <= 0.1 and np.mean(goals, 0) == pytest.approx([20.75] * 2, abs=0.1)
+    env.close()
+
+
+def _reset(env):
+    return lambda seed: env.reset(seed=seed)
+
+
+def test_d4rls_kitchen_is_evaluated_with_the_arguments_of_the_dataset():
+    made = _d4rl("kitchen-mixed", "++dataset.env_kwargs.terminate_on_tasks_completed=false")
+    assert made.describe()["environment"].startswith(
+        "ivr/D4RLKitchen-mixed-v0 (gymnasium-robotics "
+    )
+    assert (made.max_episode_steps, made.metric, made.reference) == (280, "tasks", (0.0, 4.0))
+    inner = made.make_env().unwrapped
+    assert not inner.terminates and inner.tasks == (
+        "microwave", "kettle", "bottom burner", "light switch",
+    )  # fmt: skip
+
+
+def test_a_goal_that_d4rls_antmaze_does_not_have_is_refused():
+    with pytest.raises(UserError, match=r"dataset\.goal=centre: ivr/D4RLAntMaze-umaze-v2 draws"):
+        _d4rl("antmaze-umaze", "dataset.goal=centre")
+
+
+def test_the_way_is_that_of_the_datas_marks():
+    """Minari's umaze goes from (3, 1) to (1, 1): in metres from (-4, -4) to (-4, 4)."""
+    marked = layout("11111", "1g001", "11101", "1r001", "11111")
+    made = task(antmaze_arguments(env_spec=spec(kwargs={"maze_map": marked})))
+    assert made.way == "from (3, 1) to (1, 1), as the data mark them"
+    described = made.describe()
+    assert (described["start_cell"], described["goal_cell"]) == ([3, 1], [1, 1])
+    env = made.make_env()
+    observation, info = env.reset(seed=0)
+    assert np.abs(observation[:2] - [-4, -4]).max() <= 1 and info["goal"].tolist() == [-4, 4]
+    assert not info["success"]
+    env.close()

@@ -6,6 +6,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from ivr.environments.antmaze import CELL, sample_goal
 from ivr.files import private_temporary_folder
 from ivr.mazes import Maze
 from tests.evaluation.evaluation_making import antmaze_arguments, arguments, task
@@ -45,11 +46,31 @@ def test_d4rl_v2_draws_goal_and_start_within_its_bounds(keywords, scale):
         goals.append((info["goal"] - maze.centre(maze.goal)) * 4.0 / scale)
     starts, goals = np.array(starts), np.array(goals)
     assert np.abs(starts).max() <= 0.1 + 1e-5 and np.abs(starts).max() > 0.08
-    assert goals.min() >= 0.0 and goals.max() <= 1.5 and goals.max() > 1.2
+    noise = goals * [1, -1]  # in D4RL's frame y grows with the row, here it falls
+    assert noise.min() >= 0.0 and noise.max() <= 1.5 and noise.max() > 1.2
     # The mean of U(0, 1) + U(0, 0.5) is 0.75, its deviation sqrt(1/12 + 1/48) = 0.32.
-    assert np.allclose(goals.mean(0), 0.75, atol=4 * 0.32 / np.sqrt(len(goals)))
+    assert np.allclose(noise.mean(0), 0.75, atol=4 * 0.32 / np.sqrt(len(goals)))
     assert abs(np.corrcoef(goals.T)[0, 1]) < 0.5
     made.close()
+
+
+def test_goals_have_the_cells_that_d4rls_have():
+    """Both frames hold the same maze: ours, in cells (row, column), has the goals of D4RL's."""
+    medium = {"maze": "medium", "goal": "d4rl_v2"}
+    made = task(arguments(**medium)).make_env()
+    maze = Maze.named("medium", 1.0)
+    goals = np.array([made.reset(seed=seed)[1]["goal"] for seed in range(300)])
+    made.close()
+    cells = np.array(maze.goal) + (goals - maze.centre(maze.goal))[:, ::-1] * [-1, 1]
+    d4rls = Maze.named("medium", CELL)
+    random = np.random.RandomState(0)
+    theirs = (
+        np.array([sample_goal(d4rls, random) for _ in range(300)])[:, ::-1] / CELL + d4rls.start
+    )
+    # 6 + 0.75 / 4 = 6.19, give or take 4 standard errors of 0.32 / 4 over 300 draws.
+    for drawn in (cells, theirs):
+        assert np.allclose(drawn.mean(0), (6.19, 6.19), atol=4 * 0.08 / np.sqrt(300))
+        assert drawn.min() >= 6 and drawn.max() <= 6 + 1.5 / 4
 
 
 def test_centre_keeps_the_start_noise_of_the_environment():

@@ -57,6 +57,42 @@ def ends(
     return np.flatnonzero(ended)
 
 
+def qlearning_ends(
+    path: Path, columns: Mapping[str, Column], limit: int | None, report: Report = refuse
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Find the last row of each episode as D4RL's `qlearning_dataset` does, and what it leaves out.
+
+    Source: D4RL 89141a6, `d4rl/__init__.py`. There a transition leads from a row to the next one.
+    A row with timeouts, or in a file without them every `limit`-th of an episode, is left out even
+    where it is terminal, as is the file's last.
+
+    Returns:
+        The last rows, and (rows,) which rows are left out.
+
+    Raises:
+        UserError: a mark that is neither 0 nor 1, or a limit that is needed and not given.
+    """
+    terminal = marks(path, columns["terminals"], report)
+    if "timeouts" in columns:
+        final = marks(path, columns["timeouts"], report)
+    else:
+        if limit is None:
+            raise UserError(
+                f"{path} marks no time-outs: set dataset.max_episode_steps to the collection's "
+                "limit."
+            )
+        final = np.zeros(len(terminal), np.bool_)
+        step = 0
+        for row, done in enumerate(terminal.tolist()):
+            if step == limit - 1:
+                final[row], step = True, 0
+                continue
+            # From 0 after a row that was left out, from 1 after a terminal one: as it is there.
+            step = 1 if done else step + 1
+    final[-1] = True
+    return np.flatnonzero(terminal | final), final
+
+
 def marks(path: Path, column: Column, report: Report = refuse) -> NDArray[np.bool_]:
     """Read which rows a column marks with 1, (rows,); any other number marks nothing.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ivr.agreement.bounds import outside, outside_in_words
 from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import BOUNDS, FINITE, Defect, Defects, Report, refuse
-from ivr.data.sources.ends import ends
+from ivr.data.sources.ends import ends, qlearning_ends
 from ivr.data.sources.source import Episode, unusable, unusable_in_words
 
 
@@ -41,6 +41,7 @@ def episodes(
     limit: int | None,
     bounds: Bounds,
     report: Report = refuse,
+    qlearning: bool = False,
 ) -> Iterator[Episode]:
     """Yield the episodes of a file in the order of its rows; `ends` finds where they end.
 
@@ -48,20 +49,33 @@ def episodes(
     unknown: the last row is left out, unless the episode terminated, where the next observation
     counts for nothing and the last one stands in.
 
+    With `qlearning` they hold the transitions of D4RL's `qlearning_dataset` (see
+    `qlearning_ends`): there the next observation is the next row's, also after a terminal row.
+
     Raises:
         UserError: with the row, and episode and step where known, of what is wrong.
     """
     start = 0
-    for number, end in enumerate(ends(path, columns, limit, report)):
+    terminals = columns["terminals"]
+    cut = np.zeros(terminals.rows, np.bool_)
+    if qlearning:
+        last, cut = qlearning_ends(path, columns, limit, report)
+    else:
+        last = ends(path, columns, limit, report)
+    for number, end in enumerate(last):
         stop = int(end) + 1
         names = ("observations", "actions", "rewards")
         read = {name: columns[name].read(start, stop) for name in names}
-        recorded = columns.get("next_observations")
-        after = recorded.read(stop - 1, stop) if recorded else None
+        terminated = bool(terminals.read(stop - 1, stop)[0]) and not cut[end]
+        after = None
+        if "next_observations" in columns:
+            after = columns["next_observations"].read(stop - 1, stop)
+        elif qlearning and terminated:
+            after = columns["observations"].read(stop, stop + 1)
         rows = _Rows(str(path), number, start, read, after)
         for defects in _defects(rows, bounds):
             report(defects)
-        yield _episode(rows, bool(columns["terminals"].read(stop - 1, stop)[0]))
+        yield _episode(rows, terminated)
         start = stop
 
 

@@ -47,6 +47,9 @@ class Source(Protocol):
     """Whether actions beyond the bounds are clipped to them, with a warning, or refused."""
     env_spec: str | None
     """The recorded Gymnasium EnvSpec, as JSON."""
+    differs: str | None
+    """How the data differ from those published under the name that they are read by, in words;
+    None where they do not, or where nothing is published."""
 
     @property
     def boxes(self) -> dict[str, tuple[int, ...]]:

@@ -14,14 +14,16 @@ GENERATED = (*POINTMAZES, *ANTMAZES, *RANDOM)
 """The names of all of them."""
 
 
-def stand_in(dataset_id: str) -> str:
+def stand_in(dataset_id: str, name: str | None = None) -> str:
     """Recommend a dataset to somebody who cannot download the published one.
 
     Args:
         dataset_id: Minari's id, or the path of a file on D4RL's server.
+        name: of the dataset, where the id does not say it.
     """
     maze = re.fullmatch(r"D4RL/(antmaze|pointmaze)/(.+)-v\d+", dataset_id)
-    if maze and (name := f"{maze[1]}-{maze[2]}") in GENERATED:
+    name = f"{maze[1]}-{maze[2]}" if maze else name
+    if name in (*POINTMAZES, *ANTMAZES):
         return (
             "train on a local stand-in, which is made on first use and is not D4RL's, with: "
             f"python train.py dataset={name} dataset.source=generated"

@@ -8,12 +8,12 @@ from dataclasses import replace
 import gymnasium
 
 from ivr.agreement.views import VIEWS
-from ivr.agreement.walls import check_walls, recorded_walls
+from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_id, check_spaces, reported
 from ivr.evaluation.task.recorded import RecordedEnvironment, read_recorded
 from ivr.evaluation.task.spec import TaskSpec
-from ivr.evaluation.task.task import TASKS, Task
+from ivr.evaluation.task.task import D4RL_ANTMAZE, TASKS, Task
 from ivr.evaluation.task.wrappers import START_NOISE
 from ivr.mazes import MAZES, Maze
 from ivr.types import DataFacts
@@ -55,9 +55,11 @@ def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | N
         recorded = read_recorded(env_spec)
     if env is None and recorded is None:
         return None
-    placed = None if maze is None else Maze.named(maze, spec.maze_scale or 0.0)
-    if placed is not None:
-        check_walls(recorded_walls(env_spec), placed, str(maze))
+    chosen, cells = None, ""
+    if maze is not None:
+        chosen = Maze.named(maze, spec.maze_scale or 0.0)
+        check_walls(recorded_walls(env_spec), chosen, str(maze))
+        chosen, cells = placed(chosen, env_spec)
     if env is None:
         assert recorded is not None
         env_id, limit = _recorded_id(recorded), recorded.max_episode_steps
@@ -75,14 +77,29 @@ def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | N
             + (f"; near it are {', '.join(near)}." if near else ".")
             + " Set dataset.env to an id with its version, or to module:id to import its module."
         )
-    if placed is not None:
+    if chosen is not None:
         check_maze_id(env_id)
+    if env_id.startswith(D4RL_ANTMAZE) and spec.goal != "d4rl_v2":
+        raise UserError(
+            f"dataset.goal={spec.goal}: {env_id} draws a goal at each reset, as D4RL does: set "
+            "dataset.goal=d4rl_v2."
+        )
     steps = spec.max_episode_steps or limit or registered.max_episode_steps
     if steps is None:
         raise UserError(f"{env_id} has no time limit of its own: set dataset.max_episode_steps.")
     bounds = None if reference is None else (float(reference[0]), float(reference[1]))
     task = Task(
-        spec.name, env_id, kwargs, int(steps), spec.view, placed, spec.goal, bounds, metric, False
+        spec.name,
+        env_id,
+        kwargs,
+        int(steps),
+        spec.view,
+        chosen,
+        cells,
+        spec.goal,
+        bounds,
+        metric,
+        False,
     )
     with closing(task.make_env()) as made:
         check_spaces(made, env_id, spec.view, data)

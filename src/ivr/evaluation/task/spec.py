@@ -1,5 +1,6 @@
 """What a policy is evaluated on, as a configuration says it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,3 +29,13 @@ class TaskSpec:
     """The [min, max] that scores are normalised by."""
     metric: str = "return"
     """success, return or tasks."""
+
+    @property
+    def d4rl_maze(self) -> str | None:
+        """The maze of D4RL's AntMaze, which is not named by `maze`: it places its own goals."""
+        found = re.fullmatch(r"ivr/D4RLAntMaze-(umaze|medium|large)-v2", self.env or "")
+        return found[1] if found else None
+
+
+D4RL_CELL = 4.0
+"""Side of a cell of D4RL's AntMaze, in metres."""

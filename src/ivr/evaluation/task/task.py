@@ -11,11 +11,15 @@ import gymnasium_robotics
 from ivr.agreement.views import View
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_scale, check_observations
+from ivr.evaluation.task.spec import D4RL_CELL
 from ivr.evaluation.task.wrappers import START_NOISE, Env, FlatView, PlacedGoal
 from ivr.files import private_temporary_folder
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
 gymnasium.register_envs(gymnasium_robotics)
+
+D4RL_ANTMAZE = "ivr/D4RLAntMaze-"
+"""How ids of D4RL's AntMaze begin, which places its goals itself."""
 
 TASKS = "episode_task_completions"
 """Where a step's info lists the tasks that an episode has completed so far (Kitchen)."""
@@ -34,6 +38,8 @@ class Task:
     max_episode_steps: int
     view: View
     maze: Maze | None
+    cells: str
+    """Whose start and goal cells the maze has, in words."""
     goal: str
     reference: tuple[float, float] | None
     metric: str
@@ -77,9 +83,17 @@ class Task:
     def environment(self) -> str:
         """The environment's id and the versions that its scores depend on."""
         packages = ["gymnasium", "mujoco"]
-        if "gymnasium_robotics" in str(gymnasium.registry[self.env_id].entry_point):
+        entry = str(gymnasium.registry[self.env_id].entry_point)
+        if "gymnasium_robotics" in entry or "D4RLKitchen" in entry:  # the latter by its meshes
             packages.insert(0, "gymnasium-robotics")
         return f"{self.env_id} ({', '.join(f'{p} {version(p)}' for p in packages)})"
+
+    @property
+    def way(self) -> str | None:
+        """From which cell to which one a policy is asked to go, and why; None outside of mazes."""
+        if self.maze is None:
+            return None
+        return f"from {self.maze.start} to {self.maze.goal}, {self.cells}"
 
     def describe(self) -> dict[str, Any]:
         """Describe the protocol in plain types, to stand beside every score."""
@@ -91,10 +105,19 @@ class Task:
             "metric": self.metric,
             "reference": None if self.reference is None else list(self.reference),
         }
-        if self.maze is not None:
+        scale = None if self.maze is None else self.maze.scale
+        if self.env_id.startswith(D4RL_ANTMAZE):
+            scale = D4RL_CELL
+        if scale is not None:
             described |= {
                 "goal": self.goal,
-                "start_noise_m": START_NOISE[self.goal] * self.maze.scale,
+                "start_noise_m": START_NOISE[self.goal] * scale,
                 "success_radius_m": SUCCESS_RADIUS,
+            }
+        if self.maze is not None:
+            described |= {
+                "start_cell": list(self.maze.start),
+                "goal_cell": list(self.maze.goal),
+                "cells": self.cells,
             }
         return described

@@ -45,7 +45,8 @@ class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
     Gymnasium-Robotics adds noise of a quarter of a cell to goal and start at every reset, and
     judges success within 0.45. Here the goal is the centre of the goal cell (`centre`), or is
     redrawn at each reset as in D4RL's antmaze v2 (`d4rl_v2`: on each axis the centre + U(0, 1) +
-    U(0, 0.5) metres and a start within 0.1 m of its cell's centre, all scaled with the maze).
+    U(0, 0.5) metres towards greater rows and columns, and a start within 0.1 m of its cell's
+    centre, all scaled with the maze).
     Within SUCCESS_RADIUS the reward is 1, the episode terminates and info["success"] is True.
     All noise derives from the reset's seed.
     """
@@ -66,7 +67,8 @@ class PlacedGoal(gymnasium.Wrapper[Any, Any, Any, Any]):
         goal = self._maze.centre(self._maze.goal)
         if self._protocol == "d4rl_v2":
             noise = self._inner.np_random.uniform(0.0, [[1.0, 1.0], [0.5, 0.5]]).sum(0)
-            goal = goal + noise * self._maze.scale / 4.0
+            # D4RL's y grows with the row, this frame's falls.
+            goal = goal + noise * (1, -1) * self._maze.scale / 4.0
         self._inner.goal = goal
         self._inner.update_target_site_pos()
         return self._with_goal(observation, info)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.data.sources.d4rl.location import locate_d4rl
+from ivr.data.sources.d4rl.location import MIRROR, SERVER, locate_d4rl
 from ivr.errors import UserError
 
 ID = "gym_mujoco_v2/hopper_medium-v2.hdf5"
@@ -29,7 +29,9 @@ def test_without_a_network_the_answer_comes_at_once(monkeypatch, connect):
         locate_d4rl(ID, None)
     assert time.perf_counter() - start < 3
     message = str(caught.value)
-    assert f"Cannot download {NAME}: no network (" in message
+    assert message.startswith(f"Cannot download {NAME}: no network. Tried:\n")
+    for place in (f"{Path.home()}/.d4rl/datasets: it is not", f"{SERVER}/{ID}: rail", MIRROR):
+        assert f"\n  {place}" in message
     assert f"Put {NAME} into {Path.home()}/.d4rl/datasets" in message
     assert "D4RL_DATASET_DIR" in message and "dataset.path=" in message
 
@@ -58,3 +60,11 @@ def test_a_wrong_path_is_told_with_what_is_there(tmp_path):
         locate_d4rl(ID, [])
     with pytest.raises(UserError, match=r"dataset\.path is not set"):
         locate_d4rl(None, None)
+
+
+def test_a_maze_that_cannot_be_downloaded_has_a_stand_in(monkeypatch, tmp_path):
+    monkeypatch.setattr(socket, "create_connection", _no_network)
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
+    maze = "ant_maze_v2/Ant_maze_big-maze_noisy_multistart_True_multigoal_False_sparse_fixed.hdf5"
+    with pytest.raises(UserError, match=r"dataset=antmaze-medium-play dataset\.source=generated"):
+        locate_d4rl(maze, None)

@@ -37,6 +37,7 @@ class ArraysSource:
     unread: tuple[str, ...] = ()
     clips_actions = False
     env_spec: str | None = None
+    differs: str | None = None
     total_episodes: int | None = None
 
     def __init__(self, paths: Sequence[Path], action_low: Bound, action_high: Bound) -> None:

@@ -1,22 +1,40 @@
-"""Finds D4RL's HDF5 files: at a given path, in D4RL's own folder, or on its server."""
+"""Finds D4RL's HDF5 files: at a given path, in D4RL's own folder, on its server, on a mirror."""
 
 import os
 from collections.abc import Sequence
-from http.client import HTTPException
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ivr.data.sources.download import fetch, first_host, reachable, record_of, recorded
+from ivr.data.sources.d4rl.published import find_published
+from ivr.data.sources.download import (
+    FAILURES,
+    Expected,
+    fetch,
+    first_host,
+    reachable,
+    record_of,
+    recorded,
+)
 from ivr.data.sources.limits import check_regular
 from ivr.data.sources.stand_ins import stand_in
 from ivr.errors import UserError
 
 SERVER = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
+MIRROR = "https://huggingface.co/datasets/imone/D4RL/resolve/main"
 
 
 def d4rl_root() -> Path:
     """Return D4RL's folder of downloads: $D4RL_DATASET_DIR or ~/.d4rl/datasets."""
     root = os.environ.get("D4RL_DATASET_DIR")
     return Path(root) if root else Path.home() / ".d4rl" / "datasets"
+
+
+def addresses(dataset_id: str) -> tuple[str, ...]:
+    """Name the addresses of a file, in the order in which they are tried.
+
+    The mirror, which has no folders, is there because D4RL's server is down for weeks at a time.
+    """
+    return f"{SERVER}/{dataset_id}", f"{MIRROR}/{Path(dataset_id).name}"
 
 
 def locate_d4rl(
@@ -70,23 +88,36 @@ def _given(dataset_id: str | None, path: Path) -> Path:
 
 
 def _download(dataset_id: str, file: Path, progress: bool, download: bool) -> None:
-    advice = (
+    """Fetch a file from the first address that delivers it.
+
+    Raises:
+        UserError: none does; the message says what came of each place.
+    """
+    name, record = find_published(dataset_id)
+    expected = Expected(record.bytes, record.sha256) if record else Expected()
+    urls = addresses(dataset_id)
+    hosts = [first_host(url) for url in urls]
+    with ThreadPoolExecutor() as pool:  # at once: each may take seconds to be silent
+        answers = list(pool.map(lambda host: reachable(*host), hosts))
+    if any(answers) and not download:
+        return
+    tried = [f"{file.parent}: it is not there"]
+    for url, (host, port), answer in zip(urls, hosts, answers, strict=True):
+        if not answer:
+            tried.append(f"{url}: {host}:{port} does not answer")
+            continue
+        try:
+            fetch(url, file, progress, expected)
+            return
+        except FAILURES as error:
+            tried.append(f"{url}: {error}")
+    places = "".join(f"\n  {place}" for place in tried)
+    raise UserError(
+        f"Cannot download {file.name}{'' if any(answers) else ': no network'}. Tried:{places}\n"
         f"Put {file.name} into {file.parent} (D4RL_DATASET_DIR names another folder than "
         "~/.d4rl/datasets), pass dataset.path=<the file or its folder>, or "
-        f"{stand_in(dataset_id)}"
+        f"{stand_in(dataset_id, name)}"
     )
-    url = f"{SERVER}/{dataset_id}"
-    host, port = first_host(url)
-    if not reachable(host, port):
-        raise UserError(
-            f"Cannot download {file.name}: no network ({host}:{port} does not answer). {advice}"
-        )
-    if not download:
-        return
-    try:
-        fetch(url, file, progress)
-    except (OSError, HTTPException) as error:
-        raise UserError(f"Cannot download {url}: {error}. {advice}") from error
 
 
 def _check_size(file: Path) -> None:

@@ -27,21 +27,26 @@ class D4RLSource:
 
     is_dict = False
     unread: tuple[str, ...] = ()
-    clips_actions = False
     env_spec: str | None = None
+    differs: str | None = None
     total_episodes: int | None = None
 
-    def __init__(self, paths: Sequence[Path], limit: int | None) -> None:
+    def __init__(self, paths: Sequence[Path], limit: int | None, published: bool = False) -> None:
         """Check the headers of `paths`.
 
         Args:
             paths: at least one file.
             limit: most steps of an episode, for files in which nothing else marks a time-out.
+            published: whether they are D4RL's own. Actions beyond the bounds are then clipped, and
+                where next_observations are missing, transitions are those of D4RL's
+                `qlearning_dataset`.
 
         Raises:
             UserError: a file that cannot be read or breaks the format, or files of other shapes.
         """
         self._paths, self._limit = list(paths), limit
+        self.clips_actions = published
+        self._published = published
         names = []
         self.place = ", ".join(str(path.parent) for path in paths)
         self.metadata: dict[str, Any] = {}
@@ -54,6 +59,8 @@ class D4RLSource:
                 self.total_steps += columns["rewards"].rows
                 if "next_observations" not in columns:  # then the limit may cut; see `ends`
                     self.metadata["limit"] = limit
+                    if published:
+                        self.metadata["qlearning"] = True
             if widths not in (None, own):
                 raise UserError(
                     f"dataset.path: {path} has observations and actions of {own} numbers, "
@@ -78,4 +85,5 @@ class D4RLSource:
         bounds = Bounds(self.action_low, self.action_high, _ADVICE)
         for path in self._paths:
             with open_columns(path) as columns:
-                yield from episodes(path, columns, self._limit, bounds, report)
+                qlearning = self._published and "next_observations" not in columns
+                yield from episodes(path, columns, self._limit, bounds, report, qlearning)

@@ -38,6 +38,7 @@ class MinariSource:
     """Reads a Minari dataset on disk; opening it reads its metadata only."""
 
     clips_actions = True
+    differs: str | None = None
 
     def __init__(self, folder: Path, action_low: Bound = None, action_high: Bound = None) -> None:
         """Read the metadata of a dataset.
