@@ -6,6 +6,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from ivr.commands import evaluate as run_evaluation
+from ivr.commands import finetune as run_online
 from ivr.commands import train as run
 from ivr.config.search import CONFIG_DIR
 
@@ -37,6 +38,11 @@ def train(folder: Path, *words: str, **more: Any) -> dict[str, Any]:
     algo = next((word.removeprefix("algo=") for word in words if word.startswith("algo=")), "sql")
     everything = (*SMALL, *NETWORKS.get(algo, ("algo.hidden=[16,16]",)), *words)
     return run.train(composed(everything), folder, list(everything), **more)
+
+
+def finetune(folder: Path, *words: str) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return run_online.finetune(composed(words, "finetune"), folder, list(words))
 
 
 def evaluate(folder: Path, *words: str) -> dict[str, Any]:

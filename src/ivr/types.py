@@ -30,6 +30,7 @@ class Batch(NamedTuple):
     timesteps: Tensor | None = None  # (R, B, K) int64, steps since the episode's start
     mask: Tensor | None = None  # (R, B, K), 1 at a step, 0 past the episode's end
     held_out: Tensor | None = None  # (R, B), 1 where a transition is not to be fitted by a model
+    bootstrap: Tensor | None = None  # (R, B, K), how much each of K critics is fitted to it
 
     def at(self, i: int) -> "Batch":
         """Take entry i of the leading axis."""
@@ -62,6 +63,8 @@ class Needs:
     """Serve windows of K consecutive steps of an episode, with their returns to go."""
     holdout: float = 0.0
     """Mark this share of the transitions as held out."""
+    bootstrap: int = 0
+    """Serve the weights of so many critics, each fitted to its own bootstrap of the episodes."""
 
 
 @dataclass(frozen=True)

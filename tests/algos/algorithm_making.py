@@ -23,6 +23,9 @@ from ivr.algos.iql import ImplicitQLearning
 from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.algos.mcq import MildlyConservativeQLearning
 from ivr.algos.onestep import OneStep, OneStepEasyBCQ, OneStepReverseKL
+from ivr.algos.online.remodel import Remodel
+from ivr.algos.online.rlpd import PriorData
+from ivr.algos.online.sac import SoftFromOffline
 from ivr.algos.rvs import ReinforcementViaSupervision
 from ivr.algos.shared.soft_actor_critic import SoftActorCritic
 from ivr.algos.td3bc import TD3BehaviourCloning
@@ -55,6 +58,14 @@ COMBO = {
     "rollout_every": 3,
     "rollouts_kept": 2,
 }
+REMODEL = {
+    "discount": 0.99,
+    "reward_range": [-4.0, 0.0],
+    "critics": 3,
+    "proposals": 2,
+    "evaluation_updates": 4,
+    "alignment_updates": 4,
+}
 CASES: dict[str, tuple[type[OfflineAlgorithm], dict[str, Any]]] = {
     "sql": (ImplicitValueRegularization, RELEASED_SQL),
     "sql-paper": (ImplicitValueRegularization, {"order": 1.0}),
@@ -83,6 +94,10 @@ CASES: dict[str, tuple[type[OfflineAlgorithm], dict[str, Any]]] = {
         DecisionTransformer,
         {"embedding": 16, "layers": 2, "heads": 2, "context": 4, "warmup": 5},
     ),
+    "remodel": (Remodel, REMODEL),
+    "remodel-analytic": (Remodel, {**REMODEL, "remodel": "analytic"}),
+    "sac-online": (SoftFromOffline, {"discount": 0.99}),
+    "rlpd": (PriorData, {"critics": 3}),
 }
 STATES, ACTIONS, OUTCOME = 3, 2, [0.5, -1.0]
 UPDATES = 50

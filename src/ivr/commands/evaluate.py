@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.config.dataset import parse_dataset
-from ivr.config.resumed import reaches_out
+from ivr.config.recorded import recorded_specs
 from ivr.config.schema import EvaluateConfig
 from ivr.data.kinds import on_this_machine
 from ivr.data.load import load_dataset
@@ -50,8 +48,8 @@ def run(
     policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
     policy = policy.to(config.device)
     description = content["ivr"]
-    data, task_spec = parse_dataset(description["config"]["dataset"])
-    task = _task(description, task_spec, config.env)
+    data, task_spec = recorded_specs(description, config.env)
+    task = _task(description, task_spec)
     members = [Member(*pair) for pair in description["members"]]
     begin()
     with EnvironmentPool(task) as pool:
@@ -98,19 +96,7 @@ def run(
     return result
 
 
-def _task(description: dict[str, Any], spec: TaskSpec, env: str | None) -> Task:
-    if env is not None:
-        spec = replace(spec, env=env)
-    elif ":" in str(spec.env):
-        raise UserError(
-            f"the checkpoint's environment {spec.env} would import a module. "
-            f"If you trust it, say so: env={spec.env}"
-        )
-    elif reaches_out("dataset.env_kwargs", spec.env_kwargs):
-        raise UserError(
-            f"the checkpoint gives its environment {dict(spec.env_kwargs or {})}, which may name "
-            "files. If you trust it, name the environment yourself: env=..."
-        )
+def _task(description: dict[str, Any], spec: TaskSpec) -> Task:
     known = description["dataset"]
     facts = DataFacts(known["observation_dim"], known["action_low"], known["action_high"])
     task = make_task(spec, facts, known["env_spec"])

@@ -28,14 +28,11 @@ from ivr.training.hardware import (
 )
 from ivr.training.members import combinations
 from ivr.training.optimized import LastMetrics, check_metric, optimized
-from ivr.training.record import RunRecord
-from ivr.training.resume import resume_from
+from ivr.training.record import EVALUATION_SEED, RunRecord
+from ivr.training.resume import checkpoint_to_resume, resume_from
 from ivr.training.summary import divergence, next_steps, table
 
 log = logging.getLogger(__name__)
-
-EVALUATION_SEED = 1_000_000
-"""Episodes are seeded from here on: far from the seeds that people train with."""
 
 
 def run(
@@ -67,7 +64,7 @@ def train(
         UserError: for whatever the person at the keyboard can mend.
     """
     config = TrainConfig.parse(composed)
-    resumed_from = _checkpoint_to_resume(config, folder)
+    resumed_from = checkpoint_to_resume(config.resume, folder)
     check_free(folder, resumed_from)
     with owned(folder):
         check_free(folder, resumed_from)  # its owner may have ended meanwhile
@@ -170,15 +167,3 @@ def _train(
     if diverged is not None:
         raise UserError(diverged)
     return result
-
-
-def _checkpoint_to_resume(config: TrainConfig, folder: Path) -> Path | None:
-    if not config.resume:
-        return None
-    if config.resume != "auto":
-        return Path(config.resume)
-    path = folder / "checkpoints" / "last.ckpt"
-    if path.exists():
-        return path
-    log.info(f"resume=auto: no {path} yet, so this run starts from the beginning")
-    return None

@@ -132,7 +132,8 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
         overrides = [open_node(override) for override in overrides]
         check_overrides(overrides, search)
         _check_folders(overrides)
-        overrides = pinned(trained, typed, overrides, search)
+        if config_name == "config":
+            overrides = pinned(trained, typed, overrides, search)
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
     return overrides + flags

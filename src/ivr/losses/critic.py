@@ -59,3 +59,19 @@ def huber_td_loss(q: Tensor, target: Tensor, delta: float) -> Tensor:
     assert q.shape[0] == target.shape[0] and q.shape[-1] == target.shape[-1]
     expanded = target[:, None].expand_as(q)
     return huber_loss(q, expanded, reduction="none", delta=delta).sum(1).mean(-1)
+
+
+def least_of_two(q: Tensor, order: Tensor) -> Tensor:
+    """min(Q_i, Q_j) of two critics that are drawn for each run.
+
+    Chen et al. (ICLR 2021), algorithm 1: randomized ensembled double Q-learning with M = 2.
+
+    Args:
+        q: (R, K, B) K critics.
+        order: (R, K) of distinct numbers; the critics of the two greatest are taken.
+
+    Returns:
+        (R, B).
+    """
+    two = order.topk(2, -1).indices[..., None].expand(-1, -1, q.shape[-1])
+    return q.gather(1, two).amin(1)

@@ -51,6 +51,22 @@ class GaussianActor(nn.Module):
         )
         return density
 
+    def sample(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """Actions within [-1, 1], differentiable in the parameters.
+
+        Args:
+            observations: (R, N, O).
+            noise: standard normal draws (R, N, A), or (R, M, N, A) for M actions a state.
+
+        Returns:
+            Of the shape of the noise; what falls outside of the bounds is clipped to them.
+        """
+        mode, std = self(observations), self.clamped_log_std.exp()
+        if noise.dim() > mode.dim():
+            mode, std = mode.unsqueeze(1), std.unsqueeze(1)
+        action: Tensor = (mode + std * noise).clamp(-1, 1)
+        return action
+
 
 class DeterministicActor(nn.Module):
     """tanh of a perceptron, the policy of TD3 (Fujimoto et al., ICML 2018)."""

@@ -29,8 +29,36 @@ class StateValue(nn.Module):
         return values.squeeze(-1)
 
 
-class TwinCritic(nn.Module):
-    """Q(s, a) of R runs, two critics each."""
+class EnsembleCritic(nn.Module):
+    """Q(s, a) of R runs, K critics each.
+
+    Args:
+        observation_dim, action_dim, hidden, generators, layer_norm, last_gain: see `MLP`.
+        critics: K.
+    """
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        generators: Sequence[torch.Generator],
+        critics: int,
+        layer_norm: bool = True,
+        last_gain: float = math.sqrt(2),
+    ) -> None:
+        super().__init__()
+        sizes = (observation_dim + action_dim, *hidden, 1)
+        self.mlp = MLP(sizes, (len(generators), critics), generators, layer_norm, last_gain)
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """(R, N, O) and (R, N, A) to (R, K, N)."""
+        values: Tensor = self.mlp(torch.cat((observations, actions), -1))
+        return values.squeeze(-1)
+
+
+class TwinCritic(EnsembleCritic):
+    """Q(s, a) of R runs, two critics each, without layer normalisation."""
 
     def __init__(
         self,
@@ -40,11 +68,5 @@ class TwinCritic(nn.Module):
         generators: Sequence[torch.Generator],
         last_gain: float = math.sqrt(2),
     ) -> None:
-        super().__init__()
-        sizes = (observation_dim + action_dim, *hidden, 1)
-        self.mlp = MLP(sizes, (len(generators), 2), generators, last_gain=last_gain)
-
-    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """(R, N, O) and (R, N, A) to (R, 2, N)."""
-        values: Tensor = self.mlp(torch.cat((observations, actions), -1))
-        return values.squeeze(-1)
+        sizes = (observation_dim, action_dim, hidden)
+        super().__init__(*sizes, generators, critics=2, layer_norm=False, last_gain=last_gain)

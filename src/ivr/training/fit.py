@@ -22,7 +22,7 @@ from ivr.training.callbacks.evaluate import EvaluationCallback
 from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, InterruptGuard
 from ivr.training.callbacks.metrics import MetricsRecorder
 from ivr.training.callbacks.progress import UpdateProgressBar
-from ivr.training.callbacks.result import ResultFile, ResultWriter
+from ivr.training.callbacks.result import Measuring, ResultFile, ResultWriter
 from ivr.training.checkpoints import AtomicCheckpointIO, load_resumable
 from ivr.training.doors import Doors, lightning_errors
 from ivr.training.hardware import PRECISIONS
@@ -65,6 +65,7 @@ def fit(
     observations: Tensor,
     clean: Batch,
     doors: Doors,
+    measuring: Measuring | None = None,
 ) -> dict[str, Any]:
     """Train; returns the contents of result.json, which is written however the training ends.
 
@@ -76,6 +77,7 @@ def fit(
         observations: of the data, for the value map of a maze.
         clean: transitions (N, ...) that the Bellman error is measured on.
         doors: loggers, callbacks and options of the Trainer that a person chose.
+        measuring: of a run that collects data; None for one that does not.
 
     Raises:
         UserError: where a loss is not finite, an environment fails, or a file cannot be written.
@@ -112,7 +114,10 @@ def fit(
         ResultFile(plan.folder / "result.json", plan.record.result(), members),
         evaluation,
         divergence,
+        measuring,
     )
+    if measuring is not None:
+        measuring.loggers = loggers
     # In this order: an interruption comes between two batches, nothing is logged or saved of a
     # diverged run, and an evaluation is part of the checkpoint that follows it.
     callbacks = [
@@ -121,6 +126,7 @@ def fit(
         divergence,
         MetricsRecorder(plan.log_every, labels, loggers, lambda: divergence.frozen),
         *([] if doors.has_progress_bar else [bar]),
+        *([measuring] if measuring else []),
         *([evaluation] if evaluation else []),
         result,
         *doors.callbacks,

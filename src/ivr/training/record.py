@@ -9,6 +9,9 @@ from ivr.training.callbacks.result import git_commit, versions
 from ivr.training.hardware import library_of
 from ivr.training.members import Member
 
+EVALUATION_SEED = 1_000_000
+"""Episodes are seeded from here on: far from the seeds that people train with."""
+
 FIXED = (
     "algo", "dataset", "noise", "subset", "normalize", "protocol", "alpha", "seed", "discount",
     "batch_size", "precision",
@@ -38,6 +41,8 @@ class RunRecord:
     """The `torch.set_float32_matmul_precision` of the run."""
     float32_products_rule: str
     """The rule that chose it."""
+    online: Mapping[str, Any] | None = None
+    """How data are collected, in a run that does."""
 
     def checkpoint(self) -> dict[str, Any]:
         """What every checkpoint keeps, as "ivr"."""
@@ -68,6 +73,7 @@ class RunRecord:
             "discount": config["discount"],
             "batch_size": config["batch_size"],
             "options": dict(self.algorithm.options),
+            **({} if self.online is None else {"online": dict(self.online)}),
             "reward": config["dataset"]["reward"],
             "reward_scale": dataset["reward_scale"],
             "reward_shift": dataset["reward_shift"],

@@ -22,6 +22,19 @@ _NONE = {"name": "none"}
 _UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "float32"}
 
 
+def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
+    """The checkpoint of the option `resume`; None where the run in `folder` starts anew."""
+    if not resume:
+        return None
+    if resume != "auto":
+        return Path(resume)
+    path = folder / "checkpoints" / "last.ckpt"
+    if path.exists():
+        return path
+    log.info(f"resume=auto: no {path} yet, so this run starts from the beginning")
+    return None
+
+
 def resume_from(
     path: Path, record: RunRecord, algorithm: OfflineAlgorithm, num_updates: int
 ) -> RunRecord:

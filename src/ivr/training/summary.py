@@ -60,7 +60,27 @@ def _diverged(member: dict[str, Any]) -> str:
     )
 
 
-def next_steps(folder: Path) -> str:
+def online_table(result: dict[str, Any]) -> str:
+    """What training online has cost each member, measured on its training episodes."""
+    columns = {
+        "J0": "baseline_return",
+        "regret": "regret",
+        "worst dip": "worst_dip",
+        "low share": "share_below_decile",
+        "falls/1000": "falls_per_1000_steps",
+        "passes at": "steps_to_pass",
+    }
+    lines = ["", "training episodes, after the offline policy's first ones (return J0):"]
+    lines.append("".join(f"{name:>13}" for name in ("seed", *columns)))
+    for member in result["members"]:
+        found = [member["online"][key] for key in columns.values()]
+        cells = [str(member["seed"]), *("-" if x is None else f"{x:.3g}" for x in found)]
+        lines.append("".join(f"{cell:>13}" for cell in cells))
+    lines.append("regret and worst dip: shares of the range of returns; passes at: env steps")
+    return "\n".join(lines)
+
+
+def next_steps(folder: Path, program: str = "train.py") -> str:
     """The commands to look at the run, evaluate it and resume it."""
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
@@ -68,7 +88,7 @@ def next_steps(folder: Path) -> str:
     if best.exists():
         lines.append(f"evaluate: python evaluate.py {shlex.quote(f'checkpoint={best}')} video=true")
     if last.exists():
-        lines.append(f"resume:   python train.py {shlex.quote(f'resume={last}')}")
+        lines.append(f"resume:   python {program} {shlex.quote(f'resume={last}')}")
     return "\n".join(lines)
 
 

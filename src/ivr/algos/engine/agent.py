@@ -91,6 +91,17 @@ class Agent(pl.LightningModule, ABC):
         return self.value_of(self.standardise(observations))
 
     @final
+    def action_value(self, observations: Tensor, actions: Tensor) -> Tensor | None:
+        """The critics' mean of Q(s, a); None without a critic.
+
+        Raw observations (R, N, O) and scaled actions (R, N, A) to (R, N).
+        """
+        if "critic" not in self.learning_rates:
+            return None
+        values: Tensor = self.get_submodule("critic")(self.standardise(observations), actions)
+        return values.mean(1)
+
+    @final
     @torch.no_grad()
     def bellman_error(self, batch: Batch) -> Tensor | None:
         """Mean squared TD error of the critic on raw transitions (R, B): (R,).

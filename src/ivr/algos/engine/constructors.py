@@ -21,6 +21,8 @@ class AlgorithmSpec:
     name: str
     type: type[OfflineAlgorithm]
     options: Mapping[str, Any]
+    group: str = "algo"
+    """The option that chose it."""
 
     def takes(self, keyword: str) -> bool:
         """Whether the constructor has this keyword."""
@@ -58,7 +60,7 @@ class AlgorithmSpec:
             algorithm = self.type(**arguments)
             algorithm.configure_optimizers()  # refuses learning rates
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"algo={self.name} cannot be built: {error}") from error
+            raise UserError(f"{self.group}={self.name} cannot be built: {error}") from error
         return algorithm
 
 

@@ -73,6 +73,9 @@ class TrainingLoop(Agent):
     def update(self, batch: Batch) -> None:
         """One update on a batch with axes (R, B)."""
 
+    def before_update(self, update: int) -> None:
+        """Do what is done once, before a certain update; it is never compiled."""
+
     @property
     def runs(self) -> int:
         """R, the number of runs trained side by side."""
@@ -126,6 +129,7 @@ class TrainingLoop(Agent):
         self.records = []
         for i, turn in enumerate(turns):
             self._due = turn.due
+            self.before_update(self.updates_done)
             self.noise.clock.fill_(self.updates_done)
             record = self._stepper.update(chunk.at(i), i)
             self.updates_done += 1

@@ -8,6 +8,7 @@ from pytorch_lightning import LightningDataModule
 
 from ivr import random
 from ivr.data.dataset import OfflineDataset
+from ivr.data.serving.bootstrap import bootstrap_weights
 from ivr.data.serving.outcomes import make_outcomes
 from ivr.data.serving.returns import discounted_returns_to_go
 from ivr.data.serving.windows import Windows
@@ -100,6 +101,10 @@ class TransitionDataModule(LightningDataModule):
         )
         self.windows = None if self.needs.window is None else Windows(dataset, self.needs.window)
         self.held_out = hold_out(dataset, self.needs.holdout)
+        self.bootstrap = None
+        if self.needs.bootstrap:
+            weights = bootstrap_weights(seeds, dataset.info.episodes, self.needs.bootstrap)
+            self.bootstrap = weights.to(dataset.rows.device)
         self._keys = torch.tensor([random.key(seed, "batches") for seed in seeds])
 
     @property
@@ -123,6 +128,10 @@ class TransitionDataModule(LightningDataModule):
             batch = batch._replace(discounted_returns_to_go=self.discounted_returns_to_go[index])
         if self.held_out is not None:
             batch = batch._replace(held_out=self.held_out[index])
+        if self.bootstrap is not None:
+            members = torch.arange(len(self.seeds), device=device)[:, None]
+            weights = self.bootstrap[members, self.dataset.episodes[index]]
+            batch = batch._replace(bootstrap=weights)
         return batch
 
     def _iterate(self) -> Iterator[Batch]:

@@ -39,6 +39,14 @@ class MemberStates:
             self.kept = {name: tensor.clone() for name, tensor in found.items()}
 
     @torch.no_grad()
+    def keep_members(self, members: Sequence[int]) -> None:
+        """Copy these members as they are now."""
+        index = list(members)
+        for name, tensor in self._tensors().items():
+            kept = self.kept.setdefault(name, torch.zeros_like(tensor))
+            kept[index] = tensor[index]
+
+    @torch.no_grad()
     def put_back(self, members: Sequence[int]) -> None:
         """Give these members, among the tensors of now, what they were when last kept."""
         index = list(members)

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ivr.files import write_json
 from ivr.training.callbacks.evaluate import EvaluationCallback
 from ivr.training.callbacks.guard import DivergenceGuard
 from ivr.training.callbacks.states import checked
+from ivr.training.loggers.protocol import MemberLogger
 from ivr.training.members import Member
 from ivr.training.plain import duration
 from ivr.training.scoring.scores import Score
@@ -62,6 +64,7 @@ class ResultFile:
         failures: Sequence[dict[str, Any]] = (),
         diverged: Sequence[dict[str, Any] | None] = (),
         stopped_early: bool = False,
+        measures: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Write and return the contents; `status` is running, finished, interrupted or failed."""
         result = {
@@ -79,12 +82,24 @@ class ResultFile:
                     "diverged": diverged[k] if diverged else None,
                     "last": last[k] if last else None,
                     "best": best[k] if best else None,
+                    **({"online": measures[k]} if measures else {}),
                 }
                 for k, member in enumerate(self.members)
             ],
         }
         written: dict[str, Any] = write_json(self.path, result)
         return written
+
+
+class Measuring(pl.Callback):
+    """A callback that measures members beside their evaluations, as one that collects data does."""
+
+    loggers: Sequence[MemberLogger] = ()
+    """Of the run, once they are open."""
+
+    @abstractmethod
+    def measures(self) -> list[dict[str, Any]]:
+        """Plain values of each member, which result.json shows as "online"."""
 
 
 class ResultWriter(pl.Callback):
@@ -94,14 +109,20 @@ class ResultWriter(pl.Callback):
         file: where to.
         evaluation: whose scores; None where nothing is evaluated.
         guard: knows which members diverged.
+        measuring: what else is known of the members; None for nothing.
     """
 
     def __init__(
-        self, file: ResultFile, evaluation: EvaluationCallback | None, guard: DivergenceGuard
+        self,
+        file: ResultFile,
+        evaluation: EvaluationCallback | None,
+        guard: DivergenceGuard,
+        measuring: Measuring | None = None,
     ) -> None:
         self.file = file
         self.evaluation = evaluation
         self.guard = guard
+        self.measuring = measuring
         self._started: tuple[float, int, float] | None = None
         self._speed: float | None = None
         self._written_at = 0
@@ -144,6 +165,7 @@ class ResultWriter(pl.Callback):
             best=self.evaluation.best.known if self.evaluation else [],
             diverged=self.guard.diverged,
             failures=self.evaluation.failures if self.evaluation else (),
+            measures=self.measuring.measures() if self.measuring else (),
         )
 
     @property

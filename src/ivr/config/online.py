@@ -1,0 +1,121 @@
+"""The configuration of `python finetune.py`, checked and turned into plain types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ivr.config import doors, values
+from ivr.config.fields import fits
+from ivr.errors import UserError, nearest
+from ivr.training.hardware import LIBRARIES, PRECISIONS
+
+_WHOLE = (
+    "num_steps", "updates_per_step", "collect_every", "batch_size", "eval_every", "eval_episodes",
+    "checkpoint_every", "log_every",
+)  # fmt: skip
+_WHOLE_OR_NONE = ("warmup_steps", "replay_capacity")
+_PATHS = ("checkpoint", "class", "resume")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """One run online; numbers are environment steps of each member unless said."""
+
+    checkpoint: str | None
+    trusted_class: str | None
+    """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
+    online: Mapping[str, Any]
+    """The node `online`: name, class, and options of the class."""
+    num_steps: int
+    warmup_steps: int | None
+    updates_per_step: int
+    collect_every: int
+    offline_share: tuple[float, float]
+    replay_capacity: int | None
+    """Transitions of each member."""
+    brake: bool
+    batch_size: int
+    eval_every: int
+    eval_episodes: int
+    eval_errors: str
+    checkpoint_every: int
+    log_every: int
+    device: str
+    compile: str
+    precision: str
+    float32_products: str
+    resume: str | None
+
+    @classmethod
+    def parse(cls, config: DictConfig) -> "FinetuneConfig":
+        """Check every key.
+
+        Raises:
+            UserError: naming the key, its value, and what is allowed.
+        """
+        try:
+            raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise UserError(str(error)) from error
+        raw = {key: value for key, value in raw.items() if key not in doors.NODES}
+        for key in raw:
+            if key not in _KEYS:
+                raise UserError(f"unknown key {key}{nearest(str(key), _KEYS)}")
+        for key in _PATHS:
+            if raw[key] is not None and not isinstance(raw[key], str):
+                raise UserError(f"{key}={raw[key]}: must be a path, or null")
+        if raw["checkpoint"] is None and not raw["resume"]:
+            raise UserError(
+                "checkpoint is missing: give the last.ckpt or best.ckpt of an offline run, as in "
+                "checkpoint=outputs/.../checkpoints/last.ckpt"
+            )
+        if not isinstance(raw["brake"], bool):
+            raise UserError(f"brake={raw['brake']}: must be true or false")
+        whole: dict[str, Any] = {key: values.whole(key, raw[key]) for key in _WHOLE}
+        for key in _WHOLE_OR_NONE:
+            whole[key] = None if raw[key] is None else values.whole(key, raw[key])
+        block = whole["collect_every"]
+        for key in ("num_steps", "warmup_steps", "eval_every", "checkpoint_every", "log_every"):
+            if whole[key] is not None and whole[key] % block:
+                raise UserError(f"{key}={whole[key]}: must be a multiple of collect_every={block}")
+        return cls(
+            checkpoint=raw["checkpoint"],
+            trusted_class=raw["class"],
+            online=raw["online"],
+            offline_share=_shares(raw["offline_share"]),
+            brake=raw["brake"],
+            eval_errors=values.one_of("eval_errors", raw["eval_errors"], ("stop", "continue")),
+            device=values.device(
+                str(raw["device"]), OmegaConf.select(config, "trainer.accelerator")
+            ),
+            compile=values.one_of("compile", raw["compile"], ("auto", "true", "false")),
+            precision=values.one_of("precision", raw["precision"], tuple(PRECISIONS)),
+            float32_products=values.one_of(
+                "float32_products", raw["float32_products"], ("auto", *LIBRARIES)
+            ),
+            resume=raw["resume"] or None,
+            **whole,
+        )
+
+
+_KEYS = {field.name for field in fields(FinetuneConfig)} - {"trusted_class"} | {"class"}
+
+
+def _shares(value: Any) -> tuple[float, float]:
+    """Of offline data in a batch, at the first and the last update.
+
+    Raises:
+        UserError: for anything but two numbers between 0 and 1.
+    """
+    if (
+        not isinstance(value, list)
+        or len(value) != 2
+        or not all(fits(share, float) and 0 <= share <= 1 for share in value)
+    ):
+        raise UserError(
+            f"offline_share={value}: must be two numbers between 0 and 1, as in [0.5,0.25]"
+        )
+    return float(value[0]), float(value[1])

@@ -1,0 +1,221 @@
+"""Transitions that are collected while a run trains, and batches of old and new ones."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ivr import random
+from ivr.data.dataset import OfflineDataset
+from ivr.data.serving.datamodule import TransitionDataModule, cut
+from ivr.types import Batch, Needs
+
+_COLUMNS = ("observations", "actions", "rewards", "terminated", "next_observations")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When environments are stepped and when networks are: blocks of both take turns.
+
+    The numbers of steps and of updates are functions of each other, so that a run that resumes
+    finds its place by its number of updates alone.
+    """
+
+    offline_updates: int
+    """Updates on the data alone, before the first step."""
+    warmup_steps: int
+    """Steps of the offline policy before the first update that sees them."""
+    num_steps: int
+    """Steps of each member in all."""
+    block: int
+    """Steps that are taken between two blocks of updates."""
+    updates_per_step: int
+    offline_share: tuple[float, float]
+    """Of a batch, at the first online update and at the last."""
+
+    @property
+    def block_updates(self) -> int:
+        """Updates between two blocks of steps."""
+        return self.block * self.updates_per_step
+
+    @property
+    def num_updates(self) -> int:
+        """Updates in all."""
+        steps = self.num_steps - self.warmup_steps
+        return self.offline_updates + steps * self.updates_per_step
+
+    def steps_before(self, update: int) -> int:
+        """Steps that are taken before an update (or, at the end, in all)."""
+        online = update - self.offline_updates
+        if online < 0:
+            return 0
+        blocks = online // self.block_updates + 1
+        return min(self.num_steps, self.warmup_steps + blocks * self.block)
+
+    def offline_part(self, updates: Tensor, batch_size: int) -> Tensor:
+        """How many transitions of a batch are offline data, at updates (C,): (C,) int64."""
+        online = updates - self.offline_updates
+        span = max(1, self.num_updates - 1 - self.offline_updates)
+        first, last = self.offline_share
+        share = first + (last - first) * (online.double() / span).clamp(0, 1)
+        part = (share * batch_size).round().long()
+        return torch.where(online < 0, batch_size, part)
+
+
+class ReplayBuffer:
+    """The latest transitions of R members, on one device; all members have equally many.
+
+    Args:
+        members: R.
+        capacity: transitions of each member that are kept.
+        observation_dim, action_dim: O and A.
+        device: where they are.
+    """
+
+    def __init__(
+        self,
+        members: int,
+        capacity: int,
+        observation_dim: int,
+        action_dim: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.capacity = capacity
+        self.added = 0
+        """Transitions of each member that were ever added."""
+        shape = (members, capacity)
+        self.columns = Batch(
+            observations=torch.zeros(*shape, observation_dim, device=device),
+            actions=torch.zeros(*shape, action_dim, device=device),
+            rewards=torch.zeros(shape, device=device),
+            terminated=torch.zeros(shape, device=device),
+            next_observations=torch.zeros(*shape, observation_dim, device=device),
+        )
+
+    def add(self, transition: Batch) -> None:
+        """Add one transition of each member, axes (R, ...)."""
+        place = self.added % self.capacity
+        for name in _COLUMNS:
+            getattr(self.columns, name)[:, place] = getattr(transition, name)
+        self.added += 1
+
+    def gather(self, index: Tensor) -> Batch:
+        """The transitions at places `index` (C, R, B) of each member's own: axes (C, R, B, ...)."""
+        members = torch.arange(index.shape[1], device=index.device)[:, None]
+        return Batch(**{name: getattr(self.columns, name)[members, index] for name in _COLUMNS})
+
+    def latest_actions(self, member: int, count: int) -> Tensor:
+        """A member's last `count` actions, oldest first, (count, A)."""
+        places = torch.arange(self.added - count, self.added) % self.capacity
+        return self.columns.actions[member, places]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was added, for a checkpoint."""
+        held = min(self.added, self.capacity)
+        columns = {name: getattr(self.columns, name)[:, :held].clone() for name in _COLUMNS}
+        return {"added": self.added, **columns}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises:
+            ValueError: it is of other members, or of other sizes.
+        """
+        added = state["added"]
+        held = min(added, self.capacity)
+        for name in _COLUMNS:
+            column = getattr(self.columns, name)
+            if state[name].shape != column[:, :held].shape or state[name].dtype != column.dtype:
+                raise ValueError(f"its replay buffer has {name} of another shape")
+            column[:, :held] = state[name]
+        self.added = added
+
+
+class MixedDataModule(TransitionDataModule):
+    """Serves batches of which a part is offline data and the rest was collected.
+
+    Update u of the member with seed s draws by the keys (s, "batches", u) and (s, "replay", u).
+
+    Args:
+        dataset: the offline data.
+        schedule: when what is collected.
+        buffer: what is collected.
+        collect: steps the environments up to a number of steps; called before every chunk.
+        seeds, batch_size, chunk, boundaries, epoch, needs: see `TransitionDataModule`.
+    """
+
+    def __init__(
+        self,
+        dataset: OfflineDataset,
+        schedule: Schedule,
+        buffer: ReplayBuffer,
+        collect: Callable[[int], None],
+        *,
+        seeds: Sequence[int],
+        batch_size: int,
+        chunk: int,
+        boundaries: Sequence[int] = (),
+        epoch: int | None = None,
+        needs: Needs | None = None,
+    ) -> None:
+        super().__init__(
+            dataset,
+            seeds=seeds,
+            batch_size=batch_size,
+            num_updates=schedule.num_updates,
+            chunk=chunk,
+            boundaries=boundaries,
+            epoch=epoch,
+            needs=needs,
+        )
+        self.schedule = schedule
+        self.buffer = buffer
+        self.collect = collect
+        self._replay_keys = torch.tensor([random.key(seed, "replay") for seed in seeds])
+
+    def batches(self, first: int, count: int) -> Batch:
+        """Draw the batches of the updates first..first+count-1, axes (count, R, B, ...).
+
+        All of them belong to one block, so that as many steps are taken before each.
+        """
+        old = super().batches(first, count)
+        device = self.dataset.rows.device
+        updates = torch.arange(first, first + count, device=device)
+        steps = self.schedule.steps_before(first)
+        if steps == 0:
+            return old
+        keys = self._replay_keys.to(device)
+        held = min(steps, self.buffer.capacity)
+        new = self.buffer.gather(random.integers(keys, updates, self.batch_size, held))
+        part = self.schedule.offline_part(updates, self.batch_size)
+        is_old = torch.arange(self.batch_size, device=device) < part[:, None, None]  # (C, 1, B)
+
+        def chosen(name: str, ours: Tensor) -> Tensor:
+            theirs = getattr(new, name)
+            if theirs is None:  # every critic is fitted to what is new
+                theirs = torch.ones_like(ours)
+            shaped = is_old.view(*is_old.shape, *[1] * (ours.dim() - 3))
+            return torch.where(shaped, ours, theirs)
+
+        columns: dict[str, Any] = {
+            k: None if v is None else chosen(k, v) for k, v in old._asdict().items()
+        }
+        return Batch(**columns)
+
+    def _iterate(self) -> Iterator[Any]:
+        assert self.trainer is not None
+        start = self.trainer.global_step
+        stop = self.num_updates
+        if self.epoch is not None:
+            stop = min(stop, start - start % self.epoch + self.epoch)
+        # Lightning fetches one ahead of what is trained: only the numbers, so that the policy that
+        # collects is the one before the chunk, however far it was fetched.
+        yield from cut(start, stop, self.chunk, self.boundaries)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """Take the steps that come before a chunk, and draw it."""
+        first, count = batch
+        self.collect(self.schedule.steps_before(first))
+        return self.batches(first, count)

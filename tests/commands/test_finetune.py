@@ -1,0 +1,204 @@
+"""`python finetune.py`, from an offline run's checkpoint to a run folder like any other."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ivr.errors import UserError
+from ivr.evaluation.stepping.environments import Environments
+from ivr.online.collect import Collector
+from tests.commands.test_resume import same_state
+from tests.running import evaluate, finetune, train
+
+pytestmark = pytest.mark.usefixtures("small_pointmaze")
+
+STEPS, WARMUP = 180, 60
+WORDS = (
+    f"num_steps={STEPS}",
+    f"warmup_steps={WARMUP}",
+    "collect_every=20",
+    "batch_size=16",
+    "eval_every=60",
+    "eval_episodes=2",
+    "log_every=20",
+    "device=cpu",
+    "compile=false",
+)
+REMODEL = (
+    "online.evaluation_updates=40",
+    "online.alignment_updates=20",
+    "online.critics=3",
+    "online.critic_hidden=[16,16]",
+)
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory, small_pointmaze) -> str:
+    folder = tmp_path_factory.mktemp("offline")
+    train(folder, "num_updates=40", "eval_every=40", "seed=[0,3]")
+    return f"checkpoint={folder}/checkpoints/last.ckpt"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, offline) -> Path:
+    folder = tmp_path_factory.mktemp("online")
+    finetune(folder, offline, *WORDS, *REMODEL)
+    return folder
+
+
+def rows(folder: Path) -> dict[tuple[int, str], list[float]]:
+    found: dict[tuple[int, str], list[float]] = {}
+    with (folder / "metrics.csv").open() as file:
+        for row in csv.DictReader(file):
+            found.setdefault((int(row["update"]), row["metric"]), []).append(float(row["value"]))
+    return found
+
+
+def test_updates_and_environment_steps_are_said_apart(finished):
+    result = json.loads((finished / "result.json").read_text())
+    updates = 60 + STEPS - WARMUP
+    assert result["updates_done"] == result["num_updates"] == updates
+    for member in result["members"]:
+        measured = member["online"]
+        assert measured["env_steps"] == STEPS
+        # Their time limit is 20 steps, and some arrive sooner.
+        assert measured["episodes"] >= STEPS // 20
+        assert measured["baseline_episodes"] >= WARMUP // 20
+        assert 0 <= measured["regret"] <= 1
+    logged = rows(finished)
+    assert (60, "online/env_steps") not in logged  # no step is taken yet
+    assert logged[80, "online/env_steps"] == [WARMUP + 20.0] * 2
+    assert logged[updates, "online/env_steps"] == [float(STEPS)] * 2
+    names = {"online/return", "online/gate_share", "online/baseline_return"}
+    assert names <= {name for _, name in logged}
+    assert result["online"]["warmup_steps"] == WARMUP and result["algo"] == "remodel"
+
+
+def test_no_step_is_taken_that_is_not_counted(tmp_path, offline, monkeypatch):
+    """Evaluations have environments of their own; all others are the budget's."""
+    taken = {"all": 0, "training": 0}
+    step, collect = Environments._step, Collector._step
+
+    def counted(self, env, action):
+        taken["all"] += 1
+        return step(self, env, action)
+
+    def of_training(self, observations, noise):
+        before = taken["all"]
+        following = collect(self, observations, noise)
+        taken["training"] += taken["all"] - before
+        return following
+
+    monkeypatch.setattr(Environments, "_step", counted)
+    monkeypatch.setattr(Collector, "_step", of_training)
+    result = finetune(tmp_path, offline, *WORDS, "online=frozen")
+    assert taken["training"] == 2 * STEPS
+    assert [m["online"]["env_steps"] for m in result["members"]] == [STEPS, STEPS]
+
+
+@pytest.mark.parametrize(
+    "online",
+    ["frozen", "continue", *(pytest.param(x, marks=pytest.mark.slow) for x in ("sac", "rlpd"))],
+)
+def test_every_way_online_runs_and_only_the_frozen_policy_stays(online, tmp_path, offline):
+    small = {"rlpd": ("online.critics=3",)}.get(online, ())
+    result = finetune(tmp_path, offline, *WORDS, f"online={online}", *small)
+    assert result["status"] == "finished" and result["algo"] == online
+    before = torch.load(offline.removeprefix("checkpoint="), weights_only=True)["state_dict"]
+    after = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    name = "actor.mlp.layers.0.weight"
+    assert torch.equal(before[name], after[name]) == (online == "frozen")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remodel", ["analytic", "none"])
+def test_the_other_remodels_run(remodel, tmp_path, offline):
+    words = (*WORDS, *REMODEL, "online.evaluation_updates=20", f"online.remodel={remodel}")
+    assert finetune(tmp_path, offline, *words)["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "collections", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 6))]
+)
+def test_a_run_that_ended_in_the_middle_resumes_to_the_same_bits(
+    collections, tmp_path, offline, finished, monkeypatch
+):
+    calls = 0
+    collect = Collector.collect
+
+    def failing(self, steps):
+        nonlocal calls
+        calls += steps > self.steps
+        if calls > collections:
+            raise RuntimeError("the power was cut")
+        collect(self, steps)
+
+    words = (offline, *WORDS, *REMODEL, "checkpoint_every=40")
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="power"):
+        patched.setattr(Collector, "collect", failing)
+        finetune(tmp_path, *words)
+    finetune(tmp_path, *words, "resume=auto")
+    contents = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        for folder in (tmp_path, finished)
+    ]
+    for key in ("state_dict", "optimizer_states", "updates_done", "sums"):
+        same_state(contents[0][key], contents[1][key], key)
+    states = [content["callbacks"]["Online"] for content in contents]
+    for state in states:
+        state["collector"]["predicted"] = repr(state["collector"]["predicted"])
+        state["collector"]["episodes"] = repr(state["collector"]["episodes"])
+    same_state(states[0], states[1])
+    timed = ("evaluation/seconds", "evaluation/resident_mib")
+    logged = [
+        {k: repr(v) for k, v in rows(folder).items() if k[1] not in timed}
+        for folder in (tmp_path, finished)
+    ]
+    assert logged[0] == logged[1]
+
+
+def test_a_checkpoint_online_is_evaluated_like_any_other(tmp_path, finished):
+    best = finished / "checkpoints" / "best.ckpt"
+    scores = evaluate(tmp_path, f"checkpoint={best}", "episodes=2", "device=cpu")
+    assert len(scores["members"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("num_steps=190",), "num_steps=190: must be a multiple of collect_every=20"),
+        (("num_steps=60",), "num_steps=60: must be more than warmup_steps, which is 60"),
+        (("online.evaluation_updates=30",), "= 50: must be a multiple of .* 20"),
+        (("online.critics=1",), "online=remodel cannot be built: critics=1"),
+        (("online.gate=wide",), "online.gate=wide: must be a finite number or null"),
+        (("replay_capacity=30",), "replay_capacity=30: must be at least 40"),
+        (("offline_share=[0.5]",), r"offline_share=\[0.5\]: must be two numbers"),
+        (("brake=maybe",), "brake=maybe: must be true or false"),
+        (("checkpoint=null",), "checkpoint is missing"),
+        (("checkpoint=nowhere.ckpt",), "no checkpoint at nowhere.ckpt"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_done(words, says, tmp_path, offline):
+    with pytest.raises(UserError, match=says):
+        finetune(tmp_path / "run", offline, *WORDS, *REMODEL, *words)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_policy_without_a_density_is_refused(tmp_path, small_pointmaze):
+    train(tmp_path / "td3bc", "algo=td3bc", "num_updates=10", "eval_every=10")
+    with pytest.raises(UserError, match="online=remodel cannot start from this"):
+        checkpoint = f"checkpoint={tmp_path}/td3bc/checkpoints/last.ckpt"
+        finetune(tmp_path / "run", checkpoint, *WORDS, *REMODEL)
+
+
+def test_a_damaged_state_of_the_collection_is_one_message(tmp_path, offline, finished):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    path.parent.mkdir()
+    content = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
+    content["callbacks"]["Online"]["collector"]["buffer"]["rewards"] = torch.zeros(2, 3)
+    torch.save(content, path)
+    with pytest.raises(UserError, match="rewards of another shape"):
+        finetune(tmp_path, offline, *WORDS, *REMODEL, "resume=auto")
