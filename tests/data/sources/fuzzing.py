@@ -1,5 +1,6 @@
 """Damages data of every format, the same for the same seed, and says what became of them."""
 
+import gzip
 import json
 import multiprocessing
 import resource
@@ -8,6 +9,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,11 +22,20 @@ import pyarrow.dataset
 import torch
 from numpy.random import Generator
 
+from ivr.agreement.views import check_view
+from ivr.data.cache.rewards import RewardTransform
+from ivr.data.kinds import open_source
+from ivr.data.load import load_dataset
+from ivr.data.spec import DataSpec
 from ivr.errors import UserError
-from tests.data.loading import load_dataset
+from ivr.evaluation.task.recorded import read_recorded
+from ivr.inspection.card import make_card
+from ivr.inspection.findings import Findings, read_all
+from ivr.inspection.tally import Tally
+from ivr.inspection.text import card_text
 from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
-from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
+from tests.data.sources.minari.minari_making import encoded_episodes, maze_episode, write_minari
 
 SECONDS, MEMORY = 20, 1 << 30
 """What reading a damaged file of a few kilobytes may take at most."""
@@ -44,19 +55,20 @@ class Format(NamedTuple):
     """Stores arrays below a folder; returns what dataset.path names."""
     checksummed: bool = False
     """Whether changed bytes cannot go unnoticed."""
+    view: str | tuple[str, ...] = "flat"
 
 
 def _compressed(path: Path, columns: Arrays) -> Path:
     return write_d4rl(path / "a.hdf5", columns, compression="gzip", shuffle=True, fletcher32=True)
 
 
-def _minari(path: Path, arrays: Arrays, **facts: Any) -> Path:
+def _minari(path: Path, arrays: Arrays, goals: bool = False, **facts: Any) -> Path:
     episodes: list[Arrays] = [{} for _ in range(3)]
     for place, values in arrays.items():
         number, key = place.split("/", 1)
         episodes[int(number)][key] = values
     steps = [len(one["actions"]) if np.ndim(one.get("actions")) else 0 for one in episodes]
-    whole = encoded_episodes([3])[0]
+    whole = maze_episode([[0, 0]]) if goals else encoded_episodes([3])[0]
     metadata = {"total_steps": sum(steps), "env_spec": _ENV_SPEC, **facts}
     written = write_minari(path, [whole], **metadata)
     if "data_format" not in facts:
@@ -101,6 +113,23 @@ def _episodes() -> Arrays:
     }
 
 
+def _goal_episodes() -> Arrays:
+    stored = {}
+    for number in range(3):
+        episode = maze_episode([[number, t] for t in range(9)])
+        for name, values in episode.pop("observations").items():
+            stored[f"{number}/observations/{name}"] = values
+        stored |= {f"{number}/{key}": values for key, values in episode.items()}
+    return stored
+
+
+def _gzip(path: Path, arrays: Arrays) -> Path:
+    plain = write_arrays(path / "a", arrays, "csv")
+    packed = plain.with_name("a.csv.gz")
+    packed.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    return packed
+
+
 def _table(kind: str) -> Callable[[Path, Arrays], Path]:
     return lambda path, arrays: write_arrays(path / "a", arrays, kind)
 
@@ -109,6 +138,7 @@ FORMATS = {
     "npz": Format("arrays", lambda: encoded_arrays(_MADE), _table("npz"), True),
     "packed npz": Format("arrays", lambda: encoded_arrays(_MADE), _table("compressed npz"), True),
     "csv": Format("arrays", lambda: encoded_arrays(_MADE), _table("csv")),
+    "csv.gz": Format("arrays", lambda: encoded_arrays(_MADE), _gzip, True),
     "parquet": Format("arrays", lambda: encoded_arrays(_MADE), _table("parquet of numbers")),
     "lists": Format("arrays", lambda: encoded_arrays(_MADE), _table("parquet of lists")),
     "d4rl": Format(
@@ -116,6 +146,12 @@ FORMATS = {
     ),
     "packed d4rl": Format("d4rl_hdf5", lambda: encoded_columns(_MADE), _compressed),
     "minari": Format("minari", _episodes, _minari),
+    "minari goals": Format(
+        "minari",
+        _goal_episodes,
+        lambda path, arrays: _minari(path, arrays, goals=True),
+        view=("achieved_goal", "observation"),
+    ),
     "minari arrow": Format("minari", _episodes, _arrow),
     "minari parquet": Format("minari", _episodes, lambda path, a: _arrow(path, a, "parquet")),
     "cache": Format("minari", _episodes, _minari, True),
@@ -268,18 +304,39 @@ def npz_that_claims(path: Path, shape: str) -> Path:
     return written
 
 
+def _spec(form: Format, path: Path) -> DataSpec:
+    own: dict[str, Any] = {}
+    if form.source == "arrays":
+        own = {"action_low": -1, "action_high": 50}
+    view = form.view if isinstance(form.view, str) else list(form.view)
+    return DataSpec(name="x", source=form.source, path=path, view=view, **own)
+
+
+def _inspect(form: Format, path: Path) -> None:
+    """Make the data card, whatever is wrong."""
+    spec = _spec(form, path)
+    try:
+        source = open_source(spec, progress=False)
+        check_view(spec.view, set(source.boxes), source.is_dict)
+        tally, findings = Tally(source, spec.view, None), Findings(3)
+    except UserError:
+        return
+    read_all(source, tally, findings, progress=False)
+    assert card_text(
+        {"dataset": "x"} | make_card(source, tally, RewardTransform("none", 1.0, 0.0), findings)
+    )
+
+
 def _load(form: Format, path: Path, cache: Path) -> str:
     """The fingerprint of data that are well formed, "" where they are refused."""
-    own = {"action_low": -1, "action_high": 50} if form.source == "arrays" else {}
-    view = "flat"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            data = load_dataset(
-                name="x", source=form.source, path=path, view=view, cache=cache, **own
-            )
+            data = load_dataset(_spec(form, path), cache, progress=False)
     except UserError:
         return ""
+    with suppress(UserError):
+        read_recorded(data.info.env_spec or "")
     batch = data.gather(torch.arange(data.num_transitions))
     assert data.num_transitions > 0
     for part in (batch.observations, batch.actions, batch.rewards, batch.next_observations):
@@ -308,6 +365,10 @@ def attempt(name: str, seed: int) -> Outcome:
         try:
             path, how = damage(name, Path(made) / "data", rng)
             found = _load(form, path, Path(made) / "data" / "cache")
+            if name != "cache":
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    _inspect(form, path)
             right = whole(name)
             wrong = ""
             if form.checksummed and "." in how and found not in ("", right):

@@ -100,6 +100,7 @@ _TABLE = {
         ({"terminated": [False, None, True]}, "row 1: terminated is nan; it must be 0 or 1"),
         ({"episode": ["a", None, "b"]}, "row 1: episode is empty"),
         ({"episode": [1.0, float("nan"), 2.0]}, "row 1: episode is empty"),
+        ({"episode": [[1], [1], [2]]}, "episode holds list.*the number or the name of the epi"),
         ({"action_0": [0.0, 0.0, 0.0]}, "has both actions and action_0"),
         ({"actions": None, "action_0": [0.0] * 3, "action_2": [0.0] * 3}, "action_1 should be am"),
         ({"actions": None, "action_0": [0.0] * 3, "action_00": [0.0] * 3}, "action_1 should be am"),
@@ -147,6 +148,16 @@ def test_a_file_that_is_cut_short(tmp_path, kind):
         with pytest.raises(UserError, match=f"{path}"):
             _load(path, tmp_path / "cache", action_high=301)
     assert not list(tmp_path.glob("cache/*"))
+
+
+def test_a_name_that_is_damaged_in_one_of_its_two_places(tmp_path):
+    """Else the array, which may be missing, would be called another one and left out."""
+    path = write_arrays(tmp_path / "a", encoded_arrays([Made(3, "timeout")]))
+    whole = path.read_bytes()
+    for place in (whole.find(b"next_obs"), whole.rfind(b"next_obs")):
+        path.write_bytes(whole[:place] + b"N" + whole[place + 1 :])
+        with pytest.raises(UserError, match="File name in directory"):
+            _load(path, tmp_path)
 
 
 class _Trap:

@@ -62,6 +62,17 @@ def test_lengths_that_break_the_format(tmp_path, key, says):
         list(source.episodes())
 
 
+@pytest.mark.parametrize("key", ["observations", "actions", "rewards", "truncations"])
+@pytest.mark.parametrize("dtype", ["S8", complex])
+def test_what_is_not_numbers(tmp_path, key, dtype):
+    episodes = encoded_episodes([3, 4])
+    episodes[1][key] = episodes[1][key].astype(dtype)
+    source = MinariSource(write_minari(tmp_path / "made", episodes))
+    says = rf"episode 1: {key}.* hold (\|S8|complex128); they should hold numbers"
+    with pytest.raises(UserError, match=says):
+        list(source.episodes())
+
+
 def test_a_file_that_is_cut_short(tmp_path):
     path = write_minari(tmp_path / "made", encoded_episodes([200] * 20))
     file = path / "data" / "main_data.hdf5"

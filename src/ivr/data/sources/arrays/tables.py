@@ -155,5 +155,11 @@ def _codes(path: Path, column: pa.ChunkedArray) -> NDArray[Any]:
     if empty.any():
         row = int(np.argmax(empty))
         raise UserError(f"{path}, row {row}: episode is empty. Give every row its episode.")
-    encoded = column.combine_chunks().dictionary_encode()
+    try:
+        encoded = column.combine_chunks().dictionary_encode()
+    except pa.ArrowNotImplementedError as error:
+        raise UserError(
+            f"{path}: episode holds {column.type}. It should hold the number or the name of the "
+            "episode."
+        ) from error
     return np.asarray(encoded.indices.to_numpy())

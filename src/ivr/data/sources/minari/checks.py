@@ -25,7 +25,15 @@ class MinariCheck:
     """Greatest action (A,)."""
 
     def shapes(self, number: int, episode: Episode) -> Iterator[Defects]:
-        """Find shapes other than T actions and T + 1 observations of the recorded spaces."""
+        """Find shapes other than T actions and T + 1 observations of the recorded spaces.
+
+        And what holds something else than numbers.
+        """
+        entries = {f"observations ({key})": v for key, v in episode.observations.items()}
+        for key, values in {**episode._asdict(), **entries}.items():
+            kind = np.asarray(values).dtype
+            if key != "observations" and kind.kind not in "fiub":
+                yield self._defect(number, f"{key} hold {kind}; they should hold numbers.")
         steps = len(episode.actions)
         wanted: dict[str, tuple[int, ...]] = {"actions": (steps, len(self.low))}
         wanted |= {key: (steps,) for key in ("rewards", "terminations", "truncations")}
