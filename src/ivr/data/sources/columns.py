@@ -52,7 +52,7 @@ class Column:
             end = max(stop, start + self.block)
             try:
                 self._block = self._stored[start:end].reshape(-1, *self.shape[1:])
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
                 raise UserError(
                     f"{self._path}: {self.name} cannot be read from row {start}: {error}. The "
                     "file is damaged: fetch it anew."

@@ -22,6 +22,11 @@ from ivr.data.sources.arrays.csv import CsvFile
 from ivr.data.sources.limits import check_claim
 from ivr.errors import UserError
 
+_UNREADABLE = (
+    pa.ArrowException, OSError, EOFError, ValueError, MemoryError, csv.Error, zlib.error,
+)  # fmt: skip
+"""What the libraries raise at a file that is damaged."""
+
 _VECTORS = ("observation", "action", "next_observation")
 
 
@@ -41,7 +46,7 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[A
             places = _places(path, names, wanted)
             used = [name for own in places.values() for name in own]
             table = file.read(used) if used else pa.table({})
-    except (pa.ArrowException, OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{path} cannot be read: {error}. It must be a whole {'Parquet' if parquet else 'CSV'} "
             "file."

@@ -14,7 +14,10 @@ from ivr.errors import UserError
 
 _OPTIONAL = {"next_observations", "timeouts"}
 
-_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+_UNREADABLE = (
+    OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError,
+    MemoryError,
+)  # fmt: skip
 """What h5py raises at a file that is damaged."""
 
 

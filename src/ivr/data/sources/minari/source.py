@@ -19,7 +19,10 @@ from ivr.data.sources.minari.checks import MinariCheck
 from ivr.data.sources.source import Bound, Episode, filled
 from ivr.errors import UserError, printable
 
-_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
+_UNREADABLE = (
+    OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError,
+    MemoryError,
+)  # fmt: skip
 """What the libraries raise at a file that is damaged."""
 
 _LONGEST = 32 << 20
@@ -68,7 +71,7 @@ class MinariSource:
             self.is_dict = self.observation_space["type"] == "Dict"
             self.boxes = self._boxes()
             recorded = self._action_bounds(action_space)
-        except (*_UNREADABLE, OverflowError) as error:
+        except _UNREADABLE as error:
             raise UserError(
                 f"{self._data / 'metadata.json'} is not the metadata of a Minari dataset "
                 f"({error!r}). Fetch the dataset anew, or pass another dataset.path."
