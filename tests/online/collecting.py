@@ -8,7 +8,7 @@ import torch
 
 from ivr.data.serving.replay import ReplayBuffer, Schedule
 from ivr.evaluation.rollout import EnvironmentPool
-from ivr.evaluation.task.task import Task
+from ivr.evaluation.task.task import TASKS, Task
 from ivr.online.collect import Collector
 
 LIMIT = 7
@@ -36,10 +36,25 @@ class Walk(gymnasium.Env[Any, Any]):
         return seen, self.place, bool(abs(self.place) > 2), False, {}
 
 
-def task() -> Task:
-    if "Walk-v0" not in gymnasium.registry:
-        gymnasium.register("Walk-v0", Walk)
-    return Task("walk", "Walk-v0", {}, LIMIT, "flat", None, "centre", None, "return", False)
+class Chores(Walk):
+    """Pays 1 where a task is done, one at every second step, and lists what is done so far."""
+
+    def reset(self, **keywords: Any) -> Any:
+        self.taken = 0
+        return super().reset(**keywords)
+
+    def step(self, action: Any) -> Any:
+        self.taken += 1
+        observation, _, *ends, _ = super().step(action)
+        done = {TASKS: ["chore"] * (self.taken // 2)}
+        return observation, float(self.taken % 2 == 0), *ends, done
+
+
+def task(metric: str = "return") -> Task:
+    env, made = ("Walk-v0", Walk) if metric == "return" else ("WalkChores-v0", Chores)
+    if env not in gymnasium.registry:
+        gymnasium.register(env, made)
+    return Task("walk", env, {}, LIMIT, "flat", None, "centre", None, metric, False)
 
 
 class Noisy:
@@ -64,9 +79,11 @@ class Noisy:
 SCHEDULE = Schedule(0, 10, 60, 5, 1, (0.5, 0.25))
 
 
-def collector(seeds: tuple[int, ...] = (0, 1), capacity: int = 60) -> Collector:
+def collector(
+    seeds: tuple[int, ...] = (0, 1), capacity: int = 60, metric: str = "return"
+) -> Collector:
     return Collector(
-        EnvironmentPool(task()),
+        EnvironmentPool(task(metric)),
         ReplayBuffer(len(seeds), capacity, 2, 1),
         Noisy(),
         SCHEDULE,

@@ -57,6 +57,18 @@ def test_the_transitions_are_those_of_the_environment():
         assert episode.fell == bool(terminated[part][-1])
 
 
+def test_finished_tasks_pay_at_every_step_as_the_data_record_them():
+    """Kitchen's environment pays each once, and so does an episode's return."""
+    found = collector(metric="tasks")
+    found.collect(STEPS)
+    found.pool.close()
+    rewards = columns(found)[2]
+    for episode in found.episodes[0]:
+        part = slice(episode.steps - episode.length, episode.steps)
+        assert rewards[part].tolist() == [2.0 * (t // 2) - 1 for t in range(1, episode.length + 1)]
+        assert episode.total == episode.length // 2
+
+
 def test_a_member_sees_what_its_seed_alone_would_have_seen():
     together, alone = collector((4, 9)), collector((9,))
     together.collect(STEPS), alone.collect(STEPS)

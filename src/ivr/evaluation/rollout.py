@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
-from ivr.evaluation.stepping.environments import EvaluationError, Failure, Step
+from ivr.evaluation.stepping.environments import EvaluationError, Failure, recorded_reward
 from ivr.evaluation.stepping.group import EnvironmentGroup
 from ivr.evaluation.stepping.pool import EnvironmentPool
 from ivr.evaluation.task.build import Task
@@ -149,7 +149,7 @@ class _Sweep:
                 at = row // self.slots, group.active[row]
                 if isinstance(step, Failure):
                     raise self._error(at, f"step {self.lengths[at] + 1}", step)
-                group.rewards[row] = self._seen_reward(step)
+                group.rewards[row] = recorded_reward(self.pool.task, step)
                 self.returns[at] += step.reward
                 self.lengths[at] += 1
                 self.successes[at] |= step.success
@@ -162,13 +162,6 @@ class _Sweep:
                 self.pool.send(*group.act(device))
             else:
                 running -= 1
-
-    def _seen_reward(self, step: Step) -> float:
-        """The reward of a step as the data record it, which a policy that remembers compares with.
-
-        Kitchen's pay every finished task at every step; the evaluation counts each once.
-        """
-        return float(step.completed) if self.pool.task.metric == "tasks" else step.reward
 
     def _start(self, group: EnvironmentGroup, row: int) -> None:
         """Begin the member's next episode, where one is left."""

@@ -12,7 +12,7 @@ from ivr import random
 from ivr.data.serving.replay import ReplayBuffer, Schedule
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, EvaluationError, one_thread
-from ivr.evaluation.stepping.environments import Failure, Step
+from ivr.evaluation.stepping.environments import Failure, Step, recorded_reward
 from ivr.online.episodes import Episode
 from ivr.types import Batch
 
@@ -47,7 +47,7 @@ class Collector:
         learner: chooses the actions.
         schedule: when what is collected.
         seeds, labels: one for each member.
-        reward_scale, reward_shift: what turns the environment's rewards into those trained on.
+        reward_scale, reward_shift: what turns recorded rewards into those trained on.
         check: raises where the run was interrupted.
     """
 
@@ -212,7 +212,8 @@ class Collector:
             self.passed = [a + float(b) for a, b in zip(self.passed, passed[:, 0], strict=True)]
         steps = self._env_steps(members, self.learner.to_bounds(actions)[:, 0])
         seen = np.stack([self._seen(k, step) for k, step in zip(members, steps, strict=True)])
-        rewards = [self.reward_scale * step.reward + self.reward_shift for step in steps]
+        told = (recorded_reward(self.pool.task, step) for step in steps)
+        rewards = [self.reward_scale * reward + self.reward_shift for reward in told]
         following = torch.from_numpy(seen)
         self.buffer.add(
             Batch(

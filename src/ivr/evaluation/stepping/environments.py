@@ -24,6 +24,15 @@ class Step(NamedTuple):
     """Tasks of the episode that are done."""
 
 
+def recorded_reward(task: Task, step: Step) -> float:
+    """The reward of a step as the task's data record it.
+
+    It is what a policy that remembers its rewards, or trains on them, compares with the data's.
+    Kitchen's data pay every finished task at every step; its environment pays each once.
+    """
+    return float(step.completed) if task.metric == "tasks" else step.reward
+
+
 class Failure(NamedTuple):
     """What went wrong in an environment, in the place of an observation or a step."""
 

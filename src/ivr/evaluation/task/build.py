@@ -95,11 +95,11 @@ def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | N
         int(steps),
         spec.view,
         chosen,
-        cells,
         spec.goal,
         bounds,
         metric,
         False,
+        cells,
     )
     with closing(task.make_env()) as made:
         check_spaces(made, env_id, spec.view, data)

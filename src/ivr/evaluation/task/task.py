@@ -38,12 +38,12 @@ class Task:
     max_episode_steps: int
     view: View
     maze: Maze | None
-    cells: str
-    """Whose start and goal cells the maze has, in words."""
     goal: str
     reference: tuple[float, float] | None
     metric: str
     reports_success: bool
+    cells: str = ""
+    """Whose start and goal cells the maze has, in words."""
 
     def make_env(self, render_mode: str | None = None) -> Env:
         """Make an environment whose observations are float32 vectors (O,) in the view.
