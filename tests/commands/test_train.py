@@ -18,6 +18,7 @@ from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
 from ivr.training.checkpoints import load_policy
 from ivr.training.scoring import evaluator as evaluation_module
+from tests.data.sources.minari.minari_making import encoded_episodes, write_minari
 from tests.running import evaluate, train
 
 ROOT = Path(__file__).parents[2]
@@ -241,6 +242,28 @@ def test_data_without_an_environment_train_without_an_evaluation(tmp_path, small
     assert result["status"] == "finished" and result["evaluation"] is None
     assert result["members"][0]["last"] is None
     assert math.isfinite(result["updates_per_second"])
+
+
+@pytest.fixture
+def cranes(tmp_path):
+    """Data that record an environment that nobody has installed."""
+    spec = {"id": "SomeLab/Crane-v3", "entry_point": "crane:Env", "kwargs": {}}
+    return write_minari(
+        tmp_path / "cranes", encoded_episodes([5, 6]), bounds=(-1, 2), env_spec=json.dumps(spec),
+        requirements=["crane>=2", "--index-url=http://elsewhere"],
+    )  # fmt: skip
+
+
+def test_data_of_an_environment_that_is_not_installed_train_without_an_evaluation(
+    tmp_path, cranes, caplog
+):
+    words = ("dataset=minari", f"dataset.path={cranes}", "num_updates=4", "batch_size=4")
+    result = train(tmp_path / "run", *words, "dataset.env=null")
+    assert result["status"] == "finished" and result["evaluation"] is None
+    (told,) = [line for line in caplog.messages if "no evaluation" in line]
+    assert "SomeLab/Crane-v3" in told and "pip install 'crane>=2'." in told
+    with pytest.raises(UserError, match=r"dataset\.env=SomeLab/Crane-v3 is not a registered"):
+        train(tmp_path / "named", *words, "dataset.env=SomeLab/Crane-v3")
 
 
 PAGE_FAULTS = """

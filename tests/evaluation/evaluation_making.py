@@ -45,11 +45,11 @@ def pendulum_arguments(**changed: Any) -> dict[str, Any]:
     return arguments(**pendulum, **bounds, **plain) | changed
 
 
-def make(keywords: dict[str, Any]) -> Task | None:
+def make(keywords: dict[str, Any], requirements: tuple[str, ...] = ()) -> Task | None:
     names = ("observation_dim", "action_low", "action_high")
     spec = {key: value for key, value in keywords.items() if key not in (*names, "env_spec")}
     facts = DataFacts(*(keywords[name] for name in names))
-    return make_task(TaskSpec(**spec), facts, keywords["env_spec"])
+    return make_task(TaskSpec(**spec), facts, keywords["env_spec"], requirements)
 
 
 def task(keywords: dict[str, Any]) -> Task:

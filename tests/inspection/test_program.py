@@ -78,6 +78,14 @@ def test_an_environment_that_does_not_fit_is_a_defect(tmp_path):
     assert "gives observations of shape (11,)" in card["defects"][MISFIT]["first"][0]["what"]
 
 
+def test_an_environment_that_is_not_installed_is_no_defect(tmp_path):
+    spec = '{"id": "lab/Crane-v3", "kwargs": {}}'
+    data = write_minari(tmp_path / "a", encoded_episodes([5, 6]), bounds=(-1, 2), env_spec=spec)
+    card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={data}")
+    assert error is None and card["environment"] is None
+    assert any("lab/Crane-v3, which is not installed" in said for said in card["warnings"])
+
+
 def test_what_is_legal_but_odd_is_no_defect(tmp_path):
     columns = encoded_columns([Made(3, "timeout"), Made(1, "terminal"), Made(3, "timeout")])
     columns["observations"][:, 0] = 5

@@ -12,11 +12,11 @@ from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.config.schema import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source
-from ivr.data.load import named_maze
+from ivr.data.load import named_maze, requirements
 from ivr.data.sources.source import Source
 from ivr.errors import UserError, counted
-from ivr.evaluation.task.build import make_task
 from ivr.evaluation.task.spec import D4RL_CELL, TaskSpec
+from ivr.evaluation.task.build import RecordedEnvironmentError, make_task
 from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
 from ivr.inspection.findings import Findings, read_all
@@ -91,7 +91,10 @@ def _environment(
         facts = DataFacts(
             len(tally.observations.mean), source.action_low.tolist(), source.action_high.tolist()
         )
-        task = make_task(spec, facts, source.env_spec)
+        task = make_task(spec, facts, source.env_spec, requirements(source.metadata))
+    except RecordedEnvironmentError as error:
+        findings.warnings.append(f"nothing can be evaluated: {error}")
+        return None
     except UserError as error:
         findings.misfit(source.id, error)
         return None

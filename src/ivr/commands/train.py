@@ -12,11 +12,12 @@ from omegaconf import DictConfig
 
 from ivr.config.doors import open_doors
 from ivr.config.schema import TrainConfig
+from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.prepare import clean_sample, prepare
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
-from ivr.evaluation.task.build import make_task
+from ivr.evaluation.task.build import RecordedEnvironmentError, Task, make_task
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
@@ -86,7 +87,7 @@ def _train(
     info = dataset.info
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
     log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
-    task = make_task(config.task, basic_facts(dataset), info.env_spec)
+    task = _task(config, dataset)
     if task is not None and task.way is not None:
         log.info(f"  evaluated {task.way}")
     check_metric(config.optimized_metric, evaluated=task is not None)
@@ -152,8 +153,6 @@ def _train(
         precision=config.precision,
         resumed_from=resumed_from,
     )
-    if task is None:
-        log.info("no evaluation: neither the data nor dataset.env name an environment")
     clean = clean_sample(data.clean, datamodule.needs, config.device)
     if config.device == "cpu":
         keep_freed_memory()
@@ -167,3 +166,15 @@ def _train(
     if diverged is not None:
         raise UserError(diverged)
     return result
+
+
+def _task(config: TrainConfig, dataset: OfflineDataset) -> Task | None:
+    info = dataset.info
+    try:
+        task = make_task(config.task, basic_facts(dataset), info.env_spec, info.requirements)
+    except RecordedEnvironmentError as error:
+        log.warning(f"no evaluation: {error}")
+        return None
+    if task is None:
+        log.info("no evaluation: neither the data nor dataset.env name an environment")
+    return task

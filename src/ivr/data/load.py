@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,20 @@ def load_dataset(
         goal=None if goal_cell is None else tuple(goal_cell.tolist()),
         reward_scale=scale,
         reward_shift=shift,
+        requirements=requirements(recorded.metadata),
     )
     return OfflineDataset(**columns, info=info)
+
+
+def requirements(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """List the packages that the metadata of a Minari dataset name, as in mujoco>=3.1,<3.2."""
+    named = metadata.get("requirements")
+    plain = r"[A-Za-z0-9][\w.-]*(\[[\w,-]+\])?([<>=!~]=?[\w.,<>=!~*+-]+)?"
+    return tuple(
+        name
+        for name in (named if isinstance(named, list) else [])
+        if isinstance(name, str) and re.fullmatch(plain, name, re.ASCII)
+    )
 
 
 def named_maze(name: str | None, scale: float | None) -> Maze | None:

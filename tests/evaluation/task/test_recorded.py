@@ -1,10 +1,12 @@
 import json
 import sys
 
+import gymnasium
 import pytest
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
 
 from ivr.errors import UserError
-from ivr.evaluation.task.recorded import read_recorded
+from ivr.evaluation.task.recorded import RecordedEnvironmentError, read_recorded
 from tests.evaluation.evaluation_making import make, pendulum_arguments, task
 
 
@@ -49,6 +51,36 @@ def test_modules_files_and_wrappers_of_the_record_are_refused(changed, trap):
     with pytest.raises(UserError, match=r"dataset\.env"):
         make(pendulum_arguments(env=None, env_spec=record(**changed)))
     assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", ["Crane-v3", "SomeLab/Crane-v3"])
+def test_an_environment_that_is_not_installed_is_told_from_what_does_not_fit(name):
+    keywords = pendulum_arguments(env=None, env_spec=record(id=name))
+    with pytest.raises(RecordedEnvironmentError, match=f"records? the environment {name}, .* not"):
+        make(keywords)
+    with pytest.raises(RecordedEnvironmentError, match=r"pip install 'crane\[sim\]>=2' drive\."):
+        make(keywords, requirements=("crane[sim]>=2", "drive"))
+    with pytest.raises(UserError, match="is not a registered environment") as caught:
+        make(pendulum_arguments(env=name, env_spec=record(id=name)))  # asked for by name
+    assert not isinstance(caught.value, RecordedEnvironmentError)
+
+
+def test_a_recorded_environment_whose_constructor_fails_is_not_installed():
+    recorded = {"env": None, "env_spec": record(kwargs={"colour": 1})}
+    with pytest.raises(RecordedEnvironmentError, match="colour"):
+        make(pendulum_arguments(**recorded))
+    with pytest.raises(UserError, match="size") as caught:
+        make(pendulum_arguments(**recorded, env_kwargs={"size": 2}))  # asked for by its arguments
+    assert not isinstance(caught.value, RecordedEnvironmentError)
+
+
+def test_an_id_with_a_namespace_is_looked_up_and_nothing_else():
+    gymnasium.register("lab/Swing-v0", entry_point=PendulumEnv, max_episode_steps=7)
+    try:
+        made = task(pendulum_arguments(env=None, env_spec=record(id="lab/Swing-v0")))
+        assert made.env_id == "lab/Swing-v0"
+    finally:
+        gymnasium.registry.pop("lab/Swing-v0")
 
 
 def test_a_named_environment_makes_the_record_irrelevant(trap):

@@ -2,6 +2,8 @@
 
 import difflib
 import importlib
+import shlex
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -11,14 +13,18 @@ from ivr.agreement.views import VIEWS
 from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_id, check_spaces, reported
-from ivr.evaluation.task.recorded import RecordedEnvironment, read_recorded
+from ivr.evaluation.task.recorded import (
+    RecordedEnvironment,
+    RecordedEnvironmentError,
+    read_recorded,
+)
 from ivr.evaluation.task.spec import TaskSpec
-from ivr.evaluation.task.task import D4RL_ANTMAZE, TASKS, Task
+from ivr.evaluation.task.task import D4RL_ANTMAZE, TASKS, NotMadeError, Task
 from ivr.evaluation.task.wrappers import START_NOISE
 from ivr.mazes import MAZES, Maze
 from ivr.types import DataFacts
 
-__all__ = ["Task", "make_task"]
+__all__ = ["RecordedEnvironmentError", "Task", "make_task"]
 
 _CHOICES = {
     "view": VIEWS,
@@ -28,19 +34,24 @@ _CHOICES = {
 }
 
 
-def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | None:
+def make_task(
+    spec: TaskSpec, data: DataFacts, env_spec: str | None, requirements: Sequence[str] = ()
+) -> Task | None:
     """The task of a configuration, checked against the data.
 
     Args:
         spec: what the configuration says.
         data: sizes and bounds that the environment must have.
         env_spec: JSON of the EnvSpec that the data record; only its id and arguments are used.
+        requirements: packages that the data say it needs, for the message; see `DatasetInfo`.
 
     Returns:
         The task, or None where neither the configuration nor the data name an environment.
 
     Raises:
         UserError: a value is not allowed, or environment and data do not fit.
+        RecordedEnvironmentError: nobody named an environment, and the one that the data record
+            cannot be had here.
     """
     env, maze, metric, reference = spec.env, spec.maze, spec.metric, spec.reference
     for key, choices in _CHOICES.items():
@@ -70,6 +81,13 @@ def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | N
             _import(module, env)
         limit, kwargs = None, dict(spec.env_kwargs or {})
     registered = gymnasium.registry.get(env_id)
+    if registered is None and env is None:
+        packages = " ".join(map(shlex.quote, requirements))
+        install = f"They say that it needs: pip install {packages}. " if packages else ""
+        raise RecordedEnvironmentError(
+            f"The data record the environment {env_id}, which is not installed here. {install}"
+            f"Once it is, dataset.env=MODULE:{env_id} imports the module that registers it."
+        )
     if registered is None:
         near = difflib.get_close_matches(env_id, gymnasium.registry, n=3)
         raise UserError(
@@ -101,7 +119,13 @@ def make_task(spec: TaskSpec, data: DataFacts, env_spec: str | None) -> Task | N
         False,
         cells,
     )
-    with closing(task.make_env()) as made:
+    try:
+        made = task.make_env()
+    except NotMadeError as error:
+        if env is None and not spec.env_kwargs:
+            raise RecordedEnvironmentError(str(error)) from error
+        raise
+    with closing(made):
         check_spaces(made, env_id, spec.view, data)
         told = reported(made)
     for kind, word in {"success": "success", "tasks": TASKS}.items():
@@ -126,7 +150,7 @@ def _import(module: str, env: str) -> None:
 
 def _recorded_id(recorded: RecordedEnvironment) -> str:
     if recorded.wrappers:
-        raise UserError(
+        raise RecordedEnvironmentError(
             f"The dataset records {recorded.id} inside the wrappers {', '.join(recorded.wrappers)}"
             f", which are not run from a data file. Set dataset.env={recorded.id} to evaluate "
             "without them."

@@ -1,6 +1,7 @@
 """Reads the environment that a dataset records, and executes nothing of the file."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ from ivr.errors import UserError
 
 # Arguments that belong to whoever makes the environment, not to the record.
 _OURS = {"render_mode", "max_episode_steps", "disable_env_checker"}
+
+
+class RecordedEnvironmentError(UserError):
+    """The environment that the data record cannot be had here: a training goes without it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ def read_recorded(env_spec: str) -> RecordedEnvironment:
     makes Gymnasium import the module, so only id and arguments of plain ids are taken.
 
     Raises:
-        UserError: the record is malformed, or an argument or the id names a file or a module.
+        UserError: the maze of the record is malformed.
+        RecordedEnvironmentError: another part is, or an argument or the id names a file or a
+            module.
     """
     recorded_walls(env_spec)  # a maze that cannot be read is reported as such
     try:
@@ -37,19 +44,24 @@ def read_recorded(env_spec: str) -> RecordedEnvironment:
         limit = spec.get("max_episode_steps")
         wrappers = tuple(str(w.get("name", w)) for w in spec.get("additional_wrappers") or ())
         recorded = RecordedEnvironment(str(spec["id"]), kwargs, limit, wrappers)
-        plain = all(map(_is_plain, [recorded.id, kwargs])) and (limit is None or limit > 0)
+        plain = _is_id(recorded.id) and _is_plain(kwargs) and (limit is None or limit > 0)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
+        raise RecordedEnvironmentError(
             "The dataset records its environment in a form that cannot be read "
             f"({type(error).__name__}: {error}). Name the environment: dataset.env=..."
         ) from error
     if not plain:
-        raise UserError(
+        raise RecordedEnvironmentError(
             f"The dataset records the environment {recorded.id!r} with arguments {kwargs}, which "
             "name a file or a module. Nothing that a dataset names is executed or opened: "
             "set dataset.env and dataset.env_kwargs yourself."
         )
     return recorded
+
+
+def _is_id(name: str) -> bool:
+    """Check that a name is an id such as Hopper-v5 or lab/Crane-v3, and imports nothing."""
+    return re.fullmatch(r"([\w-]+/)?[\w.-]+", name) is not None
 
 
 def _is_plain(value: Any) -> bool:

@@ -25,6 +25,10 @@ TASKS = "episode_task_completions"
 """Where a step's info lists the tasks that an episode has completed so far (Kitchen)."""
 
 
+class NotMadeError(UserError):
+    """The constructor of an environment fails, as where a package that it needs is missing."""
+
+
 @dataclass(frozen=True)
 class Task:
     """An environment as the data see it, with the protocol of its evaluation.
@@ -49,7 +53,8 @@ class Task:
         """Make an environment whose observations are float32 vectors (O,) in the view.
 
         Raises:
-            UserError: it cannot be made, or does not fit the view or the maze.
+            NotMadeError: it cannot be made.
+            UserError: it does not fit the view or the maze.
         """
         kwargs = dict(self.env_kwargs)
         if self.maze is not None:
@@ -69,7 +74,7 @@ class Task:
                     **kwargs,
                 )
         except Exception as error:  # whatever a third-party constructor raises
-            raise UserError(
+            raise NotMadeError(
                 f"The environment dataset.env={self.env_id} cannot be made with "
                 f"dataset.env_kwargs={dict(self.env_kwargs)}: {type(error).__name__}: {error}"
             ) from error
