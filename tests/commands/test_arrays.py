@@ -46,6 +46,18 @@ def test_without_an_environment_there_is_all_but_an_evaluation(tmp_path, caplog)
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
 
 
+def test_time_limits_that_are_recorded_as_terminals_are_told_with_the_cure(tmp_path, caplog):
+    arrays = encoded_arrays([Made(4, "terminal")] * 3) | {"episode": None}
+    words = (f"dataset.path={write_arrays(tmp_path / 'log', arrays)}", "dataset.action_low=-1",
+             "dataset.action_high=9")  # fmt: skip
+    _train(tmp_path / "recorded", *words)
+    assert "3 of 3 episodes are terminated after exactly 4 steps" in caplog.text
+    assert "dataset.terminals=as_timeouts" in caplog.text
+    caplog.clear()
+    _train(tmp_path / "cured", *words, "dataset.terminals=as_timeouts")
+    assert "episodes are terminated" not in caplog.text
+
+
 def test_with_an_environment_it_is_evaluated_within_its_bounds(tmp_path):
     words = (f"dataset.path={_data(tmp_path, 1)}", "dataset.env=Pendulum-v1")
     limit = ("dataset.max_episode_steps=5",)

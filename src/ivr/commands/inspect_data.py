@@ -15,8 +15,8 @@ from ivr.data.kinds import open_source
 from ivr.data.load import named_maze, requirements
 from ivr.data.sources.source import Source
 from ivr.errors import UserError, counted
+from ivr.evaluation.task.build import RecordedEnvironmentError, Task, make_task
 from ivr.evaluation.task.spec import D4RL_CELL, TaskSpec
-from ivr.evaluation.task.build import RecordedEnvironmentError, make_task
 from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
 from ivr.inspection.findings import Findings, read_all
@@ -63,10 +63,11 @@ def run(
     if source.is_dict and (said := left_out(spec.view, [*source.boxes, *source.unread])):
         findings.warnings.append(said)
     read_all(source, tally, findings, progress=True)
-    environment = _environment(config.task, source, tally, maze, findings)
+    task = _task(config.task, source, tally, maze, findings)
     name = f"{spec.name} (as is)" if source.differs else spec.name
-    card = {"dataset": name, "environment": environment}
-    card |= make_card(source, tally, transform, findings)
+    card: dict[str, Any] = {"dataset": name, "environment": task and task.environment}
+    limit = None if task is None else task.max_episode_steps
+    card |= make_card(source, tally, transform, findings, limit)
     log.info(card_text(card))
     write_json(folder / "card.json", card, indent=1)
     write_text(folder / "card.html", page(card, plots(card, tally)))
@@ -79,10 +80,10 @@ def run(
     return card
 
 
-def _environment(
+def _task(
     spec: TaskSpec, source: Source, tally: Tally, maze: Maze | None, findings: Findings
-) -> str | None:
-    """The evaluation's environment, whose spaces and walls fit the data; None without one."""
+) -> Task | None:
+    """The evaluation's task, whose spaces and walls fit the data; None without one."""
     try:
         if maze is not None:
             check_walls(recorded_walls(source.env_spec), maze, str(spec.maze))
@@ -91,11 +92,10 @@ def _environment(
         facts = DataFacts(
             len(tally.observations.mean), source.action_low.tolist(), source.action_high.tolist()
         )
-        task = make_task(spec, facts, source.env_spec, requirements(source.metadata))
+        return make_task(spec, facts, source.env_spec, requirements(source.metadata))
     except RecordedEnvironmentError as error:
         findings.warnings.append(f"nothing can be evaluated: {error}")
         return None
     except UserError as error:
         findings.misfit(source.id, error)
         return None
-    return None if task is None else task.environment

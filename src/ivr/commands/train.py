@@ -14,7 +14,7 @@ from ivr.config.doors import open_doors
 from ivr.config.schema import TrainConfig
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
-from ivr.data.prepare import clean_sample, prepare
+from ivr.data.prepare import clean_sample, prepare, time_limits
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, make_task
@@ -90,6 +90,9 @@ def _train(
     task = _task(config, dataset)
     if task is not None and task.way is not None:
         log.info(f"  evaluated {task.way}")
+    said = time_limits(data.clean, None if task is None else task.max_episode_steps)
+    if said is not None:
+        log.warning(said)
     check_metric(config.optimized_metric, evaluated=task is not None)
     members = combinations(config.seed, config.alpha or [None])
     datamodule = TransitionDataModule(

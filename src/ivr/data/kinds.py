@@ -102,7 +102,8 @@ def on_this_machine(spec: DataSpec) -> bool:
 def _open_minari(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.minari.source import MinariSource
 
-    source = MinariSource(locate(spec.id, _folder(spec)), spec.action_low, spec.action_high)
+    folder = locate(spec.id, _folder(spec))
+    source = MinariSource(folder, spec.action_low, spec.action_high, spec.read_terminals)
     if spec.id is not None and source.id != spec.id:
         warnings.warn(
             f"{source.place} holds {source.id}, and not {spec.id}: scores are not those of "
@@ -119,7 +120,7 @@ def _open_d4rl(spec: DataSpec, progress: bool) -> Source:
     _, record = find_published(spec.id)
     limit = (record and record.limit) or spec.max_episode_steps
     paths = locate_d4rl(spec.id, spec.path, progress)
-    source = D4RLSource(paths, limit, published=True)
+    source = D4RLSource(paths, limit, published=True, terminals=spec.read_terminals)
     check_one_robot(paths)
     source.differs = unlike_published(spec.name, spec.id, paths, source.total_steps, d4rl_root())
     if source.differs and not spec.as_is:
@@ -134,7 +135,8 @@ def _open_d4rl(spec: DataSpec, progress: bool) -> Source:
 def _open_hdf5(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.d4rl.source import D4RLSource
 
-    return D4RLSource(locate_d4rl(spec.id, spec.path, progress), spec.max_episode_steps)
+    paths = locate_d4rl(spec.id, spec.path, progress)
+    return D4RLSource(paths, spec.max_episode_steps, terminals=spec.read_terminals)
 
 
 def _open_generated(spec: DataSpec, progress: bool) -> Source:
@@ -144,15 +146,17 @@ def _open_generated(spec: DataSpec, progress: bool) -> Source:
 
     path = spec.path or ensure_generated(spec.name, spec.transitions, progress)
     if spec.name in RANDOM:
-        return D4RLSource(locate_d4rl(None, path, progress), spec.max_episode_steps)
-    return MinariSource(locate(None, _folder(spec, path)))
+        paths = locate_d4rl(None, path, progress)
+        return D4RLSource(paths, spec.max_episode_steps, terminals=spec.read_terminals)
+    return MinariSource(locate(None, _folder(spec, path)), terminals=spec.read_terminals)
 
 
 def _open_arrays(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.arrays.files import find_arrays
     from ivr.data.sources.arrays.source import ArraysSource
 
-    return ArraysSource(find_arrays(spec.path), spec.action_low, spec.action_high)
+    paths = find_arrays(spec.path)
+    return ArraysSource(paths, spec.action_low, spec.action_high, spec.read_terminals)
 
 
 def _folder(spec: DataSpec, path: Paths = None) -> str | Path | None:

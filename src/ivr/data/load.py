@@ -42,6 +42,11 @@ def load_dataset(
             f"dataset.view={spec.view} leaves out the positions in dataset.maze={spec.maze}: use "
             "dataset.view=d4rl, or dataset.maze=null."
         )
+    if maze is not None and spec.terminals != "as_recorded":
+        raise UserError(
+            f"dataset.terminals={spec.terminals}: in dataset.maze={spec.maze} ends are recomputed "
+            "for the goal, whatever is recorded: leave it out."
+        )
     recorded = open_source(spec, progress)
     usual = maze
     layout = recorded_walls(recorded.env_spec)
@@ -59,6 +64,8 @@ def load_dataset(
     }
     if maze is not None and maze != usual:
         options["goal"] = maze.goal
+    if spec.terminals != "as_recorded":
+        options |= {"terminals": spec.terminals, "limit": spec.max_episode_steps}
     safe_name = re.sub(r"[^\w.-]", "_", spec.name)
     final = cache_folder(cache) / f"{safe_name}-{key(recorded, options)}"
     if not is_built(final, "IVR_CACHE"):

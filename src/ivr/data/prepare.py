@@ -17,6 +17,7 @@ from ivr.data.dataset import OfflineDataset
 from ivr.data.load import cache_folder, load_dataset
 from ivr.data.sources.d4rl.compare import check_one_robot
 from ivr.data.sources.d4rl.location import locate_d4rl
+from ivr.data.sources.terminals import suspected
 from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.picking import digest, pick
@@ -77,6 +78,21 @@ def prepare(
         training = _keep(training, subset)
     scale, shift = reward.affine(training.episode_returns.numpy())
     return Prepared(_scaled(training, scale, shift), _scaled(clean, scale, shift))
+
+
+def time_limits(dataset: OfflineDataset, limit: int | None) -> str | None:
+    """Say that time limits seem to be recorded as terminals; see `suspected`.
+
+    Args:
+        dataset: as it was recorded; terminals that were recomputed for a maze's goal are none.
+        limit: of an episode in the environment, None where there is none.
+    """
+    info = dataset.info
+    if info.goal is not None or info.maze_layout is not None:
+        return None
+    ends = (dataset.terminated | dataset.truncated).nonzero().squeeze(-1)
+    lengths = ends.diff(prepend=ends.new_tensor([-1]))
+    return suspected(lengths.numpy(), dataset.terminated[ends].numpy(), limit)
 
 
 def _keep(dataset: OfflineDataset, subset: Subset) -> OfflineDataset:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.data.sources.source import Bound
+from ivr.data.sources.terminals import Terminals
 from ivr.errors import UserError
 
 Paths = str | Path | Sequence[str] | None
@@ -15,7 +16,7 @@ class DataSpec:
     """The keys of a configuration's dataset node that decide what the data are.
 
     Raises:
-        UserError: a number of steps or of transitions below 1.
+        UserError: a number of steps or of transitions below 1, or no such way to read terminals.
     """
 
     name: str
@@ -43,6 +44,9 @@ class DataSpec:
     max_episode_steps: int | None = None
     """Limit of the collection where nothing in a D4RL file marks its time-outs; of the evaluation
     everywhere."""
+    terminals: str = "as_recorded"
+    """Whether recorded terminals were ends by time; see `terminals.Terminals`, whose limit is
+    max_episode_steps."""
     maze: str | None = None
     """Maze of the evaluation. With view=d4rl, rewards and ends are recomputed for the centre of its
     goal cell; with view=goal_conditioned for each recorded goal, also where only the data record a
@@ -60,3 +64,9 @@ class DataSpec:
             number = getattr(self, key)
             if number is not None and number < 1:
                 raise UserError(f"dataset.{key}={number}: must be a whole number from 1")
+        self.read_terminals  # noqa: B018  checks them
+
+    @property
+    def read_terminals(self) -> Terminals:
+        """How recorded terminals are read."""
+        return Terminals(self.terminals, self.max_episode_steps)

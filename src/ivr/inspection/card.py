@@ -6,6 +6,7 @@ import numpy as np
 
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.sources.source import Source
+from ivr.data.sources.terminals import suspected
 from ivr.errors import UserError, counted
 from ivr.inspection.findings import Findings
 from ivr.inspection.streaming import Moments
@@ -16,9 +17,21 @@ _SATURATED = 0.25
 
 
 def make_card(
-    source: Source, tally: Tally, transform: RewardTransform, findings: Findings
+    source: Source,
+    tally: Tally,
+    transform: RewardTransform,
+    findings: Findings,
+    limit: int | None = None,
 ) -> dict[str, Any]:
-    """Summarise everything that was found in types that JSON has."""
+    """Summarise everything that was found in types that JSON has.
+
+    Args:
+        source: of the data.
+        tally: of its episodes.
+        transform: of the rewards that are trained on.
+        findings: defects and warnings.
+        limit: steps of an episode in the environment; None without one.
+    """
     scale, shift, transformed = _transform(source.id, transform, tally.kept, findings)
     card = {
         "source": source.id,
@@ -39,7 +52,7 @@ def make_card(
             for kind, found in findings.found.items()
         },
     }
-    return card | {"warnings": findings.warnings + _warnings(card, tally, findings)}
+    return card | {"warnings": findings.warnings + _warnings(card, tally, findings, limit)}
 
 
 def _rewards(rewards: Rewards) -> dict[str, Any]:
@@ -119,7 +132,9 @@ def _duplicates(tally: Tally) -> dict[str, Any]:
     return {"count": total, "estimated": tally.duplicates.every > 1, "first": places}
 
 
-def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[str]:
+def _warnings(
+    card: dict[str, Any], tally: Tally, findings: Findings, limit: int | None
+) -> list[str]:
     said = []
     for what, count in tally.oddities.items():
         noun, rest = what.split(" ", 1)
@@ -149,14 +164,9 @@ def _warnings(card: dict[str, Any], tally: Tally, findings: Findings) -> list[st
     if tally.occupancy is not None and tally.occupancy.outside:
         outside = counted(tally.occupancy.outside, "position")
         said.append(f"{outside} in no free cell of the maze")
-    lengths = np.array(tally.recorded.lengths)
-    longest = int((lengths == lengths.max(initial=0)).sum())
-    if tally.recorded.terminated == len(lengths) and longest >= max(3, 0.5 * len(lengths)):
-        said.append(
-            f"{longest:,} of {len(lengths):,} episodes are terminated after exactly "
-            f"{lengths.max()} steps, and none is truncated: if that is a time limit, mark it as "
-            "truncated (timeouts), else values are learned as if the task ended there"
-        )
+    recorded = tally.recorded
+    suspicion = suspected(np.array(recorded.lengths, int), np.array(recorded.ended, bool), limit)
+    said += [] if suspicion is None else [suspicion]
     if tally.left_out:
         said.append(
             f"{tally.left_out:,} of {card['rows']:,} rows are not trained on: the last row of an "

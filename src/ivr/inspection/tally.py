@@ -26,6 +26,8 @@ class Rewards:
         self.returns: list[float] = []
         self.moments = Moments(1)
         self.terminated = self.truncated = 0
+        self.ended: list[bool] = []
+        """Whether each episode ends with a terminal."""
 
     def add(
         self, rewards: NDArray[Any], terminated: NDArray[np.bool_], truncated: NDArray[np.bool_]
@@ -37,12 +39,13 @@ class Rewards:
         self.moments.add(finite)
         self.terminated += int(terminated.sum())
         self.truncated += int(truncated.sum())
+        self.ended.append(bool(terminated[-1:].any()))
 
 
 class Tally:
     """Statistics of a source's episodes; numbers that are not finite are left out of them.
 
-    Memory is bounded but for two numbers an episode.
+    Memory is bounded but for a few numbers an episode.
     """
 
     def __init__(

@@ -19,13 +19,18 @@ time-outs are not marked (Farama-Foundation/D4RL, issue 162)."""
 
 
 def ends(
-    path: Path, columns: Mapping[str, Column], limit: int | None, report: Report = refuse
+    path: Path,
+    columns: Mapping[str, Column],
+    limit: int | None,
+    report: Report = refuse,
+    terminals_by_time: bool = False,
 ) -> NDArray[np.int64]:
     """Find the last row of each episode; the file's last row is one, whole or cut.
 
     An episode ends where terminals or timeouts is set, and where next_observations is not the next
     row's observation. A file without next_observations in which timeouts is missing, or set
-    nowhere, marks no time-out: there, an episode ends after `limit` steps.
+    nowhere, marks no time-out: there, an episode ends after `limit` steps, unless terminals mark
+    time-outs too (`terminals_by_time`).
 
     Raises:
         UserError: a mark that is neither 0 nor 1, next_observations that belong to other rows,
@@ -39,7 +44,7 @@ def ends(
         jumps = unlike_next(columns)
         if not _misaligned(path, columns, ended, jumps, report):
             ended |= jumps
-    elif not by_time.any():
+    elif not by_time.any() and not terminals_by_time:
         if limit is None:
             held = (
                 "timeouts that are 0 everywhere and no" if len(by_time) else "neither timeouts nor"

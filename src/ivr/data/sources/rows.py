@@ -12,6 +12,7 @@ from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import BOUNDS, FINITE, Defect, Defects, Report, refuse
 from ivr.data.sources.ends import ends, qlearning_ends
 from ivr.data.sources.source import Episode, unusable, unusable_in_words
+from ivr.data.sources.terminals import AS_RECORDED, Terminals
 
 
 class Bounds(NamedTuple):
@@ -42,12 +43,13 @@ def episodes(
     bounds: Bounds,
     report: Report = refuse,
     qlearning: bool = False,
+    terminals: Terminals = AS_RECORDED,
 ) -> Iterator[Episode]:
     """Yield the episodes of a file in the order of its rows; `ends` finds where they end.
 
     An episode's last next observation is that of `next_observations`. Without that column it is
     unknown: the last row is left out, unless the episode terminated, where the next observation
-    counts for nothing and the last one stands in.
+    counts for nothing and the last one stands in. `terminals` says which terminals count.
 
     With `qlearning` they hold the transitions of D4RL's `qlearning_dataset` (see
     `qlearning_ends`): there the next observation is the next row's, also after a terminal row.
@@ -56,17 +58,18 @@ def episodes(
         UserError: with the row, and episode and step where known, of what is wrong.
     """
     start = 0
-    terminals = columns["terminals"]
-    cut = np.zeros(terminals.rows, np.bool_)
+    marked = columns["terminals"]
+    cut = np.zeros(marked.rows, np.bool_)
     if qlearning:
         last, cut = qlearning_ends(path, columns, limit, report)
     else:
-        last = ends(path, columns, limit, report)
+        last = ends(path, columns, limit, report, terminals.mark_time)
     for number, end in enumerate(last):
         stop = int(end) + 1
         names = ("observations", "actions", "rewards")
         read = {name: columns[name].read(start, stop) for name in names}
-        terminated = bool(terminals.read(stop - 1, stop)[0]) and not cut[end]
+        terminated = bool(marked.read(stop - 1, stop)[0]) and not cut[end]
+        terminated = terminated and not terminals.by_time(stop - start)
         after = None
         if "next_observations" in columns:
             after = columns["next_observations"].read(stop - 1, stop)

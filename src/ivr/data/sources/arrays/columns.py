@@ -12,6 +12,7 @@ from ivr.data.sources.columns import AXES, Column, check_columns
 from ivr.data.sources.defects import MARKS, Defect, Defects, Report, ignore, refuse
 from ivr.data.sources.ends import marks
 from ivr.data.sources.names import renamed
+from ivr.data.sources.terminals import Terminals
 from ivr.errors import UserError
 
 
@@ -76,7 +77,9 @@ def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.
     return last
 
 
-def say_what_is_missing(path: Path, arrays: Arrays, others: list[str]) -> None:
+def say_what_is_missing(
+    path: Path, arrays: Arrays, others: list[str], terminals: Terminals
+) -> None:
     """Warn of what is assumed about the data: columns that are not used, marks that are missing."""
     said = []
     if others:
@@ -87,8 +90,10 @@ def say_what_is_missing(path: Path, arrays: Arrays, others: list[str]) -> None:
         )
     if "terminated" not in arrays:
         said.append("without terminated every end counts as a time limit, none as a last state")
-    elif not arrays.keys() & {"episode", "next_observations"} and not np.any(
-        arrays.get("truncated", False)
+    elif (
+        not terminals.mark_time
+        and not arrays.keys() & {"episode", "next_observations"}
+        and not np.any(arrays.get("truncated", False))
     ):
         said.append("nothing marks an end by time: episodes end where terminated is set")
     if said:

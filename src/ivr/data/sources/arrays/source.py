@@ -13,6 +13,7 @@ from ivr.data.sources.arrays.files import read_arrays
 from ivr.data.sources.defects import Report, ignore, refuse
 from ivr.data.sources.rows import Bounds, episodes
 from ivr.data.sources.source import Bound, Episode, filled, unusable
+from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
 
 
@@ -40,15 +41,23 @@ class ArraysSource:
     differs: str | None = None
     total_episodes: int | None = None
 
-    def __init__(self, paths: Sequence[Path], action_low: Bound, action_high: Bound) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        action_low: Bound,
+        action_high: Bound,
+        terminals: Terminals = AS_RECORDED,
+    ) -> None:
         """Keep the names of the files.
 
         Args:
             paths: at least one.
             action_low: bounds of actions, for all of their numbers or one for each; None for the
                 least that the data hold; action_high likewise.
+            terminals: how they are read.
         """
         self._paths, self._given = list(paths), (action_low, action_high)
+        self._terminals = terminals
         names = [path.name for path in paths]
         self.id = " + ".join(names) if len(names) < 4 else f"{len(names)} files from {names[0]}"
         self.place = ", ".join(sorted({str(path.parent) for path in paths}))
@@ -88,7 +97,8 @@ class ArraysSource:
         bounds = Bounds(self.action_low, self.action_high, advice)
         for path in self._paths:
             columns = columns_of(path, read_arrays(path)[0], report)
-            yield from episodes(path, columns, columns["rewards"].rows, bounds, report)
+            limit = columns["rewards"].rows
+            yield from episodes(path, columns, limit, bounds, report, terminals=self._terminals)
 
     @cached_property
     def _seen(self) -> _Seen:
@@ -106,7 +116,7 @@ class ArraysSource:
                     f"{self._paths[0]} has {widths}. Only files of one kind can be joined."
                 )
             if widths is None:
-                say_what_is_missing(path, arrays, others)
+                say_what_is_missing(path, arrays, others, self._terminals)
             widths = own
             rows += columns["actions"].rows
             actions = columns["actions"].read(0, columns["actions"].rows)

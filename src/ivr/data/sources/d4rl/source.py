@@ -13,6 +13,7 @@ from ivr.data.sources.d4rl.columns import open_columns, recorded_id
 from ivr.data.sources.defects import Report, refuse
 from ivr.data.sources.rows import Bounds, episodes
 from ivr.data.sources.source import Episode
+from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
 
 _ADVICE = (
@@ -31,7 +32,13 @@ class D4RLSource:
     differs: str | None = None
     total_episodes: int | None = None
 
-    def __init__(self, paths: Sequence[Path], limit: int | None, published: bool = False) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        limit: int | None,
+        published: bool = False,
+        terminals: Terminals = AS_RECORDED,
+    ) -> None:
         """Check the headers of `paths`.
 
         Args:
@@ -40,11 +47,12 @@ class D4RLSource:
             published: whether they are D4RL's own. Actions beyond the bounds are then clipped, and
                 where next_observations are missing, transitions are those of D4RL's
                 `qlearning_dataset`.
+            terminals: how they are read.
 
         Raises:
             UserError: a file that cannot be read or breaks the format, or files of other shapes.
         """
-        self._paths, self._limit = list(paths), limit
+        self._paths, self._limit, self._terminals = list(paths), limit, terminals
         self.clips_actions = published
         self._published = published
         names = []
@@ -86,4 +94,6 @@ class D4RLSource:
         for path in self._paths:
             with open_columns(path) as columns:
                 qlearning = self._published and "next_observations" not in columns
-                yield from episodes(path, columns, self._limit, bounds, report, qlearning)
+                yield from episodes(
+                    path, columns, self._limit, bounds, report, qlearning, self._terminals
+                )

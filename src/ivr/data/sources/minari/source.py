@@ -17,6 +17,7 @@ from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
 from ivr.data.sources.limits import check_claim, check_regular
 from ivr.data.sources.minari.checks import MinariCheck
 from ivr.data.sources.source import Bound, Episode, filled
+from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError, printable
 
 _UNREADABLE = (
@@ -43,18 +44,26 @@ class MinariSource:
     clips_actions = True
     differs: str | None = None
 
-    def __init__(self, folder: Path, action_low: Bound = None, action_high: Bound = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        action_low: Bound = None,
+        action_high: Bound = None,
+        terminals: Terminals = AS_RECORDED,
+    ) -> None:
         """Read the metadata of a dataset.
 
         Args:
             folder: the one above data/.
             action_low: bounds of actions in the place of the recorded ones, for all of their
                 numbers or one for each; action_high likewise.
+            terminals: how they are read.
 
         Raises:
             UserError: metadata that cannot be read, or spaces that are not supported.
         """
         self.place = str(folder)
+        self._terminals = terminals
         self._data = folder / "data"
         self._hdf5 = self._data / "main_data.hdf5"
         try:
@@ -152,7 +161,7 @@ class MinariSource:
                     report(defects)
                 if not misshapen:
                     steps.append(len(episode.actions))
-                    yield episode
+                    yield self._terminals.read(episode)
         if len(steps) == self.total_episodes and sum(steps) != self.total_steps:
             warnings.warn(
                 f"{self._data / 'metadata.json'}: total_steps is {self.total_steps:,}, and the "
