@@ -12,6 +12,7 @@ from ivr.commands import train as run
 from ivr.errors import UserError
 from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays
 from tests.data.sources.d4rl.d4rl_making import Made
+from tests.inspection.inspecting import inspect
 from tests.running import composed
 
 
@@ -65,8 +66,21 @@ def test_with_an_environment_it_is_evaluated_within_its_bounds(tmp_path):
     result = _train(tmp_path / "run", *words, *limit, *bounds)
     assert result["evaluation"]["environment"].startswith("Pendulum-v1")
     assert result["members"][0]["last"]["return_mean"] < 0
-    with (
-        pytest.warns(UserWarning),
-        pytest.raises(UserError, match=r"-2\.0\] to \[2\.0\], the data"),
-    ):
-        _train(tmp_path / "other", *words)
+    with pytest.raises(UserError, match=r"-2\.0\] to \[2\.0\], the data"):
+        _train(tmp_path / "other", *words, "dataset.action_low=-3", "dataset.action_high=2")
+
+
+def test_where_none_are_given_the_bounds_are_the_environments(tmp_path, recwarn):
+    words = (f"dataset.path={_data(tmp_path, 1)}", "dataset.env=Pendulum-v1")
+    limit = ("dataset.max_episode_steps=5",)
+    bounds = ("dataset.action_low=-2", "dataset.action_high=2")
+    found = _train(tmp_path / "none", *words, *limit)
+    assert not [w for w in recwarn if "the data's own bounds" in str(w.message)]
+    given = _train(tmp_path / "both", *words, *limit, *bounds)
+    one = _train(tmp_path / "one", *words, *limit, bounds[0])
+    assert len({run["dataset_fingerprint"] for run in (found, given, one)}) == 1
+    assert found["members"] == given["members"]
+    card, error = inspect(tmp_path / "card", "dataset=arrays", *words)
+    assert error is None and (card["actions"]["low"], card["actions"]["high"]) == ([-2], [2])
+    with pytest.raises(UserError, match=r"has 3 numbers, and actions have 1: .* environment's"):
+        _train(tmp_path / "other", words[0], "dataset.env=Hopper-v5")

@@ -11,11 +11,11 @@ from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.config.schema import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.kinds import open_source
+from ivr.data.kinds import open_source, within
 from ivr.data.load import named_maze, requirements
 from ivr.data.sources.source import Source
 from ivr.errors import UserError, counted
-from ivr.evaluation.task.build import RecordedEnvironmentError, Task, make_task
+from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.evaluation.task.spec import D4RL_CELL, TaskSpec
 from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
@@ -47,7 +47,7 @@ def run(
         UserError: for data with a defect, once everything is written, or that cannot be opened.
     """
     config = InspectConfig.parse(composed)
-    spec = config.data
+    spec = within(config.data, lambda: bounds_of(config.task))
     transform = RewardTransform(spec.reward, spec.reward_scale, spec.reward_shift)
     maze = named_maze(spec.maze, spec.maze_scale)
     source = open_source(spec)

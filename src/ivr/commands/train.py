@@ -14,10 +14,11 @@ from ivr.config.doors import open_doors
 from ivr.config.schema import TrainConfig
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
+from ivr.data.kinds import within
 from ivr.data.prepare import clean_sample, prepare, time_limits
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
-from ivr.evaluation.task.build import RecordedEnvironmentError, Task, make_task
+from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
@@ -82,7 +83,8 @@ def _train(
     begin: Callable[[], None],
 ) -> dict[str, Any]:
     log.info(f"run folder: {folder}")
-    data = prepare(config.data, config.noise, config.subset)
+    spec = within(config.data, lambda: bounds_of(config.task))
+    data = prepare(spec, config.noise, config.subset)
     dataset = data.training
     info = dataset.info
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")

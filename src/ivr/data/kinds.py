@@ -5,8 +5,8 @@ whether the data are available is reported first.
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,25 @@ def open_source(spec: DataSpec, progress: bool = True) -> Source:
             "is."
         )
     return kind.open(spec, progress)
+
+
+def within(
+    spec: DataSpec, bounds: Callable[[], tuple[Sequence[float], Sequence[float]] | None]
+) -> DataSpec:
+    """Take the environment's bounds of actions where the source has none and none are given.
+
+    Args:
+        spec: which data.
+        bounds: finds least and greatest actions, (A,) each; None where there is no environment.
+    """
+    kind = KINDS.get(spec.source)
+    missing = [key for key in ("action_low", "action_high") if getattr(spec, key) is None]
+    wanting = kind is not None and kind.takes_bounds and not kind.records_environment
+    found = bounds() if wanting and missing else None
+    if found is None:
+        return spec
+    own: dict[str, Any] = dict(zip(("action_low", "action_high"), found, strict=True))
+    return replace(spec, **{key: own[key] for key in missing})
 
 
 def check_available(spec: DataSpec) -> None:

@@ -55,7 +55,8 @@ class DataSpec:
     """Metres a cell."""
     action_low: Bound = None
     """The least action: one number for all dimensions, or one for each. None: with source=arrays,
-    the least in the data; with source=minari, the recorded one. Other sources have their own."""
+    the environment's, or without one the least in the data; with source=minari, the recorded one.
+    Other sources have their own."""
     action_high: Bound = None
     """The greatest action, likewise."""
 

@@ -100,7 +100,8 @@ def filled(
         if bound.shape not in ((), ours.shape):
             raise UserError(
                 f"dataset.{name}={given} has {bound.size} numbers, and actions have "
-                f"{len(ours)}: give one for each, or one for all."
+                f"{len(ours)}: give one for each, or one for all. Where dataset=arrays is given "
+                "none it takes the environment's, which then is another one than the data's."
             )
         found.append(np.broadcast_to(bound, ours.shape))
     return found[0], found[1]

@@ -24,7 +24,7 @@ from ivr.evaluation.task.wrappers import START_NOISE
 from ivr.mazes import MAZES, Maze
 from ivr.types import DataFacts
 
-__all__ = ["RecordedEnvironmentError", "Task", "make_task"]
+__all__ = ["RecordedEnvironmentError", "Task", "bounds_of", "make_task"]
 
 _CHOICES = {
     "view": VIEWS,
@@ -53,6 +53,50 @@ def make_task(
         RecordedEnvironmentError: nobody named an environment, and the one that the data record
             cannot be had here.
     """
+    task = _task(spec, env_spec, requirements)
+    if task is None:
+        return None
+    env_id, metric = task.env_id, task.metric
+    try:
+        made = task.make_env()
+    except NotMadeError as error:
+        if spec.env is None and not spec.env_kwargs:
+            raise RecordedEnvironmentError(str(error)) from error
+        raise
+    with closing(made):
+        check_spaces(made, env_id, spec.view, data)
+        told = reported(made)
+    for kind, word in {"success": "success", "tasks": TASKS}.items():
+        if metric == kind and word not in told:
+            raise UserError(
+                f"dataset.metric={kind}, but {env_id} reports no {kind}: use dataset.metric=return."
+            )
+    if metric == "tasks" and task.reference is None:
+        raise UserError("dataset.metric=tasks needs dataset.reference=[0, the number of tasks].")
+    return replace(task, reports_success="success" in told)
+
+
+def bounds_of(spec: TaskSpec) -> tuple[list[float], list[float]] | None:
+    """The least and greatest actions of the environment that a configuration names, (A,) each.
+
+    Returns:
+        None where it names none, or one that takes any action or actions of another kind.
+
+    Raises:
+        UserError: a value is not allowed, or the environment cannot be made.
+    """
+    task = None if spec.env is None else _task(spec, None, ())
+    if task is None:
+        return None
+    with closing(task.make_env()) as made:
+        space = made.action_space
+    if not isinstance(space, gymnasium.spaces.Box) or not space.is_bounded():
+        return None
+    return space.low.tolist(), space.high.tolist()
+
+
+def _task(spec: TaskSpec, env_spec: str | None, requirements: Sequence[str]) -> Task | None:
+    """The task of a configuration, for any data."""
     env, maze, metric, reference = spec.env, spec.maze, spec.metric, spec.reference
     for key, choices in _CHOICES.items():
         value = getattr(spec, key)
@@ -106,7 +150,7 @@ def make_task(
     if steps is None:
         raise UserError(f"{env_id} has no time limit of its own: set dataset.max_episode_steps.")
     bounds = None if reference is None else (float(reference[0]), float(reference[1]))
-    task = Task(
+    return Task(
         spec.name,
         env_id,
         kwargs,
@@ -119,31 +163,15 @@ def make_task(
         False,
         cells,
     )
-    try:
-        made = task.make_env()
-    except NotMadeError as error:
-        if env is None and not spec.env_kwargs:
-            raise RecordedEnvironmentError(str(error)) from error
-        raise
-    with closing(made):
-        check_spaces(made, env_id, spec.view, data)
-        told = reported(made)
-    for kind, word in {"success": "success", "tasks": TASKS}.items():
-        if metric == kind and word not in told:
-            raise UserError(
-                f"dataset.metric={kind}, but {env_id} reports no {kind}: use dataset.metric=return."
-            )
-    if metric == "tasks" and bounds is None:
-        raise UserError("dataset.metric=tasks needs dataset.reference=[0, the number of tasks].")
-    return replace(task, reports_success="success" in told)
 
 
 def _import(module: str, env: str) -> None:
     try:
         importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # whatever a third party's module raises
         raise UserError(
-            f"dataset.env={env} asks to import {module!r} first, which fails: {error}. Install it, "
+            f"dataset.env={env} asks to import {module!r} first, which fails: "
+            f"{type(error).__name__}: {error}. Install it, "
             "or put its folder on PYTHONPATH."
         ) from error
 

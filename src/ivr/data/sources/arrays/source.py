@@ -93,7 +93,10 @@ class ArraysSource:
         Raises:
             UserError: with the row, and episode and step where known, of what is wrong.
         """
-        advice = "Mend the data, or set dataset.action_low and dataset.action_high wide enough."
+        advice = (
+            "Mend the data, or set dataset.action_low and dataset.action_high wide enough; where "
+            "none are given they are the environment's."
+        )
         bounds = Bounds(self.action_low, self.action_high, advice)
         for path in self._paths:
             columns = columns_of(path, read_arrays(path)[0], report)
