@@ -19,7 +19,7 @@ from ivr.commands.train import train
 from ivr.config.schema import TrainConfig
 from ivr.config.search import CONFIG_DIR
 from ivr.nets.mlp import MLP, LayerNormStack
-from ivr.training.hardware import PRECISIONS
+from ivr.training.precisions import PRECISIONS
 from ivr.types import Batch
 
 MARKS = (10, 100, 1_000, 10_000, 100_000)

@@ -1,18 +1,16 @@
 """The table of all algorithms, printed and documented."""
 
 import re
-from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
-from ivr.commands.list_algorithms import in_words, row
+from ivr.commands import list_algorithms as run_listing
+from ivr.commands.list_algorithms import DOCUMENT, documented, in_words, known, row
 from ivr.commands.list_algorithms import run as run_algorithms
 from ivr.config.search import choices
 from ivr.types import Needs
 from tests.running import composed
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_a_row_says_whose_it_is_and_what_it_asks_for():
@@ -38,16 +36,35 @@ def test_needs_in_words(needs, words):
     assert in_words(needs) == words
 
 
-def test_every_name_is_listed_and_has_its_line_on_the_page(capsys):
+def test_the_documented_table_is_the_present_one():
+    text = DOCUMENT.read_text()
+    assert documented(text) == text, "renew docs/algorithms.md: python list_algorithms.py docs"
+
+
+@pytest.mark.parametrize("columns", [80, 60, 200])
+def test_every_name_is_listed_in_the_width_of_the_terminal(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
     run_algorithms([])
-    lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == choices("algo")
-    page = (ROOT / "docs" / "algorithms.md").read_text()
-    for line in lines:
-        (file,) = re.findall(r"src/ivr/algos/\w+\.py", line)
-        assert re.search(rf"\| [^|]*`{line.split()[0]}`[^|]* \|", page) and f"(../{file})" in page
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert [line.split()[0] for line in lines if line[0] != " "] == choices("algo")
+
+
+def test_every_name_has_its_line_on_the_page():
+    page = DOCUMENT.read_text()
+    assert [one.algo for one in known()] == choices("algo")
+    for one in known():
+        assert re.search(rf"\| [^|]*`{one.algo}`[^|]* \|", page) and f"(../{one.file})" in page
+
+
+def test_a_page_without_its_table_is_one_message(tmp_path, monkeypatch):
+    page = tmp_path / "algorithms.md"
+    page.write_text(f"{run_listing.BEGIN}| a | b |\n| - | - |\n| torn |\n")
+    monkeypatch.setattr(run_listing, "DOCUMENT", page)
+    with pytest.raises(SystemExit, match=r"damaged: python list_algorithms\.py docs"):
+        run_algorithms([])
 
 
 def test_a_word_is_refused():
-    with pytest.raises(SystemExit, match="takes no options"):
+    with pytest.raises(SystemExit, match="its only argument is docs"):
         run_algorithms(["sql"])

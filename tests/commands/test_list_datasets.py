@@ -99,6 +99,51 @@ def test_what_answers_at_once_imports_nothing_slow(module):
     assert done.stdout == "[]\n" and done.stderr == ""
 
 
+_AT_ONCE = [
+    (["evaluate", "checkpoint=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+    (["evaluate", "checkpoint=made", "episodes=few"], "episodes=few: must be a whole number"),
+    (["evaluate", "checkpoint=made", "video=maybe"], "video=maybe: must be true or false"),
+    (["evaluate", "--help"], "told: 0"),
+    (["inspect_data", "show=all"], "show=all: must be a whole number"),
+    (["inspect_data", "dataset=arrays", "dataset.path=no.csv"], "dataset.path=no.csv does not"),
+    (["inspect_data", "--help"], "told: 0"),
+    (["generate", "dataset=hopper-medium"], "dataset=hopper-medium is not made here"),
+    (["generate", "--help"], "told: 0"),
+    (["report", "folder=nowhere"], "folder=nowhere is not a folder"),
+    (["train", "seed=x"], "seed=x: must be a whole number"),
+    (["train", "device=gpu"], "device=gpu: must be auto"),
+    (["train", "resume=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+    (["list_algorithms", "sql"], "its only argument is docs"),
+]
+
+_MAIN = """
+import sys
+from ivr.config.command_line import main
+for words in {calls}:
+    sys.argv = words
+    try:
+        main(words[0])
+    except SystemExit as end:
+        print("told:", str(end.code).replace(chr(10), " "))
+sys.argv = ["list_algorithms"]
+main("list_algorithms")
+print([module for module in {slow} if module in sys.modules])
+"""
+
+
+def test_help_and_bad_values_are_answered_before_anything_slow_is_imported(tmp_path):
+    code = _MAIN.format(calls=[words for words, _ in _AT_ONCE], slow=(*_SLOW, "matplotlib"))
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    lines = done.stdout.splitlines()
+    told = [line for line in lines if line.startswith("told:")]
+    for line, (words, says) in zip(told, _AT_ONCE, strict=True):
+        assert says in line, words
+    assert lines[-1] == "[]" and "Traceback" not in done.stderr
+    left = [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert left == [], "a refused run leaves no file"
+
+
 _OFFLINE = """
 import runpy, socket, sys
 def refuse(*args, **kwargs):

@@ -12,7 +12,8 @@ import torch
 
 from ivr.errors import UserError
 from ivr.training import hardware
-from ivr.training.hardware import LIBRARIES, product_error, product_library, relative_error
+from ivr.training.hardware import product_error, product_library, relative_error
+from ivr.training.precisions import LIBRARIES
 from tests.running import train
 
 

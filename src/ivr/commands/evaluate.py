@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.config.options import EvaluateConfig
 from ivr.config.recorded import recorded_specs
-from ivr.config.schema import EvaluateConfig
+from ivr.config.values import device as available
 from ivr.data.kinds import on_this_machine
 from ivr.data.load import load_dataset
 from ivr.data.spec import DataSpec
@@ -46,7 +47,8 @@ def run(
     """
     config = EvaluateConfig.parse(composed)
     policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
-    policy = policy.to(config.device)
+    device = available(config.device)
+    policy = policy.to(device)
     description = content["ivr"]
     data, task_spec = recorded_specs(description, config.env)
     task = _task(description, task_spec)
@@ -59,7 +61,7 @@ def run(
             members=len(members),
             episodes=config.episodes,
             seed=config.seed,
-            device=config.device,
+            device=device,
             record_paths=True,
             labels=[member.label for member in members],
         )
@@ -90,7 +92,7 @@ def run(
             member=best,
             members=len(members),
             seed=config.seed,
-            device=config.device,
+            device=device,
         )
     log.info(f"written to {folder}")
     return result

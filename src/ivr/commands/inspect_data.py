@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
-from ivr.config.schema import InspectConfig
+from ivr.config.options import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source, within
 from ivr.data.load import named_maze, requirements

@@ -2,14 +2,23 @@
 
 import importlib
 import inspect
-from typing import Any, NamedTuple
+import shutil
+import textwrap
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ivr.commands.list_datasets import aligned
+from ivr.commands.list_datasets import END, markdown
 from ivr.config.search import CONFIG_DIR, choices
-from ivr.types import Needs
+from ivr.files import write_text
+
+if TYPE_CHECKING:
+    from ivr.types import Needs
+
+DOCUMENT = CONFIG_DIR.parent / "docs" / "algorithms.md"
+BEGIN = "<!-- python list_algorithms.py docs -->\n"
 
 
 class Row(NamedTuple):
@@ -53,7 +62,7 @@ def row(algo: dict[str, Any]) -> Row:
     )
 
 
-def in_words(needs: Needs) -> str:
+def in_words(needs: "Needs") -> str:
     """What is asked of the data beyond transitions."""
     asked = {
         "next actions": needs.next_actions,
@@ -66,12 +75,52 @@ def in_words(needs: Needs) -> str:
     return ", ".join(words for words, wanted in asked.items() if wanted) or "transitions"
 
 
-def run(words: list[str]) -> None:
-    """Print the table.
+def documented(text: str) -> str:
+    """docs/algorithms.md with its table renewed."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{markdown([Row._fields, *algorithms()])}{END}{after}"
+
+
+def known() -> list[Row]:
+    """The rows of docs/algorithms.md: to look them up anew takes seconds, as torch does.
 
     Raises:
-        SystemExit: for any argument.
+        SystemExit: the page lacks its table.
     """
+    _, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    lines = rest.partition(END)[0].splitlines()[2:]
+    try:
+        return [Row(*line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines]
+    except TypeError:
+        raise SystemExit(f"{DOCUMENT} is damaged: python list_algorithms.py docs") from None
+
+
+def listed(rows: list[Row], width: int) -> str:
+    """A paragraph for each algorithm, in lines of so many characters."""
+    fill = partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
+    indent = " " * (max(len(row.algo) for row in rows) + 2)
+    return "\n".join(
+        fill(row.source, initial_indent=row.algo.ljust(len(indent)), subsequent_indent=indent)
+        + "\n"
+        + fill(
+            f"temperature: {row.temperature}; data: {row.needs}; {row.file}",
+            initial_indent=indent,
+            subsequent_indent=indent,
+        )
+        for row in rows
+    )
+
+
+def run(words: list[str]) -> None:
+    """Print the table; with the argument `docs` renew that of docs/algorithms.md, which is read.
+
+    Raises:
+        SystemExit: for any other argument.
+    """
+    if words == ["docs"]:
+        write_text(DOCUMENT, documented(DOCUMENT.read_text()))
+        return
     if words:
-        raise SystemExit("python list_algorithms.py lists all algorithms, and takes no options")
-    print(aligned([Row._fields, *algorithms()]))
+        raise SystemExit("python list_algorithms.py lists all; its only argument is docs")
+    print(listed(known(), shutil.get_terminal_size().columns))

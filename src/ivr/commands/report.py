@@ -8,8 +8,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from ivr.errors import UserError
 from ivr.files import write_text, write_whole
-from ivr.report.results import read_results
-from ivr.report.show import markdown, plot
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +23,9 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     runs, x = Path(str(composed.folder)), composed.x
     if not runs.is_dir():
         raise UserError(f"folder={runs} is not a folder")
+    from ivr.report.results import read_results  # takes a second: matplotlib
+    from ivr.report.show import markdown, plot
+
     groups = read_results(runs, None if x is None else str(x))
     text = markdown(groups, x)
     write_text(runs / "report.md", text)

@@ -23,13 +23,13 @@ from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
 from ivr.training.hardware import (
-    LIBRARIES,
     compiler_wanted,
     keep_freed_memory,
     product_library,
 )
 from ivr.training.members import combinations
 from ivr.training.optimized import LastMetrics, check_metric, optimized
+from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import checkpoint_to_resume, resume_from
 from ivr.training.summary import divergence, next_steps, table

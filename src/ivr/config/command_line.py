@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.dataset import parse_dataset
+from ivr.config.options import check_options
 from ivr.config.overrides import at_home, check_overrides, open_node, parse_overrides, text
 from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
@@ -69,21 +70,18 @@ def job(command: str) -> Callable[[DictConfig], Any]:
         hydra_config = HydraConfig.get()
         folder, overrides = Path(hydra_config.runtime.output_dir), hydra_config.overrides.task
         try:
-            if command in _READ_DATA:
-                check_data(config)
-            try:
-                module = import_module(f"ivr.commands.{command}")
-            except KeyboardInterrupt:
-                raise SystemExit(130) from None
             if command in _WITHOUT_FOLDER:
-                return module.run(config, folder, list(overrides))
+                return _module(command).run(config, folder, list(overrides))
             configs = {
                 "config.yaml": config,
                 "hydra.yaml": HydraConfig.instance().cfg,
                 "overrides.yaml": overrides,
             }
             with run_files(folder, configs) as files:
-                return module.run(config, folder, list(overrides), files.begin)
+                check_options(command, config)
+                if command in _READ_DATA:
+                    check_data(config)
+                return _module(command).run(config, folder, list(overrides), files.begin)
         except UserError as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None
@@ -91,6 +89,13 @@ def job(command: str) -> Callable[[DictConfig], Any]:
 
     run.__module__ = f"ivr.commands.{command}"  # gives Hydra the job's name
     return run
+
+
+def _module(command: str) -> Any:
+    try:
+        return import_module(f"ivr.commands.{command}")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 class CommandError(CompactHydraException):

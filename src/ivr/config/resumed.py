@@ -13,6 +13,7 @@ from ivr.config.doors import replayed
 from ivr.config.overrides import open_node, parse_overrides, text
 from ivr.config.search import Search
 from ivr.errors import UserError
+from ivr.training.folder import check_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def with_resumed(overrides: list[str]) -> tuple[list[str], dict[str, Any]]:
             return overrides, {}  # the first start of a job that a cluster may restart
     else:
         path = Path(resume)
+        check_checkpoint(path)
     from ivr.training.checkpoints import load_resumable  # takes seconds: torch
 
     recorded = load_resumable(path)["ivr"]

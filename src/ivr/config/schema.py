@@ -11,6 +11,7 @@ from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option
 from ivr.config import doors, values
 from ivr.config.dataset import parse_dataset
 from ivr.config.fields import check
+from ivr.config.options import of_training
 from ivr.config.transforms import KINDS, build_transform
 from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
@@ -18,7 +19,6 @@ from ivr.data.transforms.normalisation import Standard
 from ivr.data.transforms.subsets import Subset
 from ivr.errors import UserError, nearest
 from ivr.evaluation.task.spec import TaskSpec
-from ivr.training.hardware import LIBRARIES, PRECISIONS
 
 
 def _at_order(sql: Any, eql: Any, *, _root_: DictConfig) -> Any:
@@ -37,15 +37,6 @@ def _at_order(sql: Any, eql: Any, *, _root_: DictConfig) -> Any:
 
 
 OmegaConf.register_new_resolver("at_order", _at_order)
-
-_WHOLE = (
-    "num_updates",
-    "batch_size",
-    "eval_every",
-    "eval_episodes",
-    "checkpoint_every",
-    "log_every",
-)
 
 
 @dataclass(frozen=True)
@@ -97,26 +88,17 @@ class TrainConfig:
             if key not in raw:
                 raise UserError(f"the key {key} was removed: leave ~{key} out")
         data, task = parse_dataset(raw["dataset"])
-        whole = {key: values.whole(key, raw[key]) for key in _WHOLE}
         algorithm = parse_algorithm(raw["algo"])
         transforms = {group: build_transform(group, raw[group]) for group in KINDS}
+        options = of_training(raw)
+        accelerator = OmegaConf.select(config, "trainer.accelerator")
         decided = {
+            **options,
             "protocol": raw["protocol"]["name"],
             "alpha": values.alphas(raw["alpha"], algorithm),
-            "seed": values.seeds(raw["seed"]),
-            "discount": values.discount(raw["discount"]),
-            "device": values.device(
-                str(raw["device"]), OmegaConf.select(config, "trainer.accelerator")
-            ),
-            "compile": values.one_of("compile", raw["compile"], ("auto", "true", "false")),
-            "precision": values.one_of("precision", raw["precision"], tuple(PRECISIONS)),
-            "float32_products": values.one_of(
-                "float32_products", raw["float32_products"], ("auto", *LIBRARIES)
-            ),
+            "device": values.device(options["device"], accelerator),
             "resume": raw["resume"],
-            "eval_errors": values.one_of("eval_errors", raw["eval_errors"], ("stop", "continue")),
             "optimized_metric": raw["optimized_metric"],
-            **whole,
         }
         plain = raw | decided
         return cls(algorithm=algorithm, data=data, task=task, plain=plain, **transforms, **decided)
@@ -142,62 +124,6 @@ def parse_algorithm(node: Mapping[str, Any]) -> AlgorithmSpec:
     known = [key for key in options if key in types]
     check("algo", options, types, f"{node['name']} has no option", known)
     return AlgorithmSpec(node["name"], cls, options)
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """One evaluation of a checkpoint, in plain types."""
-
-    checkpoint: str
-    episodes: int
-    seed: int
-    video: bool
-    device: str
-    env: str | None
-    trusted_class: str | None
-    """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
-
-    @classmethod
-    def parse(cls, config: DictConfig) -> "EvaluateConfig":
-        """Check every key.
-
-        Raises:
-            UserError: naming the key, its value, and what is allowed.
-        """
-        if OmegaConf.is_missing(config, "checkpoint"):
-            raise UserError("checkpoint is missing: give the path of a best.ckpt or last.ckpt")
-        raw: Any = OmegaConf.to_container(config, resolve=True)
-        if not isinstance(raw["video"], bool):
-            raise UserError(f"video={raw['video']}: must be true or false")
-        return cls(
-            checkpoint=str(raw["checkpoint"]),
-            episodes=values.whole("episodes", raw["episodes"]),
-            seed=values.whole("seed", raw["seed"]),
-            video=raw["video"],
-            device=values.device(str(raw["device"])),
-            env=raw["env"],
-            trusted_class=raw["class"],
-        )
-
-
-@dataclass(frozen=True)
-class InspectConfig:
-    """One look at a dataset."""
-
-    data: DataSpec
-    task: TaskSpec
-    show: int
-
-    @classmethod
-    def parse(cls, config: DictConfig) -> "InspectConfig":
-        """Check every key.
-
-        Raises:
-            UserError: naming the key, its value, and what is allowed.
-        """
-        raw: Any = OmegaConf.to_container(config, resolve=True)
-        data, task = parse_dataset(raw["dataset"])
-        return cls(data=data, task=task, show=values.whole("show", raw["show"]))
 
 
 def _of_resolver(error: BaseException | None) -> UserError | None:

@@ -1,15 +1,16 @@
 """The values of single options, checked and turned into plain types."""
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from ivr.algos.engine.constructors import AlgorithmSpec
 from ivr.config.fields import fits
 from ivr.errors import UserError
 
+if TYPE_CHECKING:
+    from ivr.algos.engine.constructors import AlgorithmSpec
 
-def alphas(value: Any, algorithm: AlgorithmSpec) -> list[float] | None:
+
+def alphas(value: Any, algorithm: "AlgorithmSpec") -> list[float] | None:
     """The temperatures, of an algorithm that has them.
 
     Raises:
@@ -90,16 +91,29 @@ ACCELERATORS = {"auto": "auto", "cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mp
 """Lightning's names of accelerators, and the device that each stands for."""
 
 
+def device_name(value: Any) -> str:
+    """A name that a device may have, whether torch has it or not.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", str(value)):
+        raise UserError(f"device={value}: must be auto, cpu, mps, cuda, or cuda: and a number")
+    return str(value)
+
+
 def device(name: str, accelerator: Any = None) -> str:
     """A device that torch has; `auto` is a GPU where there is one.
 
     Args:
-        name: the option `device`.
+        name: the option `device`, see `device_name`.
         accelerator: Lightning's name for the same choice, `trainer.accelerator`; None for none.
 
     Raises:
         UserError: for anything else.
     """
+    import torch  # takes seconds
+
     if accelerator is not None:
         if accelerator not in ACCELERATORS:
             allowed = ", ".join(ACCELERATORS)
@@ -109,19 +123,16 @@ def device(name: str, accelerator: Any = None) -> str:
         name = ACCELERATORS[accelerator]
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind == "cpu" and not number:
-        return name
-    if name == "mps":
-        if torch.backends.mps.is_available():
-            return name
+    if name == "mps" and not torch.backends.mps.is_available():
         raise UserError("device=mps: torch sees no Apple GPU; use device=cpu or auto")
-    if kind == "cuda" and (not number or number.isdigit()):
+    kind, _, number = name.partition(":")
+    if kind == "cuda":
         found = torch.cuda.device_count()
-        if int(number or 0) < found:
-            return name
-        raise UserError(f"device={name}: torch sees {found} CUDA devices; use device=cpu or auto")
-    raise UserError(f"device={name}: must be auto, cpu, mps, cuda, or cuda: and a number")
+        if int(number or 0) >= found:
+            raise UserError(
+                f"device={name}: torch sees {found} CUDA devices; use device=cpu or auto"
+            )
+    return name
 
 
 def _as_list(value: Any) -> list[Any]:

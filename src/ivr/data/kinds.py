@@ -82,8 +82,7 @@ def within(
     """
     kind = KINDS.get(spec.source)
     missing = [key for key in ("action_low", "action_high") if getattr(spec, key) is None]
-    wanting = kind is not None and kind.takes_bounds and not kind.records_environment
-    found = bounds() if wanting and missing else None
+    found = bounds() if kind is not None and kind.finds_bounds and missing else None
     if found is None:
         return spec
     own: dict[str, Any] = dict(zip(("action_low", "action_high"), found, strict=True))
@@ -170,12 +169,16 @@ def _open_generated(spec: DataSpec, progress: bool) -> Source:
     return MinariSource(locate(None, _folder(spec, path)), terminals=spec.read_terminals)
 
 
-def _open_arrays(spec: DataSpec, progress: bool) -> Source:
+def _find_arrays(spec: DataSpec) -> list[Path]:
     from ivr.data.sources.arrays.files import find_arrays
+
+    return find_arrays(spec.path)
+
+
+def _open_arrays(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.arrays.source import ArraysSource
 
-    paths = find_arrays(spec.path)
-    return ArraysSource(paths, spec.action_low, spec.action_high, spec.read_terminals)
+    return ArraysSource(_find_arrays(spec), spec.action_low, spec.action_high, spec.read_terminals)
 
 
 def _folder(spec: DataSpec, path: Paths = None) -> str | Path | None:
@@ -231,6 +234,7 @@ KINDS = {
         "one's own",
         open=_open_arrays,
         find=lambda dataset_id: None,
+        check=_find_arrays,
         takes_bounds=True,
         finds_bounds=True,
     ),

@@ -14,6 +14,7 @@ from ivr.algos.engine.constructors import algorithm_class
 from ivr.errors import UserError
 from ivr.files import write_whole
 from ivr.training.earlier import in_current_words
+from ivr.training.folder import check_checkpoint
 from ivr.training.foreign import check_content, check_description, check_sizes
 
 _KEYS = ("ivr", "state_dict")
@@ -28,8 +29,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: where the file is missing, truncated, not a checkpoint of ivr, or holds
             anything but tensors and plain types.
     """
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}: give the path of a file such as last.ckpt")
+    check_checkpoint(path)
     _check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -95,8 +95,7 @@ def load_resumable(path: Path, release: bool = False) -> dict[str, Any]:
     Raises:
         UserError: as `load_checkpoint` does, and for a best.ckpt or another version's.
     """
-    if not path.is_file():
-        return load_checkpoint(path)  # which says so
+    check_checkpoint(path)
     found = path.stat()
     key = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
     content = _held.get(key) or _load_resumable(path)

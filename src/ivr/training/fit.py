@@ -25,8 +25,8 @@ from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import Measuring, ResultFile, ResultWriter
 from ivr.training.checkpoints import AtomicCheckpointIO, load_resumable
 from ivr.training.doors import Doors, lightning_errors
-from ivr.training.hardware import PRECISIONS
 from ivr.training.loggers.tensorboard import MemberTensorBoard
+from ivr.training.precisions import PRECISIONS
 from ivr.training.record import RunRecord
 from ivr.training.scoring.best import BestPolicies
 from ivr.training.scoring.evaluator import Evaluator

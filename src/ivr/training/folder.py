@@ -23,6 +23,12 @@ _ENTRIES = (
 """What a run writes into its folder."""
 
 
+def check_checkpoint(path: Path) -> None:
+    """Raise a UserError where there is no such file."""
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}: give the path of a file such as last.ckpt")
+
+
 def check_free(folder: Path, resumed_from: Path | None) -> None:
     """Refuse a folder that holds another run than the one that is resumed.
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ivr.errors import UserError
-from ivr.training.hardware import LIBRARIES
 from ivr.training.plain import (
     Check,
     count,
@@ -23,6 +22,7 @@ from ivr.training.plain import (
     plain,
     text,
 )
+from ivr.training.precisions import LIBRARIES
 
 
 def tensor(value: Any) -> bool:

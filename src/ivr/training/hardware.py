@@ -10,12 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
-"""Values of the option `precision`, and Lightning's names for them."""
-
-LIBRARIES = {"mkl": "highest", "onednn": "medium"}
-"""Libraries that can make float32 products on a CPU, and the
-`torch.set_float32_matmul_precision` that selects each."""
+from ivr.training.precisions import LIBRARIES
 
 LARGEST_ERROR = 1e-6
 """Relative to the largest entry, of a float32 product; one rounding is 6e-8."""

@@ -1,0 +1,125 @@
+"""Options that can be checked without an algorithm: bad values are told before torch is loaded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ivr.config import values
+from ivr.config.dataset import parse_dataset
+from ivr.data.spec import DataSpec
+from ivr.errors import UserError
+from ivr.evaluation.task.spec import TaskSpec
+from ivr.training.folder import check_checkpoint
+from ivr.training.precisions import LIBRARIES, PRECISIONS
+
+_WHOLE = (
+    "num_updates",
+    "batch_size",
+    "eval_every",
+    "eval_episodes",
+    "checkpoint_every",
+    "log_every",
+)
+
+_OF_TRAINING: dict[str, Callable[[Any], Any]] = {
+    **{key: partial(values.whole, key) for key in _WHOLE},
+    "seed": values.seeds,
+    "discount": values.discount,
+    "device": values.device_name,
+    "compile": partial(values.one_of, "compile", allowed=("auto", "true", "false")),
+    "precision": partial(values.one_of, "precision", allowed=tuple(PRECISIONS)),
+    "float32_products": partial(values.one_of, "float32_products", allowed=("auto", *LIBRARIES)),
+    "eval_errors": partial(values.one_of, "eval_errors", allowed=("stop", "continue")),
+}
+
+
+def of_training(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a training that no algorithm decides, of those that are there.
+
+    Raises:
+        UserError: naming the key, its value, and what is allowed.
+    """
+    return {key: check(raw[key]) for key, check in _OF_TRAINING.items() if key in raw}
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """One evaluation of a checkpoint, in plain types."""
+
+    checkpoint: str
+    episodes: int
+    seed: int
+    video: bool
+    device: str
+    env: str | None
+    trusted_class: str | None
+    """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
+
+    @classmethod
+    def parse(cls, config: DictConfig) -> "EvaluateConfig":
+        """Check every key.
+
+        Raises:
+            UserError: naming the key, its value, and what is allowed.
+        """
+        if OmegaConf.is_missing(config, "checkpoint"):
+            raise UserError("checkpoint is missing: give the path of a best.ckpt or last.ckpt")
+        raw: Any = OmegaConf.to_container(config, resolve=True)
+        if not isinstance(raw["video"], bool):
+            raise UserError(f"video={raw['video']}: must be true or false")
+        return cls(
+            checkpoint=str(raw["checkpoint"]),
+            episodes=values.whole("episodes", raw["episodes"]),
+            seed=values.whole("seed", raw["seed"]),
+            video=raw["video"],
+            device=values.device_name(raw["device"]),
+            env=raw["env"],
+            trusted_class=raw["class"],
+        )
+
+
+@dataclass(frozen=True)
+class InspectConfig:
+    """One look at a dataset."""
+
+    data: DataSpec
+    task: TaskSpec
+    show: int
+
+    @classmethod
+    def parse(cls, config: DictConfig) -> "InspectConfig":
+        """Check every key.
+
+        Raises:
+            UserError: naming the key, its value, and what is allowed.
+        """
+        raw: Any = OmegaConf.to_container(config, resolve=True)
+        data, task = parse_dataset(raw["dataset"])
+        return cls(data=data, task=task, show=values.whole("show", raw["show"]))
+
+
+def check_options(command: str, config: DictConfig) -> None:
+    """Check what a program is given, as far as that takes neither torch nor the data.
+
+    Raises:
+        UserError: naming the key, its value, and what is allowed.
+    """
+    try:
+        if command == "train":
+            present = [key for key in _OF_TRAINING if key in config]
+            of_training({key: _plain(config[key]) for key in present})
+        elif command == "inspect_data":
+            InspectConfig.parse(config)
+        elif command == "evaluate":
+            check_checkpoint(Path(EvaluateConfig.parse(config).checkpoint))
+    except OmegaConfBaseException:
+        return  # reported with the rest of the configuration
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
