@@ -20,6 +20,26 @@ def test_slow_runs_have_a_speed_too(speed, shown):
     assert "seed" not in text, "nothing was evaluated"
 
 
+def test_the_scores_fit_80_columns():
+    """The longest that D4RL's sets give: scores of 3 digits, returns of 5, a million updates."""
+    last = {"normalized_score": -100.0, "normalized_score_sem": 10.05, "return_mean": -12345.6,
+            "return_sem": 1234.5, "episodes": 100}  # fmt: skip
+    raw = last | {"normalized_score": None}
+    result = {
+        "algo": "sql", "dataset": "d", "protocol": "released", "status": "finished",
+        "updates_done": 1_000_000, "wall_seconds": 1.0, "updates_per_second": 1.0,
+        "dataset_source": "d", "evaluation": {"environment": "e"},
+        "members": [{"seed": 1000, "alpha": 0.125, "last": one, "best": one | {"update": 950_000}}
+                    for one in (last, raw)],
+    }  # fmt: skip
+    *_, header, first, second, _ = table(result).splitlines()
+    assert len(header) == len(first) == len(second) <= 80
+    assert first.split() == [
+        "1000", "0.125", "-100.0±10.1", "-12345.6", "100", "-100.0±10.1", "950000"
+    ]  # fmt: skip
+    assert second.split()[2] == "-12345.6±1234.5"
+
+
 def test_only_what_exists_is_offered(tmp_path):
     assert "evaluate" not in next_steps(tmp_path) and "resume" not in next_steps(tmp_path)
     (tmp_path / "checkpoints").mkdir()

@@ -24,8 +24,9 @@ def table(result: dict[str, Any]) -> str:
             lines.append(_diverged(member))
     if result["members"][0]["last"] is not None:
         lines.append(f"environment: {result['evaluation']['environment']}")
-        header = ("seed", "alpha", "last", "return", "episodes", "best", "at update")
-        lines += ["", "".join(f"{name:>13}" for name in header)]
+        rows: list[tuple[str, ...]] = [
+            ("seed", "alpha", "last", "return", "episodes", "best", "at update")
+        ]
         for member in result["members"]:
             last, best = member["last"], member["best"]
             cells = (
@@ -37,9 +38,16 @@ def table(result: dict[str, Any]) -> str:
                 "-" if best is None else _with_error(best),
                 "-" if best is None else str(best["update"]),
             )
-            lines.append("".join(f"{cell:>13}" for cell in cells))
+            rows.append(cells)
+        lines += ["", *_right_aligned(rows)]
         lines.append("last and best are normalized scores, or returns where there is no reference")
     return "\n".join(lines)
+
+
+def _right_aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell, so that a terminal of 80 characters wraps none."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
 
 
 def divergence(result: dict[str, Any]) -> str | None:

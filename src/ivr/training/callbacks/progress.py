@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class UpdateProgressBar(ProgressBar):
-    """Updates done, updates/s, time left, each network's loss, and the latest score.
+    """Updates done, time left, updates/s, the latest score, and each network's loss.
 
     Lightning's own counts batches of its loop, which here are chunks of updates.
     """
@@ -33,28 +33,26 @@ class UpdateProgressBar(ProgressBar):
         self._bar = tqdm(
             total=trainer.max_steps,
             initial=trainer.global_step,
-            desc="training",
-            unit="update",
             # A log file is read later: a line now and then is enough.
             mininterval=0.2 if interactive else 15,
             dynamic_ncols=interactive,
             smoothing=0.05,
-            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} "
-            "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            # The score and a loss are seen in 80 columns, which cut what follows.
+            bar_format="{percentage:3.0f}%|{bar:4}| {n}/{total} "
+            "[<{remaining}, {rate_fmt}{postfix}] {elapsed}",
         )
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Advance to the updates done."""
         assert isinstance(module, OfflineAlgorithm)
         self._bar.update(trainer.global_step - self._bar.n)
-        losses = {
+        shown = {"score": self._score} if self._score else {}
+        shown |= {
             key.removeprefix("loss/"): f"{value.nanmean().item():.3g}"
             for key, value in module.last_metrics.items()
             if key.startswith("loss/")
         }
-        if self._score:
-            losses["score"] = self._score
-        self._bar.set_postfix(losses, refresh=False)
+        self._bar.set_postfix(shown, refresh=False)
 
     def on_train_end(self, *_: Any) -> None:
         """Close."""
