@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ivr.config.command_line import prepare
+from ivr.config.command_line import main, prepare
 from ivr.config.search import Search
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_policy
@@ -79,6 +79,17 @@ def test_a_place_at_home_is_found_there(quote):
     (word,) = prepare([f"hydra.run.dir={quote}~/runs/my run{quote}"])
     assert word == f"hydra.run.dir='{Path.home()}/runs/my run'"
     assert prepare(["dataset.name='a~b'"]) == ["dataset.name='a~b'"]
+
+
+def test_places_at_home_in_a_list_are_found_there(monkeypatch):
+    home = Path.home()
+    (word,) = prepare(["dataset=arrays", "dataset.path=[~/a.npz,'~/b c.npz','d~/e.npz']"])[1:]
+    assert word == f"dataset.path=[{home}/a.npz,'{home}/b c.npz','d~/e.npz']"
+    assert prepare(["-m", "dataset.path=~/a,~/b"])[0] == f"dataset.path={home}/a,{home}/b"
+    monkeypatch.setenv("IVR_CACHE", "~/cache")
+    monkeypatch.setattr("sys.argv", ["list_algorithms.py"])
+    main("list_algorithms")
+    assert os.environ["IVR_CACHE"] == f"{home}/cache"
 
 
 def test_a_glob_is_compared_with_the_choices():

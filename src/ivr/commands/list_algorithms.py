@@ -88,7 +88,7 @@ def known() -> list[Row]:
     Raises:
         SystemExit: the page lacks its table.
     """
-    _, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    _, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
     lines = rest.partition(END)[0].splitlines()[2:]
     try:
         return [Row(*line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines]
@@ -119,7 +119,7 @@ def run(words: list[str]) -> None:
         SystemExit: for any other argument.
     """
     if words == ["docs"]:
-        write_text(DOCUMENT, documented(DOCUMENT.read_text()))
+        write_text(DOCUMENT, documented(DOCUMENT.read_text("utf-8")))
         return
     if words:
         raise SystemExit("python list_algorithms.py lists all; its only argument is docs")

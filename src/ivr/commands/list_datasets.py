@@ -124,7 +124,7 @@ def run(words: list[str]) -> None:
         SystemExit: for any other argument.
     """
     if words == ["docs"]:
-        write_text(DOCUMENT, documented(DOCUMENT.read_text()))
+        write_text(DOCUMENT, documented(DOCUMENT.read_text("utf-8")))
         return
     if words:
         raise SystemExit("python list_datasets.py lists all; its only argument is docs")

@@ -3,6 +3,7 @@
 What takes seconds to import (torch, simulators) is imported when the overrides are good.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -49,6 +50,10 @@ def main(command: str) -> None:
     # Threads that wait for others sleep: those that spin, OpenMP's default, take the cores from
     # whatever else runs there. torch reads it when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for folder in ("IVR_CACHE", "MINARI_DATASETS_PATH", "D4RL_DATASET_DIR"):
+        if os.environ.get(folder, "").startswith("~"):
+            os.environ[folder] = os.path.expanduser(os.environ[folder])
+    _print_anything()
     if command in _WITHOUT_HYDRA:
         import_module(f"ivr.commands.{command}").run(sys.argv[1:])
         return
@@ -65,6 +70,7 @@ def job(command: str) -> Callable[[DictConfig], Any]:
     """
 
     def run(config: DictConfig) -> Any:
+        _print_anything()
         # To a person a warning is its message; where it was raised matters to developers only.
         warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
         hydra_config = HydraConfig.get()
@@ -89,6 +95,13 @@ def job(command: str) -> Callable[[DictConfig], Any]:
 
     run.__module__ = f"ivr.commands.{command}"  # gives Hydra the job's name
     return run
+
+
+def _print_anything() -> None:
+    """Show a question mark where the terminal has no such character, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _module(command: str) -> Any:

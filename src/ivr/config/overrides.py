@@ -35,11 +35,14 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
 
 def at_home(override: str) -> str:
-    """Expand a value that begins with ~/, which a shell leaves alone behind its =."""
-    found = re.fullmatch(r"""([\w./@+-]+)=(["']?)(~/[^"']*)\2""", override)
-    if found is None:
-        return override
-    return f"{found[1]}='{Path(found[3]).expanduser()}'"
+    """Expand values that begin with ~/, which a shell leaves alone behind its =."""
+    key, sign, value = override.partition("=")
+    found = re.fullmatch(r"""(["']?)(~/[^"',]*)\1""", value)
+    if found is not None:
+        return f"{key}='{Path(found[2]).expanduser()}'"
+    # In a list, and in the comma list of a sweep.
+    each = r"""(?<![^\[,"'])~(?=/)"""
+    return key + sign + re.sub(each, lambda _: str(Path("~").expanduser()), value)
 
 
 def open_node(override: str) -> str:

@@ -38,7 +38,10 @@ class RunFiles:
             return
         self.begun = True
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(self.folder / "log.txt")
+        # Whatever the locale says; a name that is no text at all is spelled out.
+        file = logging.FileHandler(
+            self.folder / "log.txt", encoding="utf-8", errors="backslashreplace"
+        )
         file.setFormatter(logging.Formatter("[%(asctime)s] %(message)s"))
         self.held.setTarget(file)
         self.held.flush()

@@ -100,7 +100,7 @@ def owned(folder: Path) -> Iterator[None]:
 def _told(owner: Path) -> str:
     """Say who owns a folder, as far as its file can be read."""
     try:
-        with owner.open() as file:
+        with owner.open("rb") as file:
             known = json.loads(file.read(1000))
         return f"process {known['pid']} on {known['host']}, since {known['since']},"
     except (OSError, ValueError, KeyError, TypeError):

@@ -79,7 +79,7 @@ def recorded(path: Path) -> dict[str, Any] | None:
     if not record.is_file():
         return None
     try:
-        facts: dict[str, Any] = json.loads(record.read_text())
+        facts: dict[str, Any] = json.loads(record.read_bytes())
         return {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{record} is damaged: delete it, and {path.name} with it.") from error

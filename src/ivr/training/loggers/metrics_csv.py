@@ -35,7 +35,7 @@ class CsvLogger:
 
     def log(self, update: int, scalars: Scalars, histograms: dict[str, Tensor]) -> None:
         """Append one line for each member and metric."""
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
             for metric, values in scalars.items():
                 for label, value in zip(self.labels, values, strict=True):
