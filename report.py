@@ -1,6 +1,6 @@
 """Gather results: python report.py folder=outputs/sweeps/... x=noise.expert_fraction."""
 
-from ivr.config.command_line import main
+from ivr.config.entry import main
 
 if __name__ == "__main__":
     main("report")

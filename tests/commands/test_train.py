@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.errors import UserError
@@ -102,7 +103,9 @@ def test_tensorboard_shows_each_member(finished):
         assert tag in tags["scalars"]
     assert "evaluation/maze" in tags["images"]
     assert "actor_weight" in tags["histograms"]
-    assert "_hparams_/session_start_info" in board.summary_metadata
+    content = board.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    shown = set(HParamsPluginData.FromString(content).session_start_info.hparams)
+    assert {"algo", "dataset", "seed", "alpha", "batch_size", "algo.critic_lr"} <= shown
 
 
 def test_metrics_are_means_over_the_updates_since_the_last_row(finished, tmp_path):

@@ -1,5 +1,6 @@
 """The command line: every combination composes, and bad words get one message."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from dataclasses import fields
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ivr.algos.engine.constructors import RUN_KEYWORDS, keywords
+from ivr.config import command_line, entry
 from ivr.config.command_line import prepare
 from ivr.config.schema import TrainConfig
 from ivr.config.search import CONFIG_DIR, choices
@@ -20,7 +23,11 @@ from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.task.spec import TaskSpec
 from ivr.types import DataFacts
+from tests.data.sources.arrays.arrays_making import encoded_arrays
+from tests.data.sources.d4rl.d4rl_making import Made
 from tests.running import composed
+
+ARRAYS = encoded_arrays([Made(6, "timeout"), Made(5, "terminal")])
 
 # What a base class asks of its subclasses, and no configuration gives.
 ASKED = {"learning_rates", "cosine_decay"}
@@ -100,6 +107,10 @@ def test_lists_are_all_combinations():
         ("alpha=true", "alpha=True"),
         ("seed=-1", "seed=-1"),
         ("seed=1.5", "seed=1.5"),
+        ('seed="0"', r'seed="0" \(a text, because of its quotes\): must be a whole number'),
+        ('num_updates="10"', r'num_updates="10" \(a text'),
+        ('dataset.maze_scale="4"', r'dataset\.maze_scale="4" \(a text'),
+        (f"seed={2**63}", f"seed={2**63}: must be a whole number from 0 to {2**63 - 1}"),
         ("seed=[0,0]", "only once"),
         ("num_updates=0", "num_updates=0: .*from 1"),
         ("batch_size=ten", "batch_size=ten"),
@@ -213,6 +224,31 @@ except SystemExit:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [given or "passive", "False"]
+
+
+@pytest.mark.parametrize("chdir", [False, True])
+def test_paths_mean_what_they_did_where_the_program_was_started(tmp_path, monkeypatch, chdir):
+    """Hydra runs a job in the run's folder with hydra.job.chdir=true."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IVR_CACHE", "cache")
+    np.savez("log.npz", **ARRAYS)
+    words = ("dataset=arrays", "dataset.path=[log.npz]", "num_updates=2", "batch_size=4",
+             "algo.hidden=[8]", "compile=false", "device=cpu", "hydra.run.dir=run",
+             f"hydra.job.chdir={chdir}")  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["train.py", *words])
+    command_line.main("train")
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "finished"
+    assert (tmp_path / "cache").is_dir()
+
+
+def test_ctrl_c_during_an_import_is_no_traceback(monkeypatch):
+    def interrupted(command: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "main", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        entry.main("train")
+    assert caught.value.code == 130 and caught.value.__suppress_context__
 
 
 def test_good_words_pass_through():

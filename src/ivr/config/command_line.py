@@ -51,8 +51,8 @@ def main(command: str) -> None:
     # whatever else runs there. torch reads it when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for folder in ("IVR_CACHE", "MINARI_DATASETS_PATH", "D4RL_DATASET_DIR"):
-        if os.environ.get(folder, "").startswith("~"):
-            os.environ[folder] = os.path.expanduser(os.environ[folder])
+        if os.environ.get(folder):
+            os.environ[folder] = os.path.abspath(os.path.expanduser(os.environ[folder]))
     _print_anything()
     if command in _WITHOUT_HYDRA:
         import_module(f"ivr.commands.{command}").run(sys.argv[1:])
@@ -68,16 +68,19 @@ def job(command: str) -> Callable[[DictConfig], Any]:
 
     A UserError reaches the person as one message, without a traceback.
     """
+    name = f"ivr.commands.{command}"
 
     def run(config: DictConfig) -> Any:
         _print_anything()
         # To a person a warning is its message; where it was raised matters to developers only.
         warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
         hydra_config = HydraConfig.get()
+        if hydra_config.job.chdir:
+            _keep_places(config, Path(hydra_config.runtime.cwd))
         folder, overrides = Path(hydra_config.runtime.output_dir), hydra_config.overrides.task
         try:
             if command in _WITHOUT_FOLDER:
-                return _module(command).run(config, folder, list(overrides))
+                return import_module(name).run(config, folder, list(overrides))
             configs = {
                 "config.yaml": config,
                 "hydra.yaml": HydraConfig.instance().cfg,
@@ -87,13 +90,13 @@ def job(command: str) -> Callable[[DictConfig], Any]:
                 check_options(command, config)
                 if command in _READ_DATA:
                     check_data(config)
-                return _module(command).run(config, folder, list(overrides), files.begin)
+                return import_module(name).run(config, folder, list(overrides), files.begin)
         except UserError as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None
             raise SystemExit(f"Error: {error}") from None
 
-    run.__module__ = f"ivr.commands.{command}"  # gives Hydra the job's name
+    run.__module__ = name  # gives Hydra the job's name
     return run
 
 
@@ -104,11 +107,14 @@ def _print_anything() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _module(command: str) -> Any:
-    try:
-        return import_module(f"ivr.commands.{command}")
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+def _keep_places(config: DictConfig, start: Path) -> None:
+    """Let paths mean what they did where the program was started: Hydra changes the folder."""
+    for key in ("dataset.path", "noise.source", "resume", "checkpoint", "folder"):
+        value = OmegaConf.select(config, key, default=None)
+        if isinstance(value, str) and value != "auto":
+            OmegaConf.update(config, key, str(start / value))
+        elif OmegaConf.is_list(value):
+            OmegaConf.update(config, key, [str(start / str(one)) for one in value], merge=False)
 
 
 class CommandError(CompactHydraException):

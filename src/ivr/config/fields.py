@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -38,7 +39,14 @@ def check(
             others = nearest(key, [k for k in (allowed if known is None else known) if k != key])
             raise UserError(f"{unknown} {where}.{key}{others}")
         if not fits(value, allowed[key]):
-            raise UserError(f"{where}.{key}={value}: must be {in_words(allowed[key])}")
+            raise UserError(f"{where}.{key}={shown(value)}: must be {in_words(allowed[key])}")
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it; a text that looks like another value says that it is one."""
+    if isinstance(value, str) and re.fullmatch(r"[-+.\d][-+.\deE]*|(?i:true|false|null)", value):
+        return f'"{value}" (a text, because of its quotes)'
+    return str(value)
 
 
 def fits(value: Any, annotation: Any) -> bool:

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from ivr.config.fields import fits
+from ivr.config.fields import fits, shown
 from ivr.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def alphas(value: Any, algorithm: "AlgorithmSpec") -> list[float] | None:
     for alpha in given:
         if not fits(alpha, float) or alpha <= 0:
             raise UserError(
-                f"alpha={alpha}: the temperature of {name} must be a finite number above 0, "
+                f"alpha={shown(alpha)}: the temperature of {name} must be a finite number above 0, "
                 "or a list of such, as in alpha=0.5 or 'alpha=[0.1,0.5]'"
             )
     _no_repeats("alpha", given)
@@ -44,8 +44,8 @@ def seeds(value: Any) -> list[int]:
     for seed in given:
         if not fits(seed, int) or not 0 <= seed < 2**63:
             raise UserError(
-                f"seed={seed}: must be a whole number from 0, or a list of such, as in "
-                "seed=3 or 'seed=[0,1,2]'"
+                f"seed={shown(seed)}: must be a whole number from 0 to {2**63 - 1}, or a list of "
+                "such, as in seed=3 or 'seed=[0,1,2]'"
             )
     _no_repeats("seed", given)
     return given
@@ -60,7 +60,7 @@ def whole(key: str, value: Any) -> int:
     if isinstance(value, float) and value.is_integer():  # 1e4
         value = int(value)
     if not fits(value, int) or value < 1:
-        raise UserError(f"{key}={value}: must be a whole number from 1, as in {key}=1000")
+        raise UserError(f"{key}={shown(value)}: must be a whole number from 1, as in {key}=1000")
     return int(value)
 
 
@@ -71,7 +71,7 @@ def discount(value: Any) -> float:
         UserError: for anything else.
     """
     if not fits(value, float) or not 0 <= value <= 1:
-        raise UserError(f"discount={value}: must lie between 0 and 1, as in discount=0.99")
+        raise UserError(f"discount={shown(value)}: must lie between 0 and 1, as in discount=0.99")
     return float(value)
 
 

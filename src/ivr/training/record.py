@@ -99,4 +99,6 @@ class RunRecord:
     def hyperparameters(self) -> dict[str, Any]:
         """Settings for TensorBoard's table of runs."""
         names = {"algo": self.algorithm.name, "dataset": self.dataset["name"]}
-        return names | {key: self.config[key] for key in ("protocol", "discount", "num_updates")}
+        keys = ("protocol", "discount", "num_updates", "batch_size")
+        options = {f"algo.{name}": value for name, value in self.algorithm.options.items()}
+        return names | {key: self.config[key] for key in keys} | options

@@ -90,7 +90,8 @@ def online_table(result: dict[str, Any]) -> str:
 
 def next_steps(folder: Path, program: str = "train.py") -> str:
     """The commands to look at the run, evaluate it and resume it."""
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    here = Path.cwd()  # the run's own folder with hydra.job.chdir=true
+    shown = folder.relative_to(here) if here in folder.parents else folder
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
     lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
     if best.exists():
