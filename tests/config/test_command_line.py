@@ -1,15 +1,14 @@
 """The command line: every combination composes, and bad words get one message."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from itertools import product
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ivr.algos.engine.constructors import RUN_KEYWORDS, keywords
@@ -23,11 +22,7 @@ from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.task.spec import TaskSpec
 from ivr.types import DataFacts
-from tests.data.sources.arrays.arrays_making import encoded_arrays
-from tests.data.sources.d4rl.d4rl_making import Made
 from tests.running import composed
-
-ARRAYS = encoded_arrays([Made(6, "timeout"), Made(5, "terminal")])
 
 # What a base class asks of its subclasses, and no configuration gives.
 ASKED = {"learning_rates", "cosine_decay"}
@@ -226,19 +221,17 @@ except SystemExit:
     assert done.stdout.split() == [given or "passive", "False"]
 
 
-@pytest.mark.parametrize("chdir", [False, True])
-def test_paths_mean_what_they_did_where_the_program_was_started(tmp_path, monkeypatch, chdir):
+def test_paths_mean_what_they_did_where_the_program_was_started():
     """Hydra runs a job in the run's folder with hydra.job.chdir=true."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("IVR_CACHE", "cache")
-    np.savez("log.npz", **ARRAYS)
-    words = ("dataset=arrays", "dataset.path=[log.npz]", "num_updates=2", "batch_size=4",
-             "algo.hidden=[8]", "compile=false", "device=cpu", "hydra.run.dir=run",
-             f"hydra.job.chdir={chdir}")  # fmt: skip
-    monkeypatch.setattr(sys, "argv", ["train.py", *words])
-    command_line.main("train")
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "finished"
-    assert (tmp_path / "cache").is_dir()
+    start = Path("/start")
+    words = ("dataset=arrays", "dataset.path=[a.npz,/b.npz]", "resume=auto", "noise=mix")
+    config = composed((*words, "noise.source=more/c.npz"))
+    command_line._keep_places(config, start)
+    assert config.dataset.path == ["/start/a.npz", "/b.npz"] and config.resume == "auto"
+    assert config.noise.source == "/start/more/c.npz"
+    config = composed(("checkpoint=runs/best.ckpt",), "evaluate")
+    command_line._keep_places(config, start)
+    assert config.checkpoint == "/start/runs/best.ckpt"
 
 
 def test_ctrl_c_during_an_import_is_no_traceback(monkeypatch):

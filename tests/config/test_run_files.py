@@ -1,8 +1,14 @@
 """What a run prints and keeps, on terminals that know few characters."""
 
+import logging
 import os
 import subprocess
 import sys
+
+import yaml
+
+from ivr.config.run_files import Printable, run_files
+from ivr.config.search import CONFIG_DIR
 
 _CODE = """
 import logging, sys
@@ -18,6 +24,22 @@ with run_files(Path("run"), {}) as files:
 sys.argv = ["list_algorithms"]
 command_line.main("list_algorithms")
 """
+
+
+def test_what_would_steer_a_terminal_is_spelled_out(tmp_path):
+    """A message may quote a file: its name, its columns, what a checkpoint says."""
+    hostile = "column \x1b[2J\x9b1m and\ta line\nmore"
+    with run_files(tmp_path, {}) as files:
+        files.begin()
+        logging.getLogger("ivr").error(hostile)
+    kept = (tmp_path / "log.txt").read_text()
+    assert kept.endswith(r"column \x1b[2J\x9b1m and" "\ta line\nmore\n") and "\x1b" not in kept
+    (handler,) = yaml.safe_load((CONFIG_DIR / "hydra/job_logging/ivr.yaml").read_text())[
+        "formatters"
+    ].values()
+    assert handler["class"] == f"{Printable.__module__}.{Printable.__qualname__}"
+    for name in CONFIG_DIR.glob("*.yaml"):
+        assert "override hydra/job_logging: ivr\n" in name.read_text(), name
 
 
 def test_in_an_ascii_locale_nothing_is_lost(tmp_path):

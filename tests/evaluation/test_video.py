@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from PIL import Image
 
 from ivr.errors import UserError
@@ -44,6 +45,18 @@ def test_a_gif_can_be_read_and_is_thinned_out(tmp_path, monkeypatch):
         assert film.info["duration"] == pytest.approx(1000 * every / 50, abs=10)
     assert np.linalg.norm(screen.shown[-1] - walked.maze.centre(walked.maze.goal)) <= 0.5
     assert [entry.name for entry in tmp_path.iterdir()] == ["walk.gif"]
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_an_environment_that_raises_is_one_message(tmp_path, monkeypatch, method):
+    def broken(self, *_, **__):
+        raise ValueError("sensor 3 does not answer")
+
+    swung = task(pendulum_arguments())
+    monkeypatch.setattr(PendulumEnv, method, broken)
+    with pytest.raises(UserError, match=r"Pendulum-v1 .*failed.*ValueError: sensor 3 does not"):
+        write_video(tmp_path / "swing.gif", swung, Idle(1))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_policy_that_remembers_is_told_of_the_episode(tmp_path, monkeypatch):

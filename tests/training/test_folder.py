@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr.config.run_files import run_files
 from ivr.errors import UserError
 from ivr.training.folder import check_free, owned
 from tests.running import SMALL
@@ -92,13 +93,25 @@ def test_another_run_is_never_written_over(tmp_path):
         check_free(tmp_path / "killed", mine)
 
 
-@pytest.mark.parametrize("name", ["log.txt", "tensorboard", ".hydra", "checkpoints"])
+LINKED = [
+    "log.txt", "tensorboard", "tensorboard/seed0", "tensorboard/seed0/hparams.yaml", ".hydra",
+    ".hydra/config.yaml", "checkpoints",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINKED)
 def test_a_link_in_the_place_of_an_entry_is_refused(tmp_path, name):
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).parent.mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="symbolic link"):
+    with pytest.raises(UserError, match=f"{name} is a symbolic link"):
         check_free(tmp_path / "run", None)
+    with (
+        run_files(tmp_path / "run", {"config.yaml": {}}) as files,
+        pytest.raises(UserError, match="symbolic link"),
+    ):
+        files.begin()  # as an evaluation does, which owns no folder
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.mark.usefixtures("small_pointmaze")

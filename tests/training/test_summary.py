@@ -1,7 +1,12 @@
 """What stands in the terminal when a run has ended."""
 
-import pytest
+import shlex
 
+import pytest
+from omegaconf import OmegaConf
+
+from ivr.config.overrides import at_home, parse_overrides
+from ivr.config.resumed import quoted
 from ivr.training.summary import next_steps, table
 
 
@@ -41,7 +46,20 @@ def test_the_scores_fit_80_columns():
 
 
 def test_only_what_exists_is_offered(tmp_path):
-    assert "evaluate" not in next_steps(tmp_path) and "resume" not in next_steps(tmp_path)
+    assert "evaluate" not in next_steps(tmp_path, quoted)
+    assert "resume" not in next_steps(tmp_path, quoted)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()
-    assert "evaluate" not in next_steps(tmp_path) and "resume=" in next_steps(tmp_path)
+    shown = next_steps(tmp_path, quoted)
+    assert "evaluate" not in shown and f"resume={tmp_path}/checkpoints/last.ckpt" in shown
+
+
+@pytest.mark.parametrize("name", ["a=b, c", "end\\", "${oc.env:HOME}", "it's", "~"])
+def test_the_shell_and_hydra_read_the_command_back(tmp_path, name):
+    (tmp_path / name / "checkpoints").mkdir(parents=True)
+    path = tmp_path / name / "checkpoints" / "last.ckpt"
+    path.touch()
+    command = next_steps(tmp_path / name, quoted).splitlines()[-1]
+    (override,) = parse_overrides([at_home(word) for word in shlex.split(command)[-1:]])
+    resolved = OmegaConf.create({"resume": override.value()}).resume
+    assert resolved == str(path)

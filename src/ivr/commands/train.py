@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from ivr.config.doors import open_doors
+from ivr.config.resumed import quoted
 from ivr.config.schema import TrainConfig
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
@@ -164,7 +165,7 @@ def _train(
     begin()
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
     log.info(table(result))
-    log.info(next_steps(folder))
+    log.info(next_steps(folder, quoted))
     if result["status"] == "interrupted":
         raise SystemExit(130)
     diverged = divergence(result)

@@ -28,7 +28,7 @@ from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
 from ivr.data.kinds import check_available
-from ivr.errors import UserError
+from ivr.errors import UserError, printable
 
 # News about environments that are not used here, printed when those that are are imported.
 notifications.pop("gymnasium_robotics", None)
@@ -73,7 +73,7 @@ def job(command: str) -> Callable[[DictConfig], Any]:
     def run(config: DictConfig) -> Any:
         _print_anything()
         # To a person a warning is its message; where it was raised matters to developers only.
-        warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
+        warnings.formatwarning = lambda message, *_, **__: f"{printable(str(message))}\n"
         hydra_config = HydraConfig.get()
         if hydra_config.job.chdir:
             _keep_places(config, Path(hydra_config.runtime.cwd))

@@ -13,6 +13,18 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from ivr.errors import printable
+from ivr.training.folder import refuse_links
+
+
+class Printable(logging.Formatter):
+    """Spells out what would steer a terminal: a message may quote a file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format as the base class does."""
+        return printable(super().format(record))
+
+
 _NEVER = logging.CRITICAL + 1
 _LINES = 10_000
 """Held at most until a run is accepted."""
@@ -33,16 +45,21 @@ class RunFiles:
         self.begun = False
 
     def begin(self) -> None:
-        """Write what was logged so far, and the configuration."""
+        """Write what was logged so far, and the configuration.
+
+        Raises:
+            UserError: a file of the folder leads elsewhere.
+        """
         if self.begun:
             return
         self.begun = True
         self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(self.folder)
         # Whatever the locale says; a name that is no text at all is spelled out.
         file = logging.FileHandler(
             self.folder / "log.txt", encoding="utf-8", errors="backslashreplace"
         )
-        file.setFormatter(logging.Formatter("[%(asctime)s] %(message)s"))
+        file.setFormatter(Printable("[%(asctime)s] %(message)s"))
         self.held.setTarget(file)
         self.held.flush()
         self.held.flushLevel = logging.NOTSET

@@ -16,6 +16,7 @@ from PIL import Image
 from ivr.errors import UserError
 from ivr.evaluation.rollout import episode_seed
 from ivr.evaluation.stepping.acting import begin_episodes
+from ivr.evaluation.stepping.environments import failure
 from ivr.evaluation.task.build import Task
 from ivr.files import write_whole
 from ivr.mazes import Maze
@@ -44,7 +45,8 @@ def write_video(
     MAX_GIF_FRAMES frames of GIF_WIDTH pixels, a few megabytes at most.
 
     Raises:
-        UserError: the suffix is neither, MP4 cannot be written here, or rendering fails.
+        UserError: the suffix is neither, MP4 cannot be written here, or rendering fails, or the
+            environment.
     """
     if path.suffix not in (".gif", ".mp4"):
         raise UserError(f"{path.name}: a video is a .gif or a .mp4 file.")
@@ -55,7 +57,15 @@ def write_video(
     gif = path.suffix == ".gif"
     reset_seed = episode_seed(seed, episode)
     limit = MAX_GIF_FRAMES if gif else task.max_episode_steps + 1
-    frames, seconds = _film(task, policy, member, members, reset_seed, device, limit)
+    try:
+        frames, seconds = _film(task, policy, member, members, reset_seed, device, limit)
+    except UserError:
+        raise
+    except Exception as error:  # whatever an environment raises
+        raise UserError(
+            f"the environment {task.env_id} failed while it was filmed: {failure(error).reason}. "
+            "Mend it, or leave video out"
+        ) from error
     if gif:
         frames = [_resized(frame) for frame in frames]
         # 20 ms is the least that all players honour.

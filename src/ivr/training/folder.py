@@ -29,6 +29,21 @@ def check_checkpoint(path: Path) -> None:
         raise UserError(f"no checkpoint at {path}: give the path of a file such as last.ckpt")
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder in which a run would write through a symbolic link.
+
+    Raises:
+        UserError: naming it.
+    """
+    within = [path for name in (".hydra", "tensorboard") for path in (folder / name).rglob("*")]
+    for path in (*(folder / name for name in _ENTRIES), *within):
+        if path.is_symlink():
+            raise UserError(
+                f"{path} is a symbolic link, and what it leads to would be written over. Remove "
+                "it, or choose another folder with hydra.run.dir=..."
+            )
+
+
 def check_free(folder: Path, resumed_from: Path | None) -> None:
     """Refuse a folder that holds another run than the one that is resumed.
 
@@ -39,12 +54,7 @@ def check_free(folder: Path, resumed_from: Path | None) -> None:
     Raises:
         UserError: it does, or some of its entries lead elsewhere.
     """
-    for name in _ENTRIES:
-        if (folder / name).is_symlink():
-            raise UserError(
-                f"{folder / name} is a symbolic link, and what it leads to would be written over. "
-                "Remove it, or choose another folder with hydra.run.dir=..."
-            )
+    refuse_links(folder)
     own = folder / "checkpoints" / "last.ckpt"
     if resumed_from is None:
         if own.exists():

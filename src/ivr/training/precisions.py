@@ -1,6 +1,6 @@
 """How float32 numbers are computed, by the words of the options.
 
-Light to import: a word that is none is told before torch is loaded.
+Light to import: a value that is not allowed is told before torch is loaded.
 """
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}

@@ -1,6 +1,8 @@
 """What a person reads when a run has ended."""
 
+import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,25 +81,36 @@ def online_table(result: dict[str, Any]) -> str:
         "passes at": "steps_to_pass",
     }
     lines = ["", "training episodes, after the offline policy's first ones (return J0):"]
-    lines.append("".join(f"{name:>13}" for name in ("seed", *columns)))
+    rows: list[tuple[str, ...]] = [("seed", *columns)]
     for member in result["members"]:
         found = [member["online"][key] for key in columns.values()]
-        cells = [str(member["seed"]), *("-" if x is None else f"{x:.3g}" for x in found)]
-        lines.append("".join(f"{cell:>13}" for cell in cells))
+        rows.append((str(member["seed"]), *("-" if x is None else f"{x:.3g}" for x in found)))
+    lines += _right_aligned(rows)
     lines.append("regret and worst dip: shares of the range of returns; passes at: env steps")
     return "\n".join(lines)
 
 
-def next_steps(folder: Path, program: str = "train.py") -> str:
-    """The commands to look at the run, evaluate it and resume it."""
+def next_steps(folder: Path, quoted: Callable[[str], str], program: str = "train.py") -> str:
+    """The commands to look at the run, evaluate it and resume it.
+
+    Args:
+        folder: of the run.
+        quoted: writes a text as Hydra reads it back.
+        program: that resumes it.
+    """
+
+    def override(key: str, path: Path) -> str:
+        plain = re.fullmatch(r"[\w./-]+", str(path)) is not None
+        return shlex.quote(f"{key}={path if plain else quoted(str(path))}")
+
     here = Path.cwd()  # the run's own folder with hydra.job.chdir=true
     shown = folder.relative_to(here) if here in folder.parents else folder
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
     lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
     if best.exists():
-        lines.append(f"evaluate: python evaluate.py {shlex.quote(f'checkpoint={best}')} video=true")
+        lines.append(f"evaluate: python evaluate.py {override('checkpoint', best)} video=true")
     if last.exists():
-        lines.append(f"resume:   python {program} {shlex.quote(f'resume={last}')}")
+        lines.append(f"resume:   python {program} {override('resume', last)}")
     return "\n".join(lines)
 
 

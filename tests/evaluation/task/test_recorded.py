@@ -74,6 +74,15 @@ def test_a_recorded_environment_whose_constructor_fails_is_not_installed():
     assert not isinstance(caught.value, RecordedEnvironmentError)
 
 
+def test_nobody_waits_for_an_endless_episode():
+    endless = {"max_episode_steps": None, "env_spec": record(max_episode_steps=10**12)}
+    with pytest.raises(RecordedEnvironmentError, match=r"up to 1,000,000,000,000 steps: set"):
+        make(pendulum_arguments(**endless, env=None))
+    assert task(pendulum_arguments(**endless)).max_episode_steps == 200  # the registry's
+    with pytest.raises(UserError, match=r"dataset\.max_episode_steps, to 1,000,000 at most"):
+        make(pendulum_arguments(max_episode_steps=1_000_001))
+
+
 def test_an_id_with_a_namespace_is_looked_up_and_nothing_else():
     gymnasium.register("lab/Swing-v0", entry_point=PendulumEnv, max_episode_steps=7)
     try:

@@ -114,6 +114,21 @@ def test_the_others_are_to_the_bit_what_they_would_have_been(tmp_path):
     assert same(last(tmp_path / "one"), one, 1) and not same(last(tmp_path / "one"), one, 0)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_pointmaze")
+@pytest.mark.parametrize("words", [("alpha=1",), ("algo=td3bc",)], ids=str)
+def test_of_a_compiled_stack_too(tmp_path, words):
+    given = (*WORDS[:-1], *words, "compile=true")
+    train(tmp_path / "whole", *given)
+    poison = Poison(10, 1)
+    with pytest.raises(UserError, match=r"seed 1.* diverged at update .* other members finished"):
+        train(tmp_path / "one", *given, callbacks=[poison])
+    whole, one = last(tmp_path / "whole"), last(tmp_path / "one")
+    assert same(whole, one, 0) and same(whole, one, 2) and not same(whole, one, 1)
+    for name, weights in one["state_dict"].items():
+        assert torch.equal(weights[1], poison.before[name][1]), "frozen as it was before"
+
+
 @pytest.mark.usefixtures("small_pointmaze")
 def test_parameters_that_are_infinite_after_the_last_update_are_no_result(tmp_path):
     class LastStep(pl.Callback):

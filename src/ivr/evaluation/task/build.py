@@ -34,6 +34,10 @@ _CHOICES = {
 }
 
 
+_LONGEST = 1_000_000
+"""Steps of an episode that somebody waits for."""
+
+
 def make_task(
     spec: TaskSpec, data: DataFacts, env_spec: str | None, requirements: Sequence[str] = ()
 ) -> Task | None:
@@ -149,6 +153,12 @@ def _task(spec: TaskSpec, env_spec: str | None, requirements: Sequence[str]) -> 
     steps = spec.max_episode_steps or limit or registered.max_episode_steps
     if steps is None:
         raise UserError(f"{env_id} has no time limit of its own: set dataset.max_episode_steps.")
+    if steps > _LONGEST:
+        message = (
+            f"an episode of {env_id} would take up to {steps:,} steps: set "
+            f"dataset.max_episode_steps, to {_LONGEST:,} at most"
+        )
+        raise RecordedEnvironmentError(message) if env is None else UserError(message)
     bounds = None if reference is None else (float(reference[0]), float(reference[1]))
     return Task(
         spec.name,

@@ -54,7 +54,7 @@ class Task:
 
         Raises:
             NotMadeError: it cannot be made.
-            UserError: it does not fit the view or the maze.
+            UserError: it does not fit the view or the maze, or fails when it is reset.
         """
         kwargs = dict(self.env_kwargs)
         if self.maze is not None:
@@ -63,7 +63,7 @@ class Task:
                 rows[row][column] = mark
             # The goal is moved and judged by the wrapper alone.
             kwargs |= {"maze_map": rows, "continuing_task": True, "reset_target": False}
-        if render_mode is not None:  # a constructor need not know the word
+        if render_mode is not None:  # a constructor need not take it
             kwargs["render_mode"] = render_mode
         try:
             with private_temporary_folder():
@@ -82,7 +82,13 @@ class Task:
             check_maze_scale(env, self.env_id, self.maze)
             env = PlacedGoal(env, self.maze, self.goal)
         check_observations(env, self.env_id, self.view)
-        return FlatView(env, self.view)
+        try:
+            return FlatView(env, self.view)
+        except Exception as error:  # whatever an environment raises at its first reset
+            raise UserError(
+                f"The environment {self.env_id} was reset and failed: {type(error).__name__}: "
+                f"{error}. Mend it, or choose another dataset.env."
+            ) from error
 
     @property
     def environment(self) -> str:

@@ -244,7 +244,7 @@ def _text(path: Path) -> str:
     """Read a file of metadata; an image's bounds take 10 MB there, and nothing takes more."""
     if path.stat().st_size > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST:,} bytes")
-    return path.read_text()
+    return path.read_text("utf-8")
 
 
 def _shape(space: dict[str, Any]) -> tuple[int, ...]:
