@@ -113,6 +113,9 @@ _AT_ONCE = [
     (["train", "seed=x"], "seed=x: must be a whole number"),
     (["train", "device=gpu"], "device=gpu: must be auto"),
     (["train", "resume=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+    (["finetune", "checkpoint=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+    (["finetune", "checkpoint=made", "eval_every=x"], "eval_every=x: must be a whole number"),
+    (["finetune", "--help"], "told: 0"),
     (["list_algorithms", "sql"], "its only argument is docs"),
 ]
 

@@ -17,15 +17,16 @@ from ivr.config.doors import open_doors
 from ivr.config.fields import check
 from ivr.config.online import FinetuneConfig
 from ivr.config.recorded import recorded_specs
+from ivr.config.resumed import quoted
 from ivr.config.transforms import build_transform
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts
-from ivr.data.kinds import on_this_machine
+from ivr.data.kinds import on_this_machine, within
 from ivr.data.prepare import Prepared, clean_sample, prepare
 from ivr.data.serving.replay import MixedDataModule, ReplayBuffer, Schedule
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
-from ivr.evaluation.task.build import Task, make_task
+from ivr.evaluation.task.build import Task, bounds_of, make_task
 from ivr.online.callback import Online
 from ivr.online.collect import Collector
 from ivr.online.learner import as_learner
@@ -33,8 +34,9 @@ from ivr.training.checkpoints import load_policy, load_resumable
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
-from ivr.training.hardware import LIBRARIES, compiler_wanted, keep_freed_memory, product_library
+from ivr.training.hardware import compiler_wanted, keep_freed_memory, product_library
 from ivr.training.members import Member
+from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import checkpoint_to_resume, resume_from
 from ivr.training.summary import divergence, next_steps, online_table, table
@@ -208,7 +210,7 @@ def _finetune(
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, online)
     log.info(table(result))
     log.info(online_table(result))
-    log.info(next_steps(folder, "finetune.py"))
+    log.info(next_steps(folder, quoted, "finetune.py"))
     if result["status"] == "interrupted":
         raise SystemExit(130)
     diverged = divergence(result)
@@ -235,6 +237,7 @@ def _data_and_task(description: dict[str, Any]) -> tuple[Prepared, Task]:
         group: build_transform(group, recorded.get(group) or {"name": "none"})
         for group in ("noise", "subset")
     }
+    data_spec = within(data_spec, lambda: bounds_of(task_spec))
     data = prepare(data_spec, groups["noise"], groups["subset"])
     info, known = data.training.info, description["dataset"]
     if info.fingerprint != known["fingerprint"]:

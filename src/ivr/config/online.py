@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ivr.config import doors, values
 from ivr.config.fields import fits
 from ivr.errors import UserError, nearest
-from ivr.training.hardware import LIBRARIES, PRECISIONS
+from ivr.training.precisions import LIBRARIES, PRECISIONS
 
 _WHOLE = (
     "num_steps", "updates_per_step", "collect_every", "batch_size", "eval_every", "eval_episodes",

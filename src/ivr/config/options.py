@@ -110,13 +110,15 @@ def check_options(command: str, config: DictConfig) -> None:
         UserError: naming the key, its value, and what is allowed.
     """
     try:
-        if command == "train":
+        if command in ("train", "finetune"):
             present = [key for key in _OF_TRAINING if key in config]
             of_training({key: _plain(config[key]) for key in present})
         elif command == "inspect_data":
             InspectConfig.parse(config)
         elif command == "evaluate":
             check_checkpoint(Path(EvaluateConfig.parse(config).checkpoint))
+        if command == "finetune" and config.checkpoint is not None and not config.resume:
+            check_checkpoint(Path(str(config.checkpoint)))
     except OmegaConfBaseException:
         return  # reported with the rest of the configuration
 

@@ -114,6 +114,7 @@ def device(name: str, accelerator: Any = None) -> str:
     """
     import torch  # takes seconds
 
+    name = device_name(name)
     if accelerator is not None:
         if accelerator not in ACCELERATORS:
             allowed = ", ".join(ACCELERATORS)
