@@ -69,6 +69,10 @@ def test_a_cap_on_what_is_listed_is_none_on_what_is_counted(tmp_path, caplog):
     assert found["count"] == 30 and [one["row"] for one in found["first"]] == list(range(10, 30))
     assert "and 10 more (show=N prints more)" in caplog.text
     assert "episode 0, step 29 (row 29): rewards holds nan" in caplog.text
+    advice = "Remove the episode or mend the file."
+    assert caplog.text.count(advice) == 1 and advice in found["first"][0]["text"]
+    page = (tmp_path / "run" / "card.html").read_text()
+    assert page.count(advice) == 2 and "30 defects: not fit to train on" in page
 
 
 def test_an_environment_that_does_not_fit_is_a_defect(tmp_path):

@@ -47,7 +47,9 @@ def make_card(
         "defects": {
             kind: {
                 "count": found.count,
-                "first": [one._asdict() | {"text": str(one)} for one in found.first],
+                "first": [
+                    one._asdict() | {"text": str(one), "place": one.place} for one in found.first
+                ],
             }
             for kind, found in findings.found.items()
         },

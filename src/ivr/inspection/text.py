@@ -20,9 +20,11 @@ def card_text(card: dict[str, Any]) -> str:
     for kind, found in card["defects"].items():
         if found["count"]:
             lines += ["", f"{kind}: {found['count']:,}"]
-            lines += [f"  {defect['text']}" for defect in found["first"]]
+            lines += [f"  {defect['place']}: {defect['what']}" for defect in found["first"]]
             more = found["count"] - len(found["first"])
             lines += [f"  and {more:,} more (show=N prints more)"] if more else []
+            advice = dict.fromkeys(defect["advice"] for defect in found["first"])
+            lines += [f"  {one}" for one in advice if one]
     return printable("\n".join(lines))
 
 

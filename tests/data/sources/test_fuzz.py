@@ -41,7 +41,16 @@ def test_three_thousand_damages():
 
 
 @pytest.mark.parametrize(
-    "shape", ["(9999999999999, 2)", "(-1, 2)", "(2, 99999999999)", "(21, 2, 2**9)", "(0, 2)"]
+    "shape",
+    [
+        "((",
+        "(21L, ",
+        "(9999999999999, 2)",
+        "(-1, 2)",
+        "(2, 99999999999)",
+        "(21, 2, 2**9)",
+        "(0, 2)",
+    ],
 )
 def test_an_array_that_claims_another_shape(tmp_path, shape):
     path = npz_that_claims(tmp_path, shape)

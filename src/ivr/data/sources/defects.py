@@ -26,11 +26,13 @@ class Defect(NamedTuple):
     file: str
     """The file, or the dataset's name."""
     what: str
-    """What is wrong there, and what to do."""
+    """What is wrong there."""
     episode: int | None = None
     step: int | None = None
     row: int | None = None
     """Of the file, where the file has rows."""
+    advice: str = ""
+    """What to do about all of this kind, in sentences; it may stand in `what` as well."""
 
     @property
     def place(self) -> str:
@@ -42,7 +44,7 @@ class Defect(NamedTuple):
         return f"{self.file}, episode {self.episode}{step}{f' ({row})' if row else ''}"
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
+        return f"{self.place}: {self.what}{self.advice and ' ' + self.advice}"
 
 
 @dataclass(frozen=True)

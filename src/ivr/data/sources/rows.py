@@ -32,8 +32,9 @@ class _Rows(NamedTuple):
     columns: dict[str, NDArray[Any]]  # observations, actions, rewards: (T, ...)
     after: NDArray[Any] | None  # (1, O), the last next observation where recorded
 
-    def defect(self, step: int, what: str) -> Defect:
-        return Defect(self.file, what, self.episode, int(step), self.start + int(step))
+    def defect(self, step: int, what: str, advice: str) -> Defect:
+        row = self.start + int(step)
+        return Defect(self.file, what, self.episode, int(step), row, advice)
 
 
 def episodes(
@@ -93,7 +94,8 @@ def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
         len(steps),
         lambda i: rows.defect(
             steps[i],
-            f"{outside_in_words(actions[steps[i]], bounds.low, bounds.high)}. {bounds.advice}",
+            f"{outside_in_words(actions[steps[i]], bounds.low, bounds.high)}.",
+            bounds.advice,
         ),
     )
     if rows.after is not None:
@@ -104,8 +106,8 @@ def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
 
 def _not_finite(rows: _Rows, name: str, values: NDArray[Any], steps: NDArray[np.int64]) -> Defects:
     def at(i: int) -> Defect:
-        what = f"{name} holds {unusable_in_words(values[steps[i]])}, which is not a finite number"
-        return rows.defect(steps[i], f"{what}. Remove the episode or mend the file.")
+        what = f"{name} holds {unusable_in_words(values[steps[i]])}, which is not a finite number."
+        return rows.defect(steps[i], what, "Remove the episode or mend the file.")
 
     return Defects(FINITE, len(steps), at)
 

@@ -80,8 +80,10 @@ class MinariCheck:
         steps = np.flatnonzero(beyond)
 
         def at(i: int) -> Defect:
-            what = outside_in_words(actions[steps[i]], self.low, self.high)
-            return Defect(self.dataset, f"{what}; training clips it.", number, int(steps[i]))
+            what = f"{outside_in_words(actions[steps[i]], self.low, self.high)}."
+            return Defect(
+                self.dataset, what, number, int(steps[i]), advice="Training clips such actions."
+            )
 
         return Defects(BOUNDS, len(steps), at)
 
@@ -98,8 +100,8 @@ class MinariCheck:
         steps = unusable(values)
 
         def at(i: int) -> Defect:
-            held = unusable_in_words(values[steps[i]])
-            what = f"{key} is {held}. Remove the episode or mend the dataset."
-            return Defect(self.dataset, what, number, int(steps[i]))
+            what = f"{key} is {unusable_in_words(values[steps[i]])}."
+            advice = "Remove the episode or mend the dataset."
+            return Defect(self.dataset, what, number, int(steps[i]), advice=advice)
 
         return Defects(FINITE, len(steps), at)
