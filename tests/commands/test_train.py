@@ -71,6 +71,8 @@ def test_the_run_folder_holds_everything(finished):
     assert result["algo"] == "sql" and result["protocol"] == "released"
     assert "not D4RL" in result["dataset_source"]
     assert result["evaluation"]["environment"].startswith("PointMaze_UMaze-v3")
+    assert result["certificate"]["status"] == "exact"
+    assert max(result["certificate"]["deviations"]) < 1e-4
     assert result["wall_seconds"] > 0 and result["updates_per_second"] > 0
     hidden = [path.name for path in folder.rglob(".*")]
     assert hidden == [".lock"], "temporary files were left behind"
@@ -171,6 +173,7 @@ def test_a_checkpoint_is_scored_again_and_drawn(finished, tmp_path):
     assert json.loads((tmp_path / "scores.json").read_text()) == again
     assert [m["episodes"] for m in again["members"]] == [3] * 4
     assert again["evaluation"]["seed"] != finished[1]["evaluation"]["seed"]
+    assert again["certificate"] == finished[1]["certificate"]
     pictures = sorted(path.name for path in tmp_path.glob("*.png"))
     assert len(pictures) == 4 and pictures[0] == "maze_seed0_alpha0.5.png"
 

@@ -4,8 +4,18 @@ import gymnasium
 import gymnasium_robotics
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ivr.environments.replay import EXACT, replay, replay_error, states
+from ivr.environments.replay import (
+    EXACT,
+    bits,
+    precision,
+    replay,
+    replay_error,
+    rounding,
+    states,
+)
 from ivr.errors import UserError
 
 gymnasium.register_envs(gymnasium_robotics)
@@ -162,6 +172,48 @@ def test_states_of_another_body_are_one_message() -> None:
     env = gymnasium.make("Hopper-v4")
     with pytest.raises(UserError, match=r"15 positions and 14 velocities, but Hopper-v4 has 6"):
         replay(env, np.zeros((1, 15)), np.zeros((1, 14)), np.zeros((1, 8)))
+
+
+def coarse(values: np.ndarray, bits: int) -> np.ndarray:
+    """Round to so many bits of mantissa."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+def test_what_the_rounding_of_the_records_does_is_no_difference_of_environments() -> None:
+    env = gymnasium.make("AntMaze_UMaze-v4")
+    data = Recorded(*(coarse(part, 12) for part in record(env, 200)))
+    before = *data[:3], data.observations
+
+    def judged() -> Any:
+        error = np.asarray(replay(env, *before, observe=flat))
+        moved = rounding(env, *before, observe=flat)
+        return replay_error(error, data.next_observations, rounded=moved)
+
+    own = judged()
+    assert own.exact and own.overall[1] > 10 * EXACT and precision(*before[:3]) == 12
+    model = simulation(env).model
+    model.actuator_gear *= 1.02
+    assert judged().unexplained > 0.3
+    model.actuator_gear /= 1.02
+    model.geom_friction *= 1.2
+    assert judged().unexplained > 0.3
+
+
+def test_records_of_float32_are_not_replayed_again() -> None:
+    env = gymnasium.make("Hopper-v4")
+    data = record(env, 50).float32()
+    assert rounding(env, *data[:3]) is None and precision(*data[:3]) >= 20
+
+
+@given(st.integers(8, 24), st.integers(-20, 20), st.integers(0, 1000))
+def test_bits_are_counted(kept: int, exponent: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    values = np.ldexp(random.uniform(1, 2, (200, 2)), exponent) * random.choice([-1, 1], (200, 2))
+    values[:, 1] = random.choice([-1, 0, 0.5], 200)  # chosen, not rounded
+    found = bits(coarse(values, kept)).tolist()
+    # All of 200 numbers end in a zero once in 2**200 draws; a mantissa that rounds up is shorter.
+    assert found == [kept, 24]
 
 
 def test_an_environment_without_mujoco_is_one_message() -> None:

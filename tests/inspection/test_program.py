@@ -138,6 +138,7 @@ def test_actions_that_training_clips_are_listed(tmp_path):
 def test_figures_are_those_of_the_data_that_are_trained_on(tmp_path, small_pointmaze):
     card, error = inspect(tmp_path / "run", "dataset=pointmaze-umaze")
     assert error is None and card["environment"].startswith("PointMaze_UMaze-v3")
+    assert card["certificate"]["status"] == "exact"
     config = composed(("dataset=pointmaze-umaze",)).dataset
     data = load_node(config, tmp_path)
     kept = card["trained_on"]

@@ -70,6 +70,7 @@ def run(
         "checkpoint": config.checkpoint,
         "dataset_source": description["dataset"]["source"],
         "evaluation": {**task.describe(), "seed": config.seed},
+        "certificate": _certificate(description, config.env),
         "members": [
             {"seed": member.seed, "alpha": member.alpha, "update": update, **score}
             for member, update, score in zip(members, updates, scores(outcome), strict=True)
@@ -79,6 +80,7 @@ def run(
     log.info(f"{task.environment}\ndata: {description['dataset']['source']}")
     if task.way is not None:
         log.info(task.way)
+    log.info(f"replay {result['certificate']['words']}")
     for member, record in zip(members, result["members"], strict=True):
         log.info(f"{member.label}, update {record['update']}: {describe(record)}")
     if outcome.paths is not None:
@@ -111,6 +113,16 @@ def _task(description: dict[str, Any], spec: TaskSpec) -> Task:
             f"ignored the cells that its data mark; it is evaluated {task.way}"
         )
     return task
+
+
+def _certificate(description: dict[str, Any], env: str | None) -> dict[str, Any]:
+    """The certificate of the run, which is of its own environment."""
+    why = "this run was trained before there were certificates"
+    if env is not None:
+        why = f"env={env} is another environment than the run's"
+    elif description.get("certificate"):
+        return dict(description["certificate"])
+    return {"status": "not certified", "words": f"not certified: {why}"}
 
 
 def _draw(

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
+from ivr.certificate import certify
 from ivr.config.options import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source, within
@@ -65,7 +66,11 @@ def run(
     read_all(source, tally, findings, progress=True)
     task = _task(config.task, source, tally, maze, findings)
     name = f"{spec.name} (as is)" if source.differs else spec.name
-    card: dict[str, Any] = {"dataset": name, "environment": task and task.environment}
+    card: dict[str, Any] = {
+        "dataset": name,
+        "environment": task and task.environment,
+        "certificate": task and certify(source, task).describe(),
+    }
     limit = None if task is None else task.max_episode_steps
     card |= make_card(source, tally, transform, findings, limit)
     log.info(card_text(card))

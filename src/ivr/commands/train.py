@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
+from ivr.certificate import certify
 from ivr.config.doors import open_doors
 from ivr.config.resumed import quoted
 from ivr.config.schema import TrainConfig
@@ -96,6 +97,7 @@ def _train(
     said = time_limits(data.clean, None if task is None else task.max_episode_steps)
     if said is not None:
         log.warning(said)
+    certificate = None if task is None else certify(config.data, task)
     check_metric(config.optimized_metric, evaluated=task is not None)
     members = combinations(config.seed, config.alpha or [None])
     datamodule = TransitionDataModule(
@@ -133,9 +135,13 @@ def _train(
         dataset=dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim},
         clean_fingerprint=data.clean.info.fingerprint,
         evaluation=None if task is None else {**task.describe(), "seed": EVALUATION_SEED},
+        certificate=None if certificate is None else certificate.describe(),
         float32_products=LIBRARIES[library],
         float32_products_rule=rule,
     )
+    if certificate is not None:
+        say = log.warning if certificate.status == "differs" else log.info
+        say(f"  replay {certificate.in_words}")
     for group, done in record.transforms().items():
         if done["name"] != "none":
             log.info(f"  {group}: {', '.join(f'{key} {value}' for key, value in done.items())}")

@@ -14,6 +14,7 @@ def card_text(card: dict[str, Any]) -> str:
     lines = ["", f"{card['dataset']}: {card['source']} at {card['place']}"]
     lines += _figures(card) + _actions(card["actions"]) + _observations(card["observations"])
     lines += _maze(card["maze"], card["recorded"]["episodes"])
+    lines += _replay(card["certificate"])
     lines += ["", "checks", *(_check(kind, found) for kind, found in card["defects"].items())]
     if card["warnings"]:
         lines += ["", "legal, and worth a look", *(f"  {said}" for said in card["warnings"])]
@@ -77,6 +78,26 @@ def _maze(maze: dict[str, Any] | None, episodes: int) -> list[str]:
         found += ": the way has to be put together from several"
     cells = f"start {tuple(maze['start_cell'])}, goal {tuple(maze['goal_cell'])}, {maze['cells']}"
     return ["", f"{'maze':<20}    {cells}", f"{'':<20}    {found}"]
+
+
+def _replay(certificate: dict[str, Any] | None) -> list[str]:
+    """How far off each number of an observation is after one replayed step."""
+    if certificate is None:
+        return []
+    lines = ["", f"replay {certificate['words']}"]
+    if "deviations" not in certificate:
+        return lines
+    names = ("median", "99 %", "largest", "median, dev.", "99 %, dev.", "largest, dev.")
+    lines += ["", _line("off by", *names)]
+    rows = zip(certificate["units_by_number"], certificate["deviations_by_number"], strict=True)
+    for i, (units, deviations) in enumerate(rows):
+        lines.append(_line(f"  {i}", *map(_off, (*units, *deviations))))
+    worst = map(_off, certificate["deviations"])
+    return [*lines, _line("  the worst of each", "", "", "", *worst)]
+
+
+def _off(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.2g}"
 
 
 def _check(kind: str, found: dict[str, Any]) -> str:

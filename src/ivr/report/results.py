@@ -38,6 +38,7 @@ def _is_member(value: Any) -> bool:
 
 _FIELDS = {
     "evaluation": optional(lambda value: isinstance(value, dict)),
+    "certificate": optional(lambda value: isinstance(value, dict) and text(value.get("status"))),
     "status": text,
     "algo": text,
     "dataset": text,
@@ -65,6 +66,8 @@ class SeedGroup:
     """Last Bellman error of each seed; none of an algorithm without a critic."""
     sources: set[str] = field(default_factory=set)
     """Where their data come from."""
+    replays: set[str] = field(default_factory=set)
+    """Status of their certificates: does the environment repeat the data?"""
 
 
 def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
@@ -116,6 +119,7 @@ def read_results(folder: Path, x: str | None = None) -> list[SeedGroup]:
             if last.get("bellman_error") is not None:
                 group.errors[seed] = last["bellman_error"]
             group.sources.add(result["dataset_source"])
+            group.replays.add((result.get("certificate") or {}).get("status", "not certified"))
     if not groups:
         raise UserError(f"folder={folder} holds no result.json of a finished run with a score")
     return sorted(groups.values(), key=lambda group: (repr(group.settings), _order(group.x)))

@@ -4,28 +4,60 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from ivr.report.results import SeedGroup, group_names, mean_and_error
+from ivr.report.paper import SCORES, comparable
+from ivr.report.results import SETTINGS, SeedGroup, group_names, mean_and_error
 
 
 def markdown(groups: Sequence[SeedGroup], x: str | None) -> str:
     """Write one row for each group: last score, Bellman error, seeds, and the data."""
     sources = sorted({source for group in groups for source in group.sources})
-    header = ["algorithm", *([x] if x else []), "last score", "Bellman error", "seeds", "data"]
+    papers = [_paper(group) for group in groups]
+    header = ["algorithm", *([x] if x else []), "last score"]
+    header += [*(["paper"] if any(papers) else []), "Bellman error", "seeds", "data", "replay"]
     lines = [_row(header), _row(["---"] * len(header))]
-    for group, label in zip(groups, group_names(groups), strict=True):
+    for group, label, paper in zip(groups, group_names(groups), papers, strict=True):
         numbers = ", ".join(str(sources.index(source) + 1) for source in sorted(group.sources))
         error = _with_error(list(group.errors.values()), ".3g")
         score = _with_error(list(group.scores.values()), ".1f")
         place = [str(group.x)] if x else []
-        lines.append(_row([label, *place, score, error, str(len(group.scores)), numbers]))
+        theirs = [paper or "–"] if any(papers) else []
+        replay = ", ".join(sorted(group.replays))
+        seeds = str(len(group.scores))
+        lines.append(_row([label, *place, score, *theirs, error, seeds, numbers, replay]))
     lines += [
         "",
         "Last scores, not best ones; mean ± standard error over seeds. Bellman error: mean squared "
-        "TD error on the dataset's own transitions, in squared units of the recorded rewards.",
+        "TD error on the dataset's own transitions, in squared units of the recorded rewards. "
+        "Replay: does the environment of the scores repeat the data? (docs/datasets.md)",
+        *_beside(groups, papers),
         "",
         *(f"{number}. {source}" for number, source in enumerate(sources, 1)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _paper(group: SeedGroup) -> str | None:
+    """The paper's score of the same dataset and algorithm, where the two may be compared."""
+    facts = dict(zip(SETTINGS, group.settings, strict=True))
+    found = SCORES.get((facts["dataset"], facts["algo"]))
+    return found if comparable(group.sources, group.replays) else None
+
+
+def _beside(groups: Sequence[SeedGroup], papers: Sequence[str | None]) -> list[str]:
+    """Say what stands in the column of the paper, and why some rows have nothing there."""
+    known = [dict(zip(SETTINGS, group.settings, strict=True)) for group in groups]
+    left_out = any(
+        paper is None and (facts["dataset"], facts["algo"]) in SCORES
+        for facts, paper in zip(known, papers, strict=True)
+    )
+    lines = ["", "Paper: Xu et al. (ICLR 2023), after a million updates."] if any(papers) else []
+    if left_out:
+        lines += [
+            "",
+            "The paper's score stands beside those made on D4RL's own data, in an environment that "
+            "repeats them, and beside no other.",
+        ]
+    return lines
 
 
 def plot(groups: Sequence[SeedGroup], x: str) -> Figure:

@@ -43,6 +43,8 @@ class RunRecord:
     """The rule that chose it."""
     online: Mapping[str, Any] | None = None
     """How data are collected, in a run that does."""
+    certificate: Mapping[str, Any] | None = None
+    """How exactly the evaluation's environment repeats the data; see `ivr.certificate`."""
 
     def checkpoint(self) -> dict[str, Any]:
         """What every checkpoint keeps, as "ivr"."""
@@ -54,6 +56,7 @@ class RunRecord:
             "overrides": list(self.overrides),
             "members": [[member.seed, member.alpha] for member in self.members],
             "dataset": dict(self.dataset),
+            "certificate": self.certificate and dict(self.certificate),
             "float32_products": self.float32_products,
         }
 
@@ -78,6 +81,7 @@ class RunRecord:
             "reward_scale": dataset["reward_scale"],
             "reward_shift": dataset["reward_shift"],
             "evaluation": self.evaluation,
+            "certificate": self.certificate,
             "device": config["device"],
             "precision": config["precision"],
             "git_commit": git_commit(),

@@ -26,6 +26,8 @@ def table(result: dict[str, Any]) -> str:
             lines.append(_diverged(member))
     if result["members"][0]["last"] is not None:
         lines.append(f"environment: {result['evaluation']['environment']}")
+        if result.get("certificate"):
+            lines.append(f"replay {result['certificate']['words']}")
         rows: list[tuple[str, ...]] = [
             ("seed", "alpha", "last", "return", "episodes", "best", "at update")
         ]

@@ -18,6 +18,9 @@ AXES = {
 }  # fmt: skip
 """D4RL's columns, whose names every reader of rows uses; the last two may be missing."""
 
+QPOS, QVEL = "infos/qpos", "infos/qvel"
+"""What D4RL and Minari call MuJoCo's positions and velocities."""
+
 
 class Column:
     """Reads a column (rows,) or (rows, width) from its first row to its last.

@@ -31,6 +31,26 @@ class Episode(NamedTuple):
     """Reward of a last step whose next observation is unknown, (1,); else (0,)."""
 
 
+class States(NamedTuple):
+    """MuJoCo's states as they are recorded beside N steps."""
+
+    qpos: NDArray[np.floating]  # (N, nq)
+    qvel: NDArray[np.floating]  # (N, nv)
+
+
+class RecordedSteps(NamedTuple):
+    """N recorded steps, of any episodes."""
+
+    before: Observations  # each (N, ...)
+    actions: NDArray[np.floating]  # (N, A)
+    after: Observations  # each (N, ...)
+    states: States | None = None
+    """What stands in each step's own row; None where states are not recorded."""
+    states_above: States | None = None
+    """What stands in the row above, NaN where that is of another episode: some recorders wrote the
+    state that a step led to into its row."""
+
+
 class Source(Protocol):
     """Recorded data on this machine; opening one reads its description, not its transitions."""
 
@@ -83,6 +103,17 @@ class Source(Protocol):
 
         Raises:
             UserError: with the place of what is wrong.
+        """
+
+    def sample(self, places: Sequence[float], length: int) -> RecordedSteps:
+        """Take a few steps, without reading all data.
+
+        Args:
+            places: where to begin, each from 0 (the first step or episode) to 1.
+            length: the most consecutive steps that are taken from there.
+
+        Raises:
+            UserError: what is there cannot be read, or there is no step.
         """
 
 

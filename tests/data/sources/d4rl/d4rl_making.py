@@ -37,5 +37,6 @@ def write_d4rl(path: Path, columns: dict[str, Any], **storage: Any) -> Path:
         for name, values in columns.items():
             if values is not None:
                 file.create_dataset(name, data=values, **storage)
-        file["infos/qpos"] = np.zeros(3)
+        if "infos/qpos" not in columns:
+            file["infos/qpos"] = np.zeros(3)
     return path

@@ -12,7 +12,8 @@ from ivr.data.sources.arrays.columns import columns_of, say_what_is_missing
 from ivr.data.sources.arrays.files import read_arrays
 from ivr.data.sources.defects import Report, ignore, refuse
 from ivr.data.sources.rows import Bounds, episodes
-from ivr.data.sources.source import Bound, Episode, filled, unusable
+from ivr.data.sources.sampled import joined, sample_rows
+from ivr.data.sources.source import Bound, Episode, RecordedSteps, filled, unusable
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
 
@@ -102,6 +103,19 @@ class ArraysSource:
             columns = columns_of(path, read_arrays(path)[0], report)
             limit = columns["rewards"].rows
             yield from episodes(path, columns, limit, bounds, report, terminals=self._terminals)
+
+    def sample(self, places: Sequence[float], length: int) -> RecordedSteps:
+        """Take a few steps; see `Source.sample`. Each file is read whole."""
+        parts: list[RecordedSteps] = []
+        shares = np.array(places) * len(self._paths)
+        for number, path in enumerate(self._paths):
+            within = shares[shares.astype(int) == number] - number
+            if len(within):
+                columns = columns_of(path, read_arrays(path)[0], ignore)
+                total = columns["rewards"].rows
+                rows = (within * total).astype(int).tolist()
+                parts += sample_rows(path, columns, rows, length, total)
+        return joined(parts)
 
     @cached_property
     def _seen(self) -> _Seen:

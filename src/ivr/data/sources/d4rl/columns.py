@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 
-from ivr.data.sources.columns import AXES, Column, check_columns
+from ivr.data.sources.columns import AXES, QPOS, QVEL, Column, check_columns
 from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
 from ivr.data.sources.limits import check_claim
 from ivr.data.sources.names import renamed
@@ -22,8 +23,12 @@ _UNREADABLE = (
 
 
 @contextmanager
-def open_columns(path: Path) -> Iterator[dict[str, Column]]:
+def open_columns(path: Path, states: bool = False) -> Iterator[dict[str, Column]]:
     """Open the columns of `path` by name; next_observations and timeouts may be missing.
+
+    Args:
+        path: of the file.
+        states: also open QPOS and QVEL, where they are recorded for every row.
 
     Raises:
         UserError: the file cannot be read, or is not one of D4RL's.
@@ -50,7 +55,24 @@ def open_columns(path: Path) -> Iterator[dict[str, Column]]:
                 f"{renamed(missing, names)}"
             )
         check_columns(path, columns)
+        if states:
+            columns |= _states(path, file, columns["rewards"].rows)
         yield columns
+
+
+def _states(path: Path, file: Any, rows: int) -> dict[str, Column]:
+    try:
+        found = {name: own_entry(file, name) for name in (QPOS, QVEL)}
+    except KeyError:
+        return {}
+    columns = {
+        name: Column(path, name, stored, 2)
+        for name, stored in found.items()
+        if isinstance(stored, h5py.Dataset) and stored.dtype.kind == "f"
+    }
+    check_claim(path, claimed_bytes(found[name] for name in columns))
+    fit = all(len(column.shape) == 2 and column.rows == rows for column in columns.values())
+    return columns if fit and len(columns) == 2 else {}
 
 
 def recorded_id(path: Path) -> str | None:

@@ -12,7 +12,8 @@ import numpy as np
 from ivr.data.sources.d4rl.columns import open_columns, recorded_id
 from ivr.data.sources.defects import Report, refuse
 from ivr.data.sources.rows import Bounds, episodes
-from ivr.data.sources.source import Episode
+from ivr.data.sources.sampled import joined, sample_rows
+from ivr.data.sources.source import Episode, RecordedSteps
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
 
@@ -97,3 +98,15 @@ class D4RLSource:
                 yield from episodes(
                     path, columns, self._limit, bounds, report, qlearning, self._terminals
                 )
+
+    def sample(self, places: Sequence[float], length: int) -> RecordedSteps:
+        """Take a few steps; see `Source.sample`."""
+        rows = (np.array(places) * self.total_steps).astype(int)
+        parts: list[RecordedSteps] = []
+        for path in self._paths:
+            with open_columns(path, states=True) as columns:
+                total = columns["rewards"].rows
+                own = rows[(rows >= 0) & (rows < total)].tolist()
+                parts += sample_rows(path, columns, own, length, self._limit)
+                rows = rows - total
+        return joined(parts)

@@ -3,7 +3,7 @@
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.data.sources.columns import QPOS, QVEL
 from ivr.data.sources.defects import UNREADABLE, Defect, Defects, Report, refuse
 from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
 from ivr.data.sources.limits import check_claim, check_regular
 from ivr.data.sources.minari.checks import MinariCheck
-from ivr.data.sources.source import Bound, Episode, filled
+from ivr.data.sources.sampled import joined
+from ivr.data.sources.source import Bound, Episode, RecordedSteps, States, filled
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError, printable
 
@@ -169,6 +171,25 @@ class MinariSource:
                 stacklevel=2,
             )
 
+    def sample(self, places: Sequence[float], length: int) -> RecordedSteps:
+        """Take a few steps; see `Source.sample`."""
+        parts: list[RecordedSteps] = []
+        with self._opened() as (held, read):
+            for place in np.array(places) * len(held):
+                number = held[int(place)]
+                try:
+                    episode, recorded = read(number), self._recorded_states(number)
+                except _UNREADABLE as error:
+                    raise UserError(str(self._unreadable(number, error))) from error
+                if next(self._check.shapes(number, episode), None) is not None:
+                    continue
+                steps = len(episode.actions)
+                start = int(place % 1 * max(steps - length + 1, 1))
+                stop = min(start + length, steps)
+                if start < stop:
+                    parts.append(_cut(episode, recorded, start, stop))
+        return joined(parts)
+
     @contextmanager
     def _opened(self) -> Iterator[tuple[list[int], Callable[[int], Episode]]]:
         """Open the data; give the episodes' numbers, sorted, and a function that reads one."""
@@ -201,6 +222,20 @@ class MinariSource:
             "anew, or pass another dataset.path."
         )
         return Defect(str(self._data), what, number)
+
+    def _recorded_states(self, number: int) -> States | None:
+        """MuJoCo's states of an episode, one for each observation; None where there are none."""
+        if self._format != "hdf5":
+            return None
+        with open_hdf5(self._hdf5) as file:
+            try:
+                stored = [own_entry(file, f"episode_{number}/{name}") for name in (QPOS, QVEL)]
+            except KeyError:
+                return None
+            check_claim(self._hdf5, claimed_bytes(stored))
+            states = States(*(one[()] for one in stored))
+        fit = all(np.ndim(part) == 2 and part.dtype.kind == "f" for part in states)
+        return states if fit else None
 
     def _from_hdf5(self, file: Any, number: int) -> Episode:
         # Minari's own reader decodes every info as well, which takes several times as long.
@@ -263,6 +298,19 @@ def _row_bytes(kind: Any) -> int:
     if pa.types.is_fixed_size_list(kind):
         return int(kind.list_size * _row_bytes(kind.value_type))
     return max(1, kind.bit_width // 8) if pa.types.is_primitive(kind) else 0
+
+
+def _cut(episode: Episode, recorded: States | None, start: int, stop: int) -> RecordedSteps:
+    """Take the steps start..stop-1 of an episode."""
+    observed = episode.observations.items()
+    if recorded is not None and min(map(len, recorded)) < len(episode.actions):
+        recorded = None
+    return RecordedSteps(
+        {key: values[start:stop] for key, values in observed},
+        episode.actions[start:stop],
+        {key: values[start + 1 : stop + 1] for key, values in observed},
+        None if recorded is None else States(*(part[start:stop] for part in recorded)),
+    )
 
 
 def _vectors(lists: Any) -> NDArray[Any]:
