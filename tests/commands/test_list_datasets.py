@@ -82,7 +82,9 @@ def test_the_command_prints_every_name_and_source(places, monkeypatch, capsys):
     sources = {name: [s for n, s in rows if n == name] for name, _ in rows}
     assert sources["antmaze-large-play"] == ["minari", "d4rl", "generated"]
     assert sources["kitchen-mixed"] == ["minari", "d4rl"]
-    assert sources["hopper-medium"] == ["d4rl"] and sources["hopper-random"] == ["generated"]
+    assert sources["hopper-medium"] == ["d4rl"]
+    assert sources["hopper-random"] == ["generated", "d4rl"]
+    assert sources["pointmaze-umaze"] == ["generated"]
     assert lines[-1].startswith("Environments of gymnasium ")
     with pytest.raises(SystemExit, match="its only argument is docs"):
         run_listing.run(["hopper"])
@@ -165,6 +167,10 @@ finally:
     [
         (["dataset=antmaze-medium-play"], "Cannot download D4RL/antmaze/medium-play-v1: no net"),
         (["dataset=hopper-medium"], "Cannot download hopper_medium-v2.hdf5: no network"),
+        (
+            ["dataset=pointmaze-umaze", "dataset.source=d4rl"],
+            "dataset.source=d4rl: D4RL publishes no",
+        ),
         (["dataset=minari", "dataset.id=a/b-v0"], "Cannot download a/b-v0: no network"),
         (["dataset=hopper-medium", "dataset.path=[nowhere]"], "dataset.path=nowhere does not"),
     ],

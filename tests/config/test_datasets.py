@@ -135,6 +135,12 @@ def test_d4rls_own_files_are_trained_on_and_evaluated_as_d4rl_does(name):
     assert find_published(dataset.id) == (name, PUBLISHED[name])
 
 
+@pytest.mark.parametrize("robot", ["HalfCheetah", "Hopper", "Walker2d"])
+def test_d4rls_random_actions_are_scored_in_version_4(robot):
+    dataset = _of_d4rl(f"{robot.lower()}-random")
+    assert dataset.id == PUBLISHED[dataset.name].id and dataset.env == f"{robot}-v4"
+
+
 def test_what_is_given_wins_over_the_source():
     words = ("dataset.source=d4rl", "dataset.env=Mine-v0", "dataset.goal=centre")
     dataset = _dataset("antmaze-umaze", *words)

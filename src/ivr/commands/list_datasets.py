@@ -34,6 +34,7 @@ class Row(NamedTuple):
     reference: str
 
 
+@cache
 def datasets() -> list[dict[str, Any]]:
     """The dataset node of each name, as `python train.py dataset=NAME` composes it.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.data.sources.d4rl.location import addresses, d4rl_root, locate_d4rl
-from ivr.data.sources.d4rl.published import find_published
+from ivr.data.sources.d4rl.published import PUBLISHED, find_published
 from ivr.data.sources.minari.location import datasets_root, hub, locate
 from ivr.data.sources.source import Source
 from ivr.data.sources.stand_ins import RANDOM
@@ -199,6 +199,15 @@ def _find_d4rl(dataset_id: str) -> Path | None:
 
 
 def _check_d4rl(spec: DataSpec) -> None:
+    if (
+        spec.source == "d4rl"
+        and spec.path is None
+        and (spec.id or "").startswith(("ivr/", "D4RL/"))
+    ):
+        raise UserError(
+            f"dataset.source=d4rl: D4RL publishes no {spec.name}. It publishes "
+            f"{', '.join(PUBLISHED)}."
+        )
     locate_d4rl(spec.id, spec.path, download=False)
 
 

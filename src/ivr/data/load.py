@@ -15,6 +15,7 @@ from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.store import is_built, read_store
 from ivr.data.dataset import DatasetInfo, OfflineDataset
 from ivr.data.kinds import KINDS, open_source
+from ivr.data.sources.d4rl.published import goal_of
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError, printable
 from ivr.mazes import MAZES, Maze
@@ -96,7 +97,9 @@ def load_dataset(
     if recorded.differs:
         origin += f"; not {spec.name} as it was published: {recorded.differs}"
     scale, shift = transform.affine(columns["episode_returns"].numpy())
-    goal_cell = maze.centre(maze.goal) if maze else None
+    goal = goal_of(spec.name) if spec.source == "d4rl" else None
+    if maze is not None:
+        goal = tuple(maze.centre(maze.goal).tolist())
     info = DatasetInfo(
         name=f"{spec.name} (as is)" if recorded.differs else spec.name,
         source=origin,
@@ -107,7 +110,7 @@ def load_dataset(
         action_high=tuple(high),
         env_spec=recorded.env_spec,
         maze_layout=layout,
-        goal=None if goal_cell is None else tuple(goal_cell.tolist()),
+        goal=goal,
         reward_scale=scale,
         reward_shift=shift,
         requirements=requirements(recorded.metadata),

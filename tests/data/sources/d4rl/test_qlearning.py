@@ -71,9 +71,11 @@ def test_the_transitions_are_those_of_qlearning_dataset(tmp_path_factory, marks,
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "actions"), [("antmaze-umaze", 29, 8), ("kitchen-mixed", 60, 9)]
+    ("name", "width", "actions", "goal"),
+    # The goal's cell is two rows below the start's, and y grows with the row.
+    [("antmaze-umaze", 29, 8, (0, 8)), ("kitchen-mixed", 60, 9, None)],
 )
-def test_a_set_is_read_by_its_name(tmp_path, monkeypatch, name, width, actions):
+def test_a_set_is_read_by_its_name(tmp_path, monkeypatch, name, width, actions, goal):
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
     ends = [row in (3, 7) for row in range(9)]
     made = columns(ends, None if width == 60 else [row == 5 for row in range(9)], width, actions)
@@ -81,6 +83,7 @@ def test_a_set_is_read_by_its_name(tmp_path, monkeypatch, name, width, actions):
     node = composed((f"dataset={name}", "dataset.source=d4rl", "dataset.as_is=true")).dataset
     data = load_node(node, tmp_path / "cache")
     assert data.info.source.startswith(f"d4rl {PUBLISHED[name].file}; not {name} as it was publ")
+    assert data.info.goal == goal
     expected = qlearning_dataset(SimpleNamespace(_max_episode_steps=280), made)
     shift = -1 if "antmaze" in name else 0
     assert data.rewards.tolist() == [reward + shift for _, _, reward, *_ in expected]

@@ -8,6 +8,8 @@ digest is known, they are what can be compared.
 from pathlib import Path
 from typing import NamedTuple
 
+from ivr.mazes import Maze
+
 
 class Published(NamedTuple):
     """What is on record of a file; None where it is not."""
@@ -124,6 +126,18 @@ PUBLISHED |= {
     name: Published(f"gym_mujoco_v2/{name.replace('-', '_')}-v2.hdf5", *facts)
     for name, facts in _LOCOMOTION.items()
 }
+
+
+def goal_of(name: str) -> tuple[float, float] | None:
+    """The centre of the goal's cell in D4RL's frame, (x, y) in metres; None outside of AntMaze.
+
+    Its origin is the start cell's centre, and y grows with the row.
+    """
+    if name not in PUBLISHED or not name.startswith("antmaze-"):
+        return None
+    maze = Maze.named(name.split("-")[1], 4.0)
+    row, column = (goal - start for goal, start in zip(maze.goal, maze.start, strict=True))
+    return maze.scale * column, maze.scale * row
 
 
 def find_published(dataset_id: str | None) -> tuple[str | None, Published | None]:
