@@ -22,38 +22,41 @@ def open_hdf5(path: Path) -> Any:
     return h5py.File(path, "r")
 
 
-def own_entry(file: Any, place: str) -> Any:
-    """Open the group or dataset at `place` of an open HDF5 file, whose data lie in that file.
+def own_entry(group: Any, place: str) -> Any:
+    """Open what is at `place` of an open HDF5 file, or of a group of it, and lies in that file.
 
     Raises:
         KeyError: there is none.
         UserError: it leads to another file: an external link, external storage, a virtual dataset.
     """
-    return _walk(file, file, place, place, links=8)
+    return _walk(group, place, links=8)
 
 
-def _walk(file: Any, group: Any, names: str, place: str, links: int) -> Any:
-    for name in names.split("/"):
+def _walk(group: Any, place: str, links: int) -> Any:
+    for name in place.split("/"):
         link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
-            raise _elsewhere(file, place, "an external link")
+            raise _elsewhere(group, f"{group.name}/{name}", "an external link")
         if isinstance(link, h5py.SoftLink):
             if links == 0:
                 raise KeyError(f"too many links on the way to {place}")
-            begin = file if link.path.startswith("/") else group
-            group = _walk(file, begin, link.path.strip("/"), place, links - 1)
+            begin = group.file if link.path.startswith("/") else group
+            group = _walk(begin, link.path.strip("/"), links - 1)
         else:
             group = group[name]
-    if isinstance(group, h5py.Dataset) and (group.external or group.is_virtual):
-        what = "a virtual dataset" if group.is_virtual else "stored in another file"
-        raise _elsewhere(file, place, what)
+    if isinstance(group, h5py.Dataset):
+        stored = group.id.get_create_plist()
+        if stored.get_layout() == h5py.h5d.VIRTUAL:
+            raise _elsewhere(group, group.name, "a virtual dataset")
+        if stored.get_external_count():
+            raise _elsewhere(group, group.name, "stored in another file")
     return group
 
 
-def _elsewhere(file: Any, place: str, what: str) -> UserError:
+def _elsewhere(group: Any, name: str, what: str) -> UserError:
     return UserError(
-        f"{file.filename}: {place} is {what}, and only what a file holds itself is read. Copy the "
-        "arrays into one file, as in target[name] = source[name][()] with h5py."
+        f"{group.file.filename}: {name.strip('/')} is {what}, and only what a file holds itself is "
+        "read. Copy the arrays into one file, as in target[name] = source[name][()] with h5py."
     )
 
 

@@ -239,8 +239,11 @@ class MinariSource:
 
     def _from_hdf5(self, file: Any, number: int) -> Episode:
         # Minari's own reader decodes every info as well, which takes several times as long.
-        seen = [f"observations/{key}" for key in self.boxes] if self.is_dict else ["observations"]
-        stored = [own_entry(file, f"episode_{number}/{name}") for name in (*seen, *_PER_STEP)]
+        episode = own_entry(file, f"episode_{number}")
+        seen = [own_entry(episode, "observations")]
+        if self.is_dict:
+            seen = [own_entry(seen[0], key) for key in self.boxes]
+        stored = [*seen, *(own_entry(episode, name) for name in _PER_STEP)]
         check_claim(self._hdf5, claimed_bytes(stored))
         read = [one[()] for one in stored]
         return Episode(dict(zip(self.boxes, read, strict=False)), *read[len(seen) :])
