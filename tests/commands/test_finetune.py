@@ -11,7 +11,7 @@ from ivr.errors import UserError
 from ivr.evaluation.stepping.environments import Environments
 from ivr.online.collect import Collector
 from tests.commands.test_resume import same_state
-from tests.running import evaluate, finetune, train
+from tests.running import SMALL, evaluate, finetune, train
 
 pytestmark = pytest.mark.usefixtures("small_pointmaze")
 
@@ -113,6 +113,15 @@ def test_every_way_online_runs_and_only_the_frozen_policy_stays(online, tmp_path
     assert torch.equal(before[name], after[name]) == (online == "frozen")
 
 
+def test_rlpd_needs_no_checkpoint(tmp_path, small_pointmaze):
+    words = (*SMALL[:2], "seed=[1,4]", "online=rlpd", "online.critics=2", "online.hidden=[16,16]")
+    result = finetune(tmp_path / "a", *WORDS, *words)
+    assert [member["seed"] for member in result["members"]] == [1, 4]
+    assert all(m["online"]["env_steps"] == STEPS for m in result["members"])
+    with pytest.raises(UserError, match="online=remodel starts from an offline run"):
+        finetune(tmp_path / "b", *WORDS, *REMODEL, *SMALL[:2])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("remodel", ["analytic", "none"])
 def test_the_other_remodels_run(remodel, tmp_path, offline):
@@ -178,6 +187,8 @@ def test_a_checkpoint_online_is_evaluated_like_any_other(tmp_path, finished):
         (("offline_share=[0.5]",), r"offline_share=\[0.5\]: must be two numbers"),
         (("brake=maybe",), "brake=maybe: must be true or false"),
         (("checkpoint=null",), "checkpoint is missing"),
+        (("seed=3",), "seed: those of the checkpoint are taken"),
+        (("dataset=hopper-medium",), "dataset: those of the checkpoint are taken"),
         (("checkpoint=nowhere.ckpt",), "no checkpoint at nowhere.ckpt"),
     ],
 )

@@ -9,33 +9,23 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option_types
-from ivr.algos.online.from_policy import FromPolicy
 from ivr.algos.online.remodel import Remodel
 from ivr.config.doors import open_doors
-from ivr.config.fields import check
-from ivr.config.online import FinetuneConfig
-from ivr.config.recorded import recorded_specs
+from ivr.config.online import FinetuneConfig, schedule_of
+from ivr.config.online_algorithm import online_algorithm
+from ivr.config.origin import find_origin
 from ivr.config.resumed import quoted
-from ivr.config.transforms import build_transform
-from ivr.data.dataset import OfflineDataset
-from ivr.data.facts import basic_facts
-from ivr.data.kinds import on_this_machine, within
-from ivr.data.prepare import Prepared, clean_sample, prepare
-from ivr.data.serving.replay import MixedDataModule, ReplayBuffer, Schedule
+from ivr.data.prepare import clean_sample
+from ivr.data.serving.replay import MixedDataModule, ReplayBuffer
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
-from ivr.evaluation.task.build import Task, bounds_of, make_task
 from ivr.online.callback import Online
 from ivr.online.collect import Collector
 from ivr.online.learner import as_learner
-from ivr.training.checkpoints import load_policy, load_resumable
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
 from ivr.training.hardware import compiler_wanted, keep_freed_memory, product_library
-from ivr.training.members import Member
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import checkpoint_to_resume, resume_from
@@ -43,13 +33,6 @@ from ivr.training.summary import divergence, next_steps, online_table, table
 from ivr.types import Needs
 
 log = logging.getLogger(__name__)
-
-WARMUP_STEPS, WARMUP_EPISODES = 5000, 10
-"""The smaller of the two is the default of warmup_steps."""
-
-_INHERITED = ("observation_dim", "action_low", "action_high", "seeds", "discount", "hidden")
-"""Keywords that an algorithm online takes from the offline one; _SHARED where both have them."""
-_SHARED = ("alpha", "input_mean", "input_scale")
 
 
 def run(
@@ -97,25 +80,11 @@ def _finetune(
     begin: Callable[[], None],
 ) -> dict[str, Any]:
     log.info(f"run folder: {folder}")
-    policy: OfflineAlgorithm | None = None
-    if resumed_from is not None:
-        description = load_resumable(resumed_from)["ivr"]
-    elif config.checkpoint is None:
-        raise UserError("checkpoint is missing: resume=auto found nothing to resume")
-    else:
-        policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
-        description = content["ivr"]
-    data, task = _data_and_task(description)
-    dataset = data.training
-    members = [Member(*pair) for pair in description["members"]]
+    origin = find_origin(config, resumed_from)
+    dataset, task, members = origin.data.training, origin.task, origin.members
     log.info(f"{len(members)} members on {task.environment}, data: {dataset.info.source}")
-    spec, arguments = _algorithm(config, description, dataset, policy)
-    offline_updates = _offline_updates(config)
-    schedule = _schedule(config, task, offline_updates)
-    arguments["num_updates"] = schedule.num_updates
-    algorithm = spec.build(arguments)
-    if policy is not None:
-        _begin_with(algorithm, policy, str(config.online["name"]))
+    schedule = schedule_of(config, task.max_episode_steps)
+    spec, arguments, algorithm = online_algorithm(config, origin, schedule.num_updates)
     algorithm.compile_updates = compiler_wanted(config.compile, schedule.num_updates, config.device)
     library, rule = product_library(config.float32_products, config.device)
     node = {"name": spec.name, **spec.options, "schedule": dataclasses.asdict(schedule)}
@@ -123,7 +92,7 @@ def _finetune(
     record = RunRecord(
         algorithm=spec,
         arguments=arguments,
-        config=description["config"]
+        config=origin.description["config"]
         | {
             "algo": node,
             "batch_size": config.batch_size,
@@ -133,8 +102,8 @@ def _finetune(
         },
         overrides=overrides,
         members=members,
-        dataset=description["dataset"],
-        clean_fingerprint=data.clean.info.fingerprint,
+        dataset=origin.description["dataset"],
+        clean_fingerprint=origin.data.clean.info.fingerprint,
         evaluation={**task.describe(), "seed": EVALUATION_SEED},
         float32_products=LIBRARIES[library],
         float32_products_rule=rule,
@@ -199,7 +168,7 @@ def _finetune(
     online = Online(
         collector,
         schedule,
-        spread=_spread(task, dataset),
+        spread=origin.spread,
         brake=config.brake and isinstance(algorithm, Remodel),
         labels=labels,
         every=plan.log_every,
@@ -207,7 +176,7 @@ def _finetune(
     if config.device == "cpu":
         keep_freed_memory()
     begin()
-    clean = clean_sample(data.clean, Needs(), config.device)
+    clean = clean_sample(origin.data.clean, Needs(), config.device)
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, online)
     log.info(table(result))
     log.info(online_table(result))
@@ -218,150 +187,3 @@ def _finetune(
     if diverged is not None:
         raise UserError(diverged)
     return result
-
-
-def _data_and_task(description: dict[str, Any]) -> tuple[Prepared, Task]:
-    """What the offline run was trained on, and the environment that it was evaluated in.
-
-    Raises:
-        UserError: they are not available, or not what they were.
-    """
-    data_spec, task_spec = recorded_specs(description)
-    if not on_this_machine(data_spec):
-        raise UserError(
-            f"the data of the checkpoint, dataset={data_spec.name}, are not on this machine. A "
-            "checkpoint may come from anywhere, so nothing is fetched or made for it: "
-            f"python inspect_data.py dataset={data_spec.name} does"
-        )
-    recorded = description["config"]
-    groups = {
-        group: build_transform(group, recorded.get(group) or {"name": "none"})
-        for group in ("noise", "subset")
-    }
-    data_spec = within(data_spec, lambda: bounds_of(task_spec))
-    data = prepare(data_spec, groups["noise"], groups["subset"])
-    info, known = data.training.info, description["dataset"]
-    if info.fingerprint != known["fingerprint"]:
-        raise UserError(
-            f"the data have changed: dataset={info.name} has the fingerprint {info.fingerprint}, "
-            f"the checkpoint was trained on {known['fingerprint']}"
-        )
-    task = make_task(task_spec, basic_facts(data.training), info.env_spec)
-    if task is None:
-        raise UserError("this run names no environment, so there is nowhere to go online")
-    return data, task
-
-
-def _algorithm(
-    config: FinetuneConfig,
-    description: dict[str, Any],
-    dataset: OfflineDataset,
-    policy: OfflineAlgorithm | None,
-) -> tuple[AlgorithmSpec, dict[str, Any]]:
-    """The algorithm online and its constructor's keywords, but for num_updates.
-
-    Args:
-        config: of the run.
-        description: of the offline run or, where `policy` is None, of the resumed one.
-        dataset: the offline data.
-        policy: the offline algorithm, None for a run that is resumed.
-
-    Raises:
-        UserError: an option is unknown or of another type.
-    """
-    name, given = str(config.online["name"]), dict(config.online)
-    options = {key: value for key, value in given.items() if key not in ("name", "class")}
-    old = description["arguments"]
-    continued = given.get("class") is None
-    if continued:
-        found = (
-            type(policy)
-            if policy is not None
-            else algorithm_class(
-                description["class"], trusted=description["class"] == config.trusted_class
-            )
-        )
-        options = {k: old[k] for k in option_types(found) if k in old}
-        if "actor_lr_cosine" in options:
-            options["actor_lr_cosine"] = False
-        if found.needs({**options, "discount": old.get("discount", 0.99)}) != Needs():
-            raise UserError(
-                f"online={name}: {found.__name__} asks for more of the data than transitions, and "
-                "what is collected has no more. Choose another one, as in online=remodel"
-            )
-        return AlgorithmSpec(name, found, options, "online"), {**old, **options}
-    cls = algorithm_class(given["class"])
-    check("online", options, option_types(cls), f"{name} has no option", options)
-    spec = AlgorithmSpec(name, cls, options, "online")
-    if policy is None:
-        return spec, {**old, **options}
-    arguments = {key: old[key] for key in _INHERITED if key in old and spec.takes(key)}
-    arguments |= {key: old[key] for key in _SHARED if key in old and spec.takes(key)}
-    if spec.takes("reward_range"):
-        rewards = dataset.rewards
-        arguments["reward_range"] = [float(rewards.min()), float(rewards.max())]
-    return spec, {**arguments, **options}
-
-
-def _begin_with(algorithm: OfflineAlgorithm, policy: OfflineAlgorithm, name: str) -> None:
-    try:
-        if isinstance(algorithm, FromPolicy):
-            algorithm.begin_with(policy)
-        elif type(algorithm) is type(policy):
-            algorithm.load_state_dict(policy.state_dict())
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"online={name} cannot start from this checkpoint: {error}") from error
-
-
-def _offline_updates(config: FinetuneConfig) -> int:
-    """Updates before the first step.
-
-    Raises:
-        UserError: they do not end with a block.
-    """
-    node = config.online
-    count = int(node.get("evaluation_updates", 0))
-    if node.get("remodel") == "fqe_align":
-        count += int(node["alignment_updates"])
-    block = config.collect_every * config.updates_per_step
-    if count % block:
-        raise UserError(
-            f"online.evaluation_updates + online.alignment_updates = {count}: must be a multiple "
-            f"of collect_every x updates_per_step, which is {block}"
-        )
-    return count
-
-
-def _schedule(config: FinetuneConfig, task: Task, offline_updates: int) -> Schedule:
-    block, limit = config.collect_every, task.max_episode_steps
-    warmup = config.warmup_steps
-    if warmup is None:
-        warmup = min(WARMUP_STEPS, WARMUP_EPISODES * limit) // block * block
-    if config.num_steps <= warmup:
-        raise UserError(
-            f"num_steps={config.num_steps}: must be more than warmup_steps, which is {warmup}"
-        )
-    capacity = config.replay_capacity
-    if capacity is not None and capacity < limit + block:
-        raise UserError(
-            f"replay_capacity={capacity}: must be at least {limit + block}, the time limit of an "
-            "episode and collect_every: a run that is resumed takes an episode's steps again"
-        )
-    return Schedule(
-        offline_updates=offline_updates,
-        warmup_steps=warmup,
-        num_steps=config.num_steps,
-        block=block,
-        updates_per_step=config.updates_per_step,
-        offline_share=config.offline_share,
-    )
-
-
-def _spread(task: Task, dataset: OfflineDataset) -> float:
-    """The range of returns that losses of return are measured by."""
-    if task.metric == "success":
-        return 1.0
-    if task.reference is not None:
-        return task.reference[1] - task.reference[0]
-    spread = float(dataset.episode_returns.max() - dataset.episode_returns.min())
-    return spread or 1.0

@@ -34,7 +34,7 @@ from ivr.errors import UserError, printable
 notifications.pop("gymnasium_robotics", None)
 
 _WITHOUT_HYDRA = ("list_algorithms", "list_datasets")
-_READ_DATA = ("train", "inspect_data")
+_READ_DATA = ("train", "finetune", "inspect_data")
 _WITHOUT_FOLDER = ("generate", "report")
 
 
@@ -88,7 +88,7 @@ def job(command: str) -> Callable[[DictConfig], Any]:
             }
             with run_files(folder, configs) as files:
                 check_options(command, config)
-                if command in _READ_DATA:
+                if command in _READ_DATA and config.get("dataset") is not None:
                     check_data(config)
                 return import_module(name).run(config, folder, list(overrides), files.begin)
         except UserError as error:

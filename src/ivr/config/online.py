@@ -9,8 +9,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config import doors, values
 from ivr.config.fields import fits
+from ivr.data.serving.replay import Schedule
 from ivr.errors import UserError, nearest
 from ivr.training.precisions import LIBRARIES, PRECISIONS
+
+WARMUP_STEPS, WARMUP_EPISODES = 5000, 10
+"""The smaller of the two is the default of warmup_steps."""
 
 _WHOLE = (
     "num_steps", "updates_per_step", "collect_every", "batch_size", "eval_every", "eval_episodes",
@@ -25,6 +29,10 @@ class FinetuneConfig:
     """One run online; numbers are environment steps of each member unless said."""
 
     checkpoint: str | None
+    dataset: Mapping[str, Any] | None
+    """The node `dataset`, of a run that starts without a checkpoint."""
+    seed: list[int]
+    """Of its members."""
     trusted_class: str | None
     """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
     online: Mapping[str, Any]
@@ -60,18 +68,22 @@ class FinetuneConfig:
             raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
             raise UserError(str(error)) from error
-        raw = {key: value for key, value in raw.items() if key not in doors.NODES}
+        raw = {key: value for key, value in raw.items() if key not in (*doors.NODES, "num_updates")}
         for key in raw:
             if key not in _KEYS:
                 raise UserError(f"unknown key {key}{nearest(str(key), _KEYS)}")
         for key in _PATHS:
             if raw[key] is not None and not isinstance(raw[key], str):
                 raise UserError(f"{key}={raw[key]}: must be a path, or null")
-        if raw["checkpoint"] is None and not raw["resume"]:
+        dataset = raw.get("dataset")
+        if raw["checkpoint"] is None and dataset is None and not raw["resume"]:
             raise UserError(
                 "checkpoint is missing: give the last.ckpt or best.ckpt of an offline run, as in "
                 "checkpoint=outputs/.../checkpoints/last.ckpt"
             )
+        for key in ("dataset", "seed"):
+            if raw["checkpoint"] is not None and raw.get(key) is not None:
+                raise UserError(f"{key}: those of the checkpoint are taken, leave {key} out")
         if not isinstance(raw["brake"], bool):
             raise UserError(f"brake={raw['brake']}: must be true or false")
         whole: dict[str, Any] = {key: values.whole(key, raw[key]) for key in _WHOLE}
@@ -83,6 +95,8 @@ class FinetuneConfig:
                 raise UserError(f"{key}={whole[key]}: must be a multiple of collect_every={block}")
         return cls(
             checkpoint=raw["checkpoint"],
+            dataset=dataset,
+            seed=values.seeds(0 if raw["seed"] is None else raw["seed"]),
             trusted_class=raw["class"],
             online=raw["online"],
             offline_share=_shares(raw["offline_share"]),
@@ -119,3 +133,52 @@ def _shares(value: Any) -> tuple[float, float]:
             f"offline_share={value}: must be two numbers between 0 and 1, as in [0.5,0.25]"
         )
     return float(value[0]), float(value[1])
+
+
+def schedule_of(config: FinetuneConfig, limit: int) -> Schedule:
+    """When what is collected, given the time limit of an episode.
+
+    Raises:
+        UserError: numbers of steps or updates that do not fit each other.
+    """
+    block = config.collect_every
+    warmup = config.warmup_steps
+    if warmup is None:
+        warmup = min(WARMUP_STEPS, WARMUP_EPISODES * limit) // block * block
+    if config.num_steps <= warmup:
+        raise UserError(
+            f"num_steps={config.num_steps}: must be more than warmup_steps, which is {warmup}"
+        )
+    capacity = config.replay_capacity
+    if capacity is not None and capacity < limit + block:
+        raise UserError(
+            f"replay_capacity={capacity}: must be at least {limit + block}, the time limit of an "
+            "episode and collect_every: a run that is resumed takes an episode's steps again"
+        )
+    return Schedule(
+        offline_updates=_offline_updates(config),
+        warmup_steps=warmup,
+        num_steps=config.num_steps,
+        block=block,
+        updates_per_step=config.updates_per_step,
+        offline_share=config.offline_share,
+    )
+
+
+def _offline_updates(config: FinetuneConfig) -> int:
+    """Updates before the first step.
+
+    Raises:
+        UserError: they do not end with a block.
+    """
+    node = config.online
+    count = int(node.get("evaluation_updates", 0))
+    if node.get("remodel") == "fqe_align":
+        count += int(node["alignment_updates"])
+    block = config.collect_every * config.updates_per_step
+    if count % block:
+        raise UserError(
+            f"online.evaluation_updates + online.alignment_updates = {count}: must be a multiple "
+            f"of collect_every x updates_per_step, which is {block}"
+        )
+    return count

@@ -1,0 +1,76 @@
+"""The algorithm of a run online, with the weights that it starts from."""
+
+from typing import Any
+
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option_types
+from ivr.algos.online.from_policy import FromPolicy
+from ivr.config.fields import check
+from ivr.config.online import FinetuneConfig
+from ivr.config.origin import Origin
+from ivr.errors import UserError
+from ivr.types import Needs
+
+_INHERITED = (
+    "observation_dim", "action_low", "action_high", "seeds", "discount", "hidden", "alpha",
+    "input_mean", "input_scale",
+)  # fmt: skip
+"""Keywords that it takes from the offline algorithm, where both have them."""
+
+
+def online_algorithm(
+    config: FinetuneConfig, origin: Origin, num_updates: int
+) -> tuple[AlgorithmSpec, dict[str, Any], OfflineAlgorithm]:
+    """The algorithm, its constructor's keywords, and itself.
+
+    Raises:
+        UserError: an option is unknown or out of range, or it cannot start from there.
+    """
+    if config.online.get("class") is None:
+        spec, arguments = _continued(config, origin)
+    else:
+        spec, arguments = _own(config, origin)
+    arguments["num_updates"] = num_updates
+    algorithm = spec.build(arguments)
+    try:
+        if isinstance(algorithm, FromPolicy) and origin.policy is not None:
+            algorithm.begin_with(origin.policy)
+        elif type(algorithm) is type(origin.policy):
+            algorithm.load_state_dict(origin.policy.state_dict())
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"online={spec.name} cannot start from this checkpoint: {error}") from error
+    return spec, arguments, algorithm
+
+
+def _continued(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, dict[str, Any]]:
+    """The offline algorithm itself, at a constant learning rate."""
+    old, named = origin.description["arguments"], origin.description["class"]
+    cls = algorithm_class(named, trusted=origin.policy is not None or named == config.trusted_class)
+    options = {key: old[key] for key in option_types(cls) if key in old}
+    if "actor_lr_cosine" in options:
+        options["actor_lr_cosine"] = False
+    name = str(config.online["name"])
+    if cls.needs({**options, "discount": old.get("discount", 0.99)}) != Needs():
+        raise UserError(
+            f"online={name}: {cls.__name__} asks for more of the data than transitions, and what "
+            "is collected has no more. Choose another way, as in online=remodel"
+        )
+    return AlgorithmSpec(name, cls, options, "online"), {**old, **options}
+
+
+def _own(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, dict[str, Any]]:
+    """An algorithm that is made for training online."""
+    node = {key: value for key, value in config.online.items() if key not in ("name", "class")}
+    if node.get("hidden", ()) is None:
+        del node["hidden"]  # the offline run's
+    name, cls = str(config.online["name"]), algorithm_class(config.online["class"])
+    check("online", node, option_types(cls), f"{name} has no option", node)
+    spec = AlgorithmSpec(name, cls, node, "online")
+    old = origin.description["arguments"]
+    if origin.resumed:
+        return spec, {**old, **node}
+    arguments = {key: old[key] for key in _INHERITED if key in old and spec.takes(key)}
+    if spec.takes("reward_range"):
+        rewards = origin.data.training.rewards
+        arguments["reward_range"] = [float(rewards.min()), float(rewards.max())]
+    return spec, {**arguments, **node}

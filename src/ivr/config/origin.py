@@ -1,0 +1,137 @@
+"""What a run online starts from: an offline run's checkpoint, or a dataset alone."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.config.dataset import parse_dataset
+from ivr.config.online import FinetuneConfig
+from ivr.config.recorded import recorded_specs
+from ivr.config.transforms import build_transform
+from ivr.data.facts import basic_facts
+from ivr.data.kinds import on_this_machine, within
+from ivr.data.prepare import Prepared, prepare
+from ivr.errors import UserError
+from ivr.evaluation.task.build import Task, bounds_of, make_task
+from ivr.training.checkpoints import load_policy, load_resumable
+from ivr.training.members import Member
+
+DISCOUNT = 0.99
+"""Of a run without a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run online comes from."""
+
+    description: Mapping[str, Any]
+    """Of the offline run, or of the run that is resumed, as its checkpoint has it."""
+    policy: OfflineAlgorithm | None
+    """The offline algorithm; None for a run that is resumed, or that starts without one."""
+    resumed: bool
+    data: Prepared
+    task: Task
+
+    @property
+    def members(self) -> list[Member]:
+        """One for each run."""
+        return [Member(*pair) for pair in self.description["members"]]
+
+    @property
+    def spread(self) -> float:
+        """The range of returns that losses of return are measured by."""
+        if self.task.metric == "success":
+            return 1.0
+        if self.task.reference is not None:
+            return self.task.reference[1] - self.task.reference[0]
+        found = self.data.training.episode_returns
+        return float(found.max() - found.min()) or 1.0
+
+
+def find_origin(config: FinetuneConfig, resumed_from: Path | None) -> Origin:
+    """Load what a run starts from.
+
+    Raises:
+        UserError: there is none, its data are not available, or it has no environment.
+    """
+    policy: OfflineAlgorithm | None = None
+    if resumed_from is not None:
+        description = load_resumable(resumed_from)["ivr"]
+    elif config.checkpoint is not None:
+        policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
+        description = content["ivr"]
+    elif config.dataset is not None:
+        description = _without_checkpoint(config, config.dataset)
+    else:
+        raise UserError("checkpoint is missing: resume=auto found nothing to resume")
+    return Origin(description, policy, resumed_from is not None, *_data_and_task(description))
+
+
+def _without_checkpoint(config: FinetuneConfig, node: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint would say of the run, were there one.
+
+    Raises:
+        UserError: the data are not available, or this way online needs an offline run.
+    """
+    if config.online["name"] != "rlpd":
+        raise UserError(
+            f"online={config.online['name']} starts from an offline run: give its checkpoint=... "
+            "(online=rlpd starts without one)"
+        )
+    data_spec, task_spec = parse_dataset(node)
+    dataset = prepare(within(data_spec, lambda: bounds_of(task_spec))).training
+    none = {"name": "none"}
+    return {
+        "config": {
+            "dataset": dict(node),
+            **dict.fromkeys(("noise", "subset", "normalize"), none),
+            "protocol": "released",
+            "alpha": None,
+            "seed": config.seed,
+            "discount": DISCOUNT,
+        },
+        "arguments": {
+            "observation_dim": dataset.observation_dim,
+            "action_low": list(dataset.info.action_low),
+            "action_high": list(dataset.info.action_high),
+            "seeds": config.seed,
+            "discount": DISCOUNT,
+        },
+        "members": [[seed, None] for seed in config.seed],
+        "dataset": dataclasses.asdict(dataset.info) | {"observation_dim": dataset.observation_dim},
+    }
+
+
+def _data_and_task(description: dict[str, Any]) -> tuple[Prepared, Task]:
+    """What the offline run was trained on, and the environment that it was evaluated in.
+
+    Raises:
+        UserError: they are not available, or not what they were.
+    """
+    data_spec, task_spec = recorded_specs(description)
+    if not on_this_machine(data_spec):
+        raise UserError(
+            f"the data of the checkpoint, dataset={data_spec.name}, are not on this machine. A "
+            "checkpoint may come from anywhere, so nothing is fetched or made for it: "
+            f"python inspect_data.py dataset={data_spec.name} does"
+        )
+    recorded = description["config"]
+    groups = {
+        group: build_transform(group, recorded.get(group) or {"name": "none"})
+        for group in ("noise", "subset")
+    }
+    data_spec = within(data_spec, lambda: bounds_of(task_spec))
+    data = prepare(data_spec, groups["noise"], groups["subset"])
+    info, known = data.training.info, description["dataset"]
+    if info.fingerprint != known["fingerprint"]:
+        raise UserError(
+            f"the data have changed: dataset={info.name} has the fingerprint {info.fingerprint}, "
+            f"the checkpoint was trained on {known['fingerprint']}"
+        )
+    task = make_task(task_spec, basic_facts(data.training), info.env_spec)
+    if task is None:
+        raise UserError("this run names no environment, so there is nowhere to go online")
+    return data, task
