@@ -108,7 +108,7 @@ def _finetune(
         float32_products=LIBRARIES[library],
         float32_products_rule=rule,
         online={"checkpoint": config.checkpoint, **node["schedule"], "brake": config.brake},
-        certificate=description.get("certificate"),
+        certificate=origin.description.get("certificate"),
     )
     if resumed_from is not None:
         record = resume_from(resumed_from, record, algorithm, schedule.num_updates)
