@@ -77,7 +77,9 @@ def job(command: str) -> Callable[[DictConfig], Any]:
         hydra_config = HydraConfig.get()
         if hydra_config.job.chdir:
             _keep_places(config, Path(hydra_config.runtime.cwd))
-        folder, overrides = Path(hydra_config.runtime.output_dir), hydra_config.overrides.task
+        # As it is: a folder may have a name like an interpolation.
+        runtime: Any = OmegaConf.to_container(hydra_config.runtime, resolve=False)
+        folder, overrides = Path(runtime["output_dir"]), hydra_config.overrides.task
         try:
             if command in _WITHOUT_FOLDER:
                 return import_module(name).run(config, folder, list(overrides))

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.doors import check_trainer_option
 from ivr.config.search import Search
@@ -51,9 +52,12 @@ def open_node(override: str) -> str:
 
 
 def text(override: Override) -> str:
-    """Write the value of an override."""
+    r"""Write the value of an override as it will be read: an escaped \${ is a plain ${."""
     value: Any = override.value()
-    return str(value)
+    try:
+        return str(OmegaConf.create({"value": value}).value)
+    except OmegaConfBaseException:  # it refers to the configuration that it is part of
+        return str(value)
 
 
 def check_overrides(overrides: Sequence[str], search: Search) -> None:

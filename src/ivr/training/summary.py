@@ -29,7 +29,7 @@ def table(result: dict[str, Any]) -> str:
         if result.get("certificate"):
             lines.append(f"replay {result['certificate']['words']}")
         rows: list[tuple[str, ...]] = [
-            ("seed", "alpha", "last", "return", "episodes", "best", "at update")
+            ("seed", "alpha", "last", "return", "episodes", "best", "  at update")
         ]
         for member in result["members"]:
             last, best = member["last"], member["best"]
