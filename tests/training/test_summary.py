@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from ivr.config.overrides import at_home, parse_overrides, text
-from ivr.config.resumed import quoted
+from ivr.config.resumed import quoted, to_repeat, trusted
 from ivr.training.summary import next_steps, table
 
 
@@ -51,6 +51,16 @@ def test_only_what_exists_is_offered(tmp_path):
     (tmp_path / "checkpoints" / "last.ckpt").touch()
     shown = next_steps(tmp_path, quoted)
     assert "evaluate" not in shown and f"resume={tmp_path}/checkpoints/last.ckpt" in shown
+
+
+def test_what_a_checkpoint_is_not_trusted_with_is_repeated(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    run = ["algo=iql", "dataset.env=mine:Toy-v0", "dataset.env_kwargs={file: a/b}", "seed=3"]
+    *_, command = next_steps(tmp_path, quoted, repeated=to_repeat(run)).splitlines()
+    given = shlex.split(command)[3:]
+    assert given[1:] == ["dataset.env=mine:Toy-v0", "dataset.env_kwargs={file: a/b}"]
+    assert trusted(tmp_path, run, given) == ["algo=iql", "seed=3"]
 
 
 @pytest.mark.parametrize("name", ["a=b, c", "end\\", "${oc.env:HOME}", "it's", "~"])

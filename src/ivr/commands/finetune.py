@@ -14,7 +14,7 @@ from ivr.config.doors import open_doors
 from ivr.config.online import FinetuneConfig, schedule_of
 from ivr.config.online_algorithm import online_algorithm
 from ivr.config.origin import find_origin
-from ivr.config.resumed import quoted
+from ivr.config.resumed import quoted, to_repeat
 from ivr.data.prepare import clean_sample
 from ivr.data.serving.replay import MixedDataModule, ReplayBuffer
 from ivr.errors import UserError
@@ -180,7 +180,7 @@ def _finetune(
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, online)
     log.info(table(result))
     log.info(online_table(result))
-    log.info(next_steps(folder, quoted, "finetune.py"))
+    log.info(next_steps(folder, quoted, "finetune.py", to_repeat(overrides)))
     if result["status"] == "interrupted":
         raise SystemExit(130)
     diverged = divergence(result)

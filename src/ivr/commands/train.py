@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from ivr.certificate import certify
 from ivr.config.doors import open_doors
-from ivr.config.resumed import quoted
+from ivr.config.resumed import quoted, to_repeat
 from ivr.config.schema import TrainConfig
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
@@ -171,7 +171,7 @@ def _train(
     begin()
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
     log.info(table(result))
-    log.info(next_steps(folder, quoted))
+    log.info(next_steps(folder, quoted, repeated=to_repeat(overrides)))
     if result["status"] == "interrupted":
         raise SystemExit(130)
     diverged = divergence(result)

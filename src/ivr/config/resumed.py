@@ -154,6 +154,15 @@ def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[s
     return list(kept.values())
 
 
+def to_repeat(recorded: Sequence[str]) -> list[str]:
+    """The overrides of a run that `trusted` will ask for on the command line, when it resumes."""
+    return [
+        override.input_line or ""
+        for override in parse_overrides(recorded)
+        if override.key_or_group != "resume" and _reaches_out(override)
+    ]
+
+
 def quoted(value: str) -> str:
     """Write a text as Hydra reads it back: quotes, backslashes and ${ are its own."""
     escaped = re.sub(r"(\\*)(\$\{)", r"\1\1\\\2", value)

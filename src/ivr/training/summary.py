@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,19 @@ def online_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def next_steps(folder: Path, quoted: Callable[[str], str], program: str = "train.py") -> str:
+def next_steps(
+    folder: Path,
+    quoted: Callable[[str], str],
+    program: str = "train.py",
+    repeated: Sequence[str] = (),
+) -> str:
     """The commands to look at the run, evaluate it and resume it.
 
     Args:
         folder: of the run.
         quoted: writes a text as Hydra reads it back.
         program: that resumes it.
+        repeated: overrides that are not taken from a checkpoint.
     """
 
     def override(key: str, path: Path) -> str:
@@ -112,7 +118,8 @@ def next_steps(folder: Path, quoted: Callable[[str], str], program: str = "train
     if best.exists():
         lines.append(f"evaluate: python evaluate.py {override('checkpoint', best)} video=true")
     if last.exists():
-        lines.append(f"resume:   python {program} {override('resume', last)}")
+        again = " ".join([override("resume", last), *map(shlex.quote, repeated)])
+        lines.append(f"resume:   python {program} {again}")
     return "\n".join(lines)
 
 
