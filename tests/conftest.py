@@ -1,5 +1,6 @@
 """Every test writes into pytest's folders only."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,14 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             folder.mkdir()
             patch.setenv(variable, str(folder))
         patch.setattr(tempfile, "tempdir", None)  # or the TMPDIR of before stays in force
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cut() -> Iterator[None]:
+    """What is written survives a process, which tests kill; syncing to the disk takes a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 

@@ -322,9 +322,8 @@ def _inspect(form: Format, path: Path) -> None:
     except UserError:
         return
     read_all(source, tally, findings, progress=False)
-    assert card_text(
-        {"dataset": "x"} | make_card(source, tally, RewardTransform("none", 1.0, 0.0), findings)
-    )
+    card = make_card(source, tally, RewardTransform("none", 1.0, 0.0), findings)
+    assert card_text({"dataset": "x", "certificate": None} | card)
 
 
 def _load(form: Format, path: Path, cache: Path) -> str:
