@@ -36,6 +36,8 @@ _OF_TRAINING: dict[str, Callable[[Any], Any]] = {
     "float32_products": partial(values.one_of, "float32_products", allowed=("auto", *LIBRARIES)),
     "eval_errors": partial(values.one_of, "eval_errors", allowed=("stop", "continue")),
 }
+_OF_CHECKPOINT = ("seed", "num_updates")
+"""What finetune.py may be given as null: a run online takes it from elsewhere."""
 
 
 def of_training(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,8 +113,10 @@ def check_options(command: str, config: DictConfig) -> None:
     """
     try:
         if command in ("train", "finetune"):
-            present = [key for key in _OF_TRAINING if key in config]
-            of_training({key: _plain(config[key]) for key in present})
+            given = {key: _plain(config[key]) for key in _OF_TRAINING if key in config}
+            if command == "finetune":
+                given = {k: v for k, v in given.items() if v is not None or k not in _OF_CHECKPOINT}
+            of_training(given)
         elif command == "inspect_data":
             InspectConfig.parse(config)
         elif command == "evaluate":

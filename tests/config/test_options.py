@@ -1,0 +1,15 @@
+"""What is checked before torch is imported."""
+
+import pytest
+
+from ivr.config.options import check_options
+from ivr.errors import UserError
+from tests.running import composed
+
+
+@pytest.mark.parametrize(("command", "name"), [("train", "config"), ("finetune", "finetune")])
+def test_a_program_takes_its_own_defaults(command, name):
+    check_options(command, composed((), name))
+    for word in ("log_every=null", "num_updates=0"):
+        with pytest.raises(UserError, match=word.replace("null", "(null|None)")):
+            check_options(command, composed((word,), name))
