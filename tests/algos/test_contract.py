@@ -25,10 +25,15 @@ from tests.algos.algorithm_making import (
 EVERY_DAY = ("sql", "td3bc", "cql-lagrange", "bcq", "combo")
 """One of each kind, for what takes seconds a case."""
 
+BESIDE = ("eql-paper", "eql-exact", "ivr-exact", "onestep-reverse-kl", "remodel-analytic")
+"""Variants whose every line another case runs: slow."""
+
+EACH = [pytest.param(c, marks=pytest.mark.slow) if c in BESIDE else c for c in CASES]
+
 FIRST, ALL = 12, 300
 """Updates in which each step is looked at, and those of a run that is long enough to fall over."""
 LENGTHS = [
-    *((case, ALL if case in EVERY_DAY else FIRST) for case in CASES),
+    *((case, ALL if case in EVERY_DAY else FIRST) for case in CASES if case not in BESIDE),
     *(pytest.param(case, ALL, marks=pytest.mark.slow) for case in CASES if case not in EVERY_DAY),
 ]
 
@@ -75,7 +80,7 @@ def test_every_networks_own_loss_falls(case, updates, monkeypatch):
                 assert (last < first).all(), name
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_each_optimizer_moves_its_own_network_and_nothing_else(case, monkeypatch):
     algorithm = build(case, [0])
     moved: dict[str, set[str]] = {}
@@ -94,7 +99,7 @@ def test_each_optimizer_moves_its_own_network_and_nothing_else(case, monkeypatch
     assert tuple(moved) == algorithm.trained_networks, "the last one counts the updates"
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_every_loss_leaves_gradients_in_its_own_network_alone(case, monkeypatch):
     """Targets, weights and values of other networks are constants of a loss."""
     algorithm = build(case, [0, 1])
@@ -115,7 +120,7 @@ def test_every_loss_leaves_gradients_in_its_own_network_alone(case, monkeypatch)
     assert reached == {name: {name} for name in algorithm.trained_networks}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_a_member_of_a_stack_is_the_run_that_its_seed_alone_would_be(case):
     together, alone = build(case, [0, 1, 2]), build(case, [1])
     train(together), train(alone)
@@ -127,7 +132,7 @@ def test_a_member_of_a_stack_is_the_run_that_its_seed_alone_would_be(case):
     assert max((p[0] - p[1]).abs().max() for p in together.parameters()) > 0.1
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_actions_are_deterministic_and_inside_the_bounds(case):
     algorithm = build(case, [0, 1])
     observations = 100 * torch.randn(2, 50, STATES, generator=torch.Generator().manual_seed(0))
@@ -139,7 +144,7 @@ def test_actions_are_deterministic_and_inside_the_bounds(case):
     assert actions[..., 0].max() > 1.2 and actions[..., 0].min() < -1.2  # scaled, not clipped to 1
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_a_player_starts_every_episode_as_the_policy_says(case):
     """Whatever was seen and received in the slot before."""
     algorithm = build(case, [0, 1])
@@ -153,7 +158,7 @@ def test_a_player_starts_every_episode_as_the_policy_says(case):
         assert torch.equal(actions[starts], algorithm.act(seen[0])[starts])
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_counters_say_the_number_of_updates(case):
     algorithm = build(case, [0], 33)
     trainer = train(algorithm, 33)
@@ -171,7 +176,7 @@ def test_counters_say_the_number_of_updates(case):
         assert told == {"loss": len(steps), "gradient_norm": len(steps & ends)}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_weights_survive_a_round_trip_through_a_file(case):
     trained, fresh = build(case, [3]), build(case, [3])
     train(trained, max(5, until_all_stepped(case)))
@@ -186,7 +191,7 @@ def test_weights_survive_a_round_trip_through_a_file(case):
     assert values == (None, None) or torch.equal(*values)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_a_resumed_run_is_the_run_that_was_not_stopped(case, tmp_path):
     whole, first, second = (build(case, [0, 4], 20) for _ in range(3))
     train(whole, 20)
@@ -199,7 +204,7 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(case, tmp_path):
 
 @pytest.mark.parametrize(
     "case",
-    [c if c in EVERY_DAY else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+    [c if c in EVERY_DAY[:3] else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
 )
 def test_compiled_losses_are_the_same_losses(case, monkeypatch):
     """Traced whole, without a break back into Python; the compiler's own back end is not timed."""
@@ -219,7 +224,7 @@ def test_compiled_losses_are_the_same_losses(case, monkeypatch):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_normalised_observations_are_the_same_whatever_their_units(case, monkeypatch):
     """Training on s and on 4 s + 8, each with its own mean and scale, is the same training."""
     mean, scale = torch.tensor([0.5, -0.25, 0.0]), torch.tensor([0.5, 2.0, 1.0])
@@ -254,7 +259,7 @@ def test_normalised_observations_are_the_same_whatever_their_units(case, monkeyp
     assert errors[0].shape == (2,) and (errors[0] > 0).all() and not errors[0].requires_grad
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_the_metrics_carry_no_gradient(case):
     algorithm = build(case, [0, 1])
     train(algorithm, 3)

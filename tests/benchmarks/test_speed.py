@@ -91,6 +91,7 @@ def test_evaluation(capsys):
     assert found["evaluation_ratio"] > 0
 
 
+@pytest.mark.slow
 def test_evaluating_beside_training(capsys, monkeypatch):
     overlap = import_module("overlap")
     monkeypatch.setattr(overlap, "ROWS", 300)
@@ -113,6 +114,7 @@ def test_a_million_made_up_transitions_are_read(tmp_path):
     assert data.num_transitions == 1500 and data.observation_dim == 29
 
 
+@pytest.mark.slow
 def test_the_first_update_of_the_command(tmp_path, small_pointmaze):
     words = ["dataset=pointmaze-umaze", "algo.hidden=[8,8]"]
     first_update = import_module("startup").first_update

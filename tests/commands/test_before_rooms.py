@@ -26,7 +26,7 @@ def run(program: str, *words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["last", "mcq_last"])
+@pytest.mark.parametrize("name", ["last", pytest.param("mcq_last", marks=pytest.mark.slow)])
 def test_resumed_it_ends_where_the_code_that_wrote_it_did(tmp_path, name):
     (tmp_path / "checkpoints").mkdir()
     checkpoint = shutil.copy(WRITTEN / f"{name}.ckpt", tmp_path / "checkpoints" / "last.ckpt")

@@ -119,7 +119,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, uninterrupted, kill_at)
     assert_equal_runs(tmp_path, uninterrupted)
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "which", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_says_so_and_goes_on_to_the_same_bits(tmp_path, uninterrupted, which):
     process = start(tmp_path)
     wait_for(tmp_path, 80, process)

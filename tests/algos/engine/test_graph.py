@@ -22,7 +22,7 @@ def compiled(case: str, updates: int):
     return algorithm
 
 
-@pytest.mark.parametrize("case", ["sql", "td3bc"])
+@pytest.mark.parametrize("case", ["sql", pytest.param("td3bc", marks=pytest.mark.slow)])
 def test_a_hundred_updates_draw_the_same_curve(case, compiler):
     plain, graph = build(case, [0, 1], 100), compiled(case, 100)
     trainer = train(graph, 100)
@@ -35,7 +35,7 @@ def test_a_hundred_updates_draw_the_same_curve(case, compiler):
         torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3, msg=name)
 
 
-@pytest.mark.parametrize("case", ["sql-dropout", "td3bc"])
+@pytest.mark.parametrize("case", ["sql-dropout", pytest.param("td3bc", marks=pytest.mark.slow)])
 def test_a_resumed_graph_is_the_one_that_was_not_stopped(case, compiler, tmp_path):
     whole, first, second = (compiled(case, 20) for _ in range(3))
     train(whole, 20)
