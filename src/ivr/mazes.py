@@ -59,6 +59,8 @@ class Maze:
     scale: float
     start: Cell
     goal: Cell
+    d4rl_frame: bool = False
+    """Whether positions are those of D4RL's AntMaze: see `centred`."""
 
     @classmethod
     def named(cls, name: str, scale: float) -> "Maze":
@@ -105,12 +107,12 @@ class Maze:
             path.append(previous[path[-1]])
         return path[::-1]
 
-    def from_d4rl(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Convert positions (N, 2) of D4RL's AntMaze, whose origin is its start cell's centre.
+    def centred(self, positions: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Convert recorded positions (N, 2) to the frame of `centre`.
 
-        There y grows with the row.
+        In D4RL's frame the origin is the start cell's centre, and y grows with the row.
         """
-        return np.asarray(self.centre(self.start) + positions * (1, -1), np.float64)
+        return self.centre(self.start) + positions * (1, -1) if self.d4rl_frame else positions
 
     def leads(self, positions: NDArray[np.floating]) -> bool:
         """Check whether (T, 2) positions are in the start cell and later near the goal."""

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -46,6 +48,19 @@ def test_a_picture_shows_success_and_failure():
     orange = (failed[..., 0] > 220) & (failed[..., 1] < 140) & (failed[..., 2] < 120)
     plain = (reached[..., 0] > 220) & (reached[..., 1] < 140) & (reached[..., 2] < 120)
     assert orange.sum() > plain.sum() + 500  # the way itself; the legend has the colour in both
+
+
+def test_positions_of_d4rls_frame_are_drawn_where_they_are():
+    """There the start is the origin and y grows with the row."""
+    theirs = dataclasses.replace(MAZE, d4rl_frame=True)
+    way = (WAY - WAY[0]) * (1, -1)
+    drawn = [maze_picture(maze, [path], [True]) for maze, path in ((MAZE, WAY), (theirs, way))]
+    assert np.array_equal(*drawn)
+    grid = value_map(PathFollower(MAZE), 0, 1, torch.from_numpy(way).float(), theirs)
+    rows, columns = np.nonzero(~np.isnan(grid))
+    assert {(int(r) // BINS, int(c) // BINS) for r, c in zip(rows, columns, strict=True)} == set(
+        MAZE.shortest_path(MAZE.start, MAZE.goal)
+    )
 
 
 def test_a_picture_shows_the_values():

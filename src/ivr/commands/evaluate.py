@@ -84,7 +84,8 @@ def run(
     for member, record in zip(members, result["members"], strict=True):
         log.info(f"{member.label}, update {record['update']}: {describe(record)}")
     if outcome.paths is not None:
-        _draw(folder, task, policy, members, outcome, data)
+        name = str(description["dataset"].get("name", task.name))
+        _draw(folder, name, task, policy, members, outcome, data)
     if config.video:
         best = int(outcome.score.argmax())
         write_video(
@@ -127,6 +128,7 @@ def _certificate(description: dict[str, Any], env: str | None) -> dict[str, Any]
 
 def _draw(
     folder: Path,
+    name: str,
     task: Task,
     policy: OfflineAlgorithm,
     members: list[Member],
@@ -134,18 +136,19 @@ def _draw(
     data: DataSpec,
 ) -> None:
     """One picture for each member: the maze, V where the data are available, the trajectories."""
-    assert task.maze is not None and outcome.paths is not None and outcome.successes is not None
+    maze = task.walked_maze
+    assert maze is not None and outcome.paths is not None and outcome.successes is not None
     observations = _observations(data)
     for k, (member, score) in enumerate(zip(members, scores(outcome), strict=True)):
         values = None
         if observations is not None:
-            values = value_map(policy, k, len(members), observations, task.maze, policy.device)
+            values = value_map(policy, k, len(members), observations, maze, policy.device)
         picture = maze_picture(
-            task.maze,
+            maze,
             outcome.paths[k],
             outcome.successes[k],
             values,
-            f"{task.name}, {member.label}: {describe(score)}",
+            f"{name}, {member.label}: {describe(score)}",
         )
         image = Image.fromarray(picture)
         write_whole(folder / f"maze_{member.label}.png", partial(image.save, format="png"))

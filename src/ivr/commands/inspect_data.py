@@ -17,7 +17,7 @@ from ivr.data.load import named_maze, requirements
 from ivr.data.sources.source import Source
 from ivr.errors import UserError, counted
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
-from ivr.evaluation.task.spec import D4RL_CELL, TaskSpec
+from ivr.evaluation.task.spec import TaskSpec, d4rl_maze
 from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
 from ivr.inspection.findings import Findings, read_all
@@ -53,13 +53,11 @@ def run(
     maze = named_maze(spec.maze, spec.maze_scale)
     source = open_source(spec)
     check_view(spec.view, set(source.boxes), source.is_dict)
-    d4rls = config.task.d4rl_maze
     cells = "D4RL's"
     if maze is not None:
         maze, cells = placed(maze, source.env_spec)
     begin()
-    shown = maze if d4rls is None else Maze.named(d4rls, D4RL_CELL)
-    tally = Tally(source, spec.view, shown, cells, d4rl_frame=d4rls is not None)
+    tally = Tally(source, spec.view, maze or d4rl_maze(config.task.env), cells)
     findings = Findings(config.show)
     if source.is_dict and (said := left_out(spec.view, [*source.boxes, *source.unread])):
         findings.warnings.append(said)

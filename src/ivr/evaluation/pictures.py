@@ -50,7 +50,7 @@ def value_map(
     """
     rows, columns = len(maze.layout) * BINS, len(maze.layout[0]) * BINS
     observations = observations[:: -(-len(observations) // _MOST)]
-    x, y = observations[:, :2].cpu().double().numpy().T
+    x, y = maze.centred(observations[:, :2].cpu().double().numpy()).T
     column = np.floor((x / maze.scale) * BINS + columns / 2).astype(np.int64)
     row = np.floor(rows / 2 - (y / maze.scale) * BINS).astype(np.int64)
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
@@ -118,7 +118,7 @@ def maze_picture(
     # Many paths are drawn fainter; failures lie beneath.
     alpha = max(0.35, min(0.9, 12 / max(len(paths), 1)))
     for success in (False, True):
-        lines = [path for path, s in zip(paths, reached, strict=True) if s == success]
+        lines = [maze.centred(path) for path, s in zip(paths, reached, strict=True) if s == success]
         axes.add_collection(
             LineCollection(lines, colors=_COLOURS[success], linewidths=1.3, alpha=alpha)
         )

@@ -96,7 +96,7 @@ class _Sweep:
         self.successes = np.zeros((members, episodes), np.bool_)
         self.completed = np.zeros((members, episodes), np.int64)
         self.paths: list[list[list[NDArray[np.float32]]]] | None = None
-        if record_paths and pool.task.maze is not None:
+        if record_paths and pool.task.walked_maze is not None:
             self.paths = [[[] for _ in range(episodes)] for _ in range(members)]
 
     def run(self, policy: Policy, device: torch.device | str) -> Evaluation:

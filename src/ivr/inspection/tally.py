@@ -54,7 +54,6 @@ class Tally:
         view: View,
         maze: Maze | None,
         cells: str = "",
-        d4rl_frame: bool = False,
     ) -> None:
         """Begin with no episode of `source`.
 
@@ -63,10 +62,9 @@ class Tally:
             view: see `rewards_and_ends`.
             maze: likewise.
             cells: whose start and goal the maze has, in words.
-            d4rl_frame: whether observations begin with a position in D4RL's frame of the maze.
         """
         self._source, self._view, self._maze = source, view, maze
-        self.cells, self._d4rl_frame = cells, d4rl_frame
+        self.cells = cells
         self._keys: tuple[str, ...] = ()
         self._from_maze = in_maze(source, maze)
         self.recorded, self.kept = Rewards(), Rewards()
@@ -115,9 +113,8 @@ class Tally:
         self.duplicates.add(np.concatenate(rows, axis=1, dtype=np.float32))
         if self.occupancy is not None:
             maze = self.occupancy.maze
-            positions = _finite_rows(episode.observations.get("achieved_goal", seen))[:, :2]
-            if self._d4rl_frame:
-                positions = maze.from_d4rl(positions)
+            recorded = _finite_rows(episode.observations.get("achieved_goal", seen))
+            positions = maze.centred(recorded[:, :2])
             self.occupancy.add(positions)
             self.leading += len(positions) > 0 and maze.leads(positions)
 

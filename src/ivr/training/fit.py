@@ -106,7 +106,7 @@ def fit(
                 labels=labels,
             ),
             BestPolicies(checkpoints / "best.ckpt", description),
-            EvaluationReport(loggers, pool.task.maze, observations, bar.announce),
+            EvaluationReport(loggers, pool.task.walked_maze, observations, bar.announce),
             save=last.save_before_evaluation,
             continue_after_errors=plan.eval_errors == "continue",
         )

@@ -185,6 +185,7 @@ def test_d4rls_antmaze_is_evaluated_in_d4rls_body_frame_and_goals():
     assert described["environment"].startswith("ivr/D4RLAntMaze-medium-v2 (gymnasium ")
     assert (described["goal"], described["max_episode_steps"]) == ("d4rl_v2", 1000)
     assert (described["start_noise_m"], described["success_radius_m"]) == (0.1, 0.5)
+    assert made.way == "from (1, 1) to (6, 6), D4RL's"
     env = made.make_env()
     starts, goals = zip(
         *((observation[:2], info["goal"]) for observation, info in map(_reset(env), range(200))),
@@ -192,6 +193,10 @@ def test_d4rls_antmaze_is_evaluated_in_d4rls_body_frame_and_goals():
     )
     # The start cell is the origin; on each axis the goal is 20 + U(0, 1) + U(0, 0.5) metres.
     assert np.abs(starts).max() <= 0.1 and np.mean(goals, 0) == pytest.approx([20.75] * 2, abs=0.1)
+    # In the frame of the pictures: half a cell's 4 m from the wall at the left and at the top.
+    maze = made.walked_maze
+    assert np.abs(maze.centred(np.array(starts)) - (-10, 10)).max() <= 0.1
+    assert {maze.cell(goal) for goal in maze.centred(np.array(goals))} == {(6, 6)}
     env.close()
 
 

@@ -18,8 +18,8 @@ from ivr.evaluation.task.recorded import (
     RecordedEnvironmentError,
     read_recorded,
 )
-from ivr.evaluation.task.spec import TaskSpec
-from ivr.evaluation.task.task import D4RL_ANTMAZE, TASKS, NotMadeError, Task
+from ivr.evaluation.task.spec import TaskSpec, d4rl_maze
+from ivr.evaluation.task.task import TASKS, NotMadeError, Task
 from ivr.evaluation.task.wrappers import START_NOISE
 from ivr.mazes import MAZES, Maze
 from ivr.types import DataFacts
@@ -114,7 +114,7 @@ def _task(spec: TaskSpec, env_spec: str | None, requirements: Sequence[str]) -> 
         recorded = read_recorded(env_spec)
     if env is None and recorded is None:
         return None
-    chosen, cells = None, ""
+    chosen, cells = None, "D4RL's"
     if maze is not None:
         chosen = Maze.named(maze, spec.maze_scale or 0.0)
         check_walls(recorded_walls(env_spec), chosen, str(maze))
@@ -145,7 +145,7 @@ def _task(spec: TaskSpec, env_spec: str | None, requirements: Sequence[str]) -> 
         )
     if chosen is not None:
         check_maze_id(env_id)
-    if env_id.startswith(D4RL_ANTMAZE) and spec.goal != "d4rl_v2":
+    if d4rl_maze(env_id) is not None and spec.goal != "d4rl_v2":
         raise UserError(
             f"dataset.goal={spec.goal}: {env_id} draws a goal at each reset, as D4RL does: set "
             "dataset.goal=d4rl_v2."

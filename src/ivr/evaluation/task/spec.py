@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from ivr.mazes import Maze
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +32,8 @@ class TaskSpec:
     metric: str = "return"
     """success, return or tasks."""
 
-    @property
-    def d4rl_maze(self) -> str | None:
-        """The maze of D4RL's AntMaze, which is not named by `maze`: it places its own goals."""
-        found = re.fullmatch(r"ivr/D4RLAntMaze-(umaze|medium|large)-v2", self.env or "")
-        return found[1] if found else None
 
-
-D4RL_CELL = 4.0
-"""Side of a cell of D4RL's AntMaze, in metres."""
+def d4rl_maze(env_id: str | None) -> Maze | None:
+    """The maze of D4RL's AntMaze, which places its goals itself; None for another environment."""
+    found = re.fullmatch(r"ivr/D4RLAntMaze-(umaze|medium|large)-v2", env_id or "")
+    return replace(Maze.named(found[1], 4.0), d4rl_frame=True) if found else None

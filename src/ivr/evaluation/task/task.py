@@ -11,15 +11,12 @@ import gymnasium_robotics
 from ivr.agreement.views import View
 from ivr.errors import UserError
 from ivr.evaluation.task.checks import check_maze_scale, check_observations
-from ivr.evaluation.task.spec import D4RL_CELL
+from ivr.evaluation.task.spec import d4rl_maze
 from ivr.evaluation.task.wrappers import START_NOISE, Env, FlatView, PlacedGoal
 from ivr.files import private_temporary_folder
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
 gymnasium.register_envs(gymnasium_robotics)
-
-D4RL_ANTMAZE = "ivr/D4RLAntMaze-"
-"""How ids of D4RL's AntMaze begin, which places its goals itself."""
 
 TASKS = "episode_task_completions"
 """Where a step's info lists the tasks that an episode has completed so far (Kitchen)."""
@@ -46,7 +43,7 @@ class Task:
     reference: tuple[float, float] | None
     metric: str
     reports_success: bool
-    cells: str = ""
+    cells: str = "D4RL's"
     """Whose start and goal cells the maze has, in words."""
 
     def make_env(self, render_mode: str | None = None) -> Env:
@@ -100,11 +97,15 @@ class Task:
         return f"{self.env_id} ({', '.join(f'{p} {version(p)}' for p in packages)})"
 
     @property
+    def walked_maze(self) -> Maze | None:
+        """The maze that policies walk in: `maze`, or D4RL's, which places its goals itself."""
+        return self.maze or d4rl_maze(self.env_id)
+
+    @property
     def way(self) -> str | None:
         """From which cell to which one a policy is asked to go, and why; None outside of mazes."""
-        if self.maze is None:
-            return None
-        return f"from {self.maze.start} to {self.maze.goal}, {self.cells}"
+        maze = self.walked_maze
+        return None if maze is None else f"from {maze.start} to {maze.goal}, {self.cells}"
 
     def describe(self) -> dict[str, Any]:
         """Describe the protocol in plain types, to stand beside every score."""
@@ -116,19 +117,14 @@ class Task:
             "metric": self.metric,
             "reference": None if self.reference is None else list(self.reference),
         }
-        scale = None if self.maze is None else self.maze.scale
-        if self.env_id.startswith(D4RL_ANTMAZE):
-            scale = D4RL_CELL
-        if scale is not None:
+        maze = self.walked_maze
+        if maze is not None:
             described |= {
                 "goal": self.goal,
-                "start_noise_m": START_NOISE[self.goal] * scale,
+                "start_noise_m": START_NOISE[self.goal] * maze.scale,
                 "success_radius_m": SUCCESS_RADIUS,
-            }
-        if self.maze is not None:
-            described |= {
-                "start_cell": list(self.maze.start),
-                "goal_cell": list(self.maze.goal),
+                "start_cell": list(maze.start),
+                "goal_cell": list(maze.goal),
                 "cells": self.cells,
             }
         return described
