@@ -1,8 +1,9 @@
 """Ants on an empty plane, each with a way point: what `train_ant.py` learns from.
 
 Way points lie 2 to 10 m away and are replaced after 100 to 300 steps. The reward is the progress
-towards the way point (m/s, at most 4), 0.3 times the uprightness, −0.05 times the squared torques,
-+5 within 0.5 m; an Ant that falls costs 5 and starts again.
+towards the way point (m/s, at most 4), 0.3 times the uprightness, −0.05 times the squared torques
+(in parts of 150 N·m, the most that Gymnasium's Ant has; D4RL's has 30), +5 within 0.5 m; an Ant
+that falls costs 5 and starts again.
 """
 
 import math
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from ivr.data.generation.ant import (
     ACTIONS,
     ANT_XML,
-    STEP_SECONDS,
+    BODIES,
     Body,
     Network,
     features,
     uprightness,
 )
+from ivr.environments.antmaze import model_spec
+from ivr.mazes import Maze
 
 DISCOUNT = 0.99
 ROUND_STEPS, LIFE = 256, 1000
@@ -29,13 +32,21 @@ REWARD_SCALE = 0.1
 Arrays = dict[str, NDArray[np.float32]]
 
 
+def plane_model(body: str) -> mujoco.MjModel:
+    """An Ant, of the body of that name, on an empty plane."""
+    if body == "gymnasium":
+        return mujoco.MjModel.from_xml_path(str(ANT_XML))
+    return model_spec(Maze(((0,),), 4.0, (0, 0), (0, 0))).compile()
+
+
 class Plane:
     """Some Ants on an empty plane, each with a way point."""
 
-    def __init__(self, count: int, seed: int) -> None:
+    def __init__(self, count: int, seed: int, body: str = "gymnasium") -> None:
         self._rng = np.random.default_rng(seed)
-        model = mujoco.MjModel.from_xml_path(str(ANT_XML))
-        self._ants = [Body(model) for _ in range(count)]
+        model, self._step_seconds = plane_model(body), BODIES[body].step_seconds
+        self._effort = 0.05 / BODIES[body].weakness ** 2
+        self._ants = [Body(model, BODIES[body].torque) for _ in range(count)]
         self._target, self._left = np.zeros((count, 2)), np.zeros(count, int)
         # Lives end at different times.
         self._age = self._rng.integers(LIFE, size=count)
@@ -80,11 +91,11 @@ class Plane:
                 ant.step(torque)
             qpos, _ = self._state()
             after, up = self._distance(), uprightness(qpos)
-            progress = (before - after) / STEP_SECONDS
+            progress = (before - after) / self._step_seconds
             hit = after < 0.5
             height = qpos[:, 2]
             fallen = ~((height > 0.2) & (height < 1.0) & (up > 0))
-            reward = np.minimum(progress, 4) + 0.3 * up - 0.05 * np.sum(torques**2, axis=1)
+            reward = np.minimum(progress, 4) + 0.3 * up - self._effort * np.sum(torques**2, axis=1)
             reward = REWARD_SCALE * (reward + 5.0 * hit - 5.0 * fallen)
             self._age += 1
             old = self._age >= LIFE
@@ -114,8 +125,8 @@ class Plane:
         return np.linalg.norm(self._target - here, axis=1)
 
 
-def work(connection: Connection, count: int, seed: int) -> None:
+def work(connection: Connection, count: int, seed: int, body: str) -> None:
     """The life of one process: parameters in, a round out."""
-    plane = Plane(count, seed)
+    plane = Plane(count, seed, body)
     while True:
         connection.send(plane.round(connection.recv()))

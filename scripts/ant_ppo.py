@@ -1,5 +1,8 @@
 """Proximal policy optimisation (Schulman et al., 2017) for the Ant of `train_ant.py`."""
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from ant_plane import DISCOUNT, Arrays
@@ -9,6 +12,7 @@ from torch import Tensor, nn
 from ivr.data.generation.ant import ACTIONS, FEATURES
 
 LAMBDA = 0.95
+_BEGUN_STD = 0.3  # of the actions of a policy that walks already
 EPOCHS, MINIBATCH, CLIP = 5, 1024, 0.2
 
 
@@ -63,6 +67,19 @@ class Learner(nn.Module):
                 out[f"{name}.{k}.weight"], out[f"{name}.{k}.bias"] = layer.weight.T, layer.bias
         return {key: value.detach().numpy().astype(np.float32) for key, value in out.items()}
 
+    def begin_as(self, arrays: Mapping[str, NDArray[np.floating]], weakness: float) -> None:
+        """Take over the policy of a body whose motors are `weakness` times as strong."""
+        self.count = 2e5  # steps after which the other body's statistics are half forgotten
+        self.mean = torch.from_numpy(arrays["mean"].astype(np.float32))
+        self.square = torch.from_numpy(arrays["scale"].astype(np.float32)) ** 2 + self.mean**2
+        linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
+        with torch.no_grad():
+            for k, layer in enumerate(linear):
+                gain = weakness if layer is linear[-1] else 1.0
+                layer.weight.copy_(gain * torch.from_numpy(arrays[f"actor.{k}.weight"].T))
+                layer.bias.copy_(gain * torch.from_numpy(arrays[f"actor.{k}.bias"]))
+            self.log_std.fill_(math.log(_BEGUN_STD))
+
     def load(self, arrays: Arrays, count: int) -> None:
         """Take over what `arrays` gave, after `count` steps."""
         self.count = float(count)
@@ -85,8 +102,13 @@ def _mlp(outputs: int, gain: float) -> nn.Sequential:
     return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
 
 
-def improve(learner: Learner, optimizer: torch.optim.Optimizer, batch: Arrays) -> None:
-    """The clipped surrogate and the squared error of the critic, over minibatches."""
+def improve(
+    learner: Learner, optimizer: torch.optim.Optimizer, batch: Arrays, actor: bool = True
+) -> None:
+    """The clipped surrogate and the squared error of the critic, over minibatches.
+
+    Without `actor` only the critic learns.
+    """
     gain = advantages(batch)
     returns = torch.from_numpy((gain + batch["values"][:-1]).reshape(-1))
     gains = torch.from_numpy(gain.reshape(-1))
@@ -100,7 +122,7 @@ def improve(learner: Learner, optimizer: torch.optim.Optimizer, batch: Arrays) -
             ratio = (learner.log_prob(seen[rows], actions[rows]) - before[rows]).exp()
             surrogate = torch.minimum(ratio * a, ratio.clamp(1 - CLIP, 1 + CLIP) * a).mean()
             value = learner.critic(learner.standardised(seen[rows])).squeeze(-1)
-            loss = 0.5 * ((value - returns[rows]) ** 2).mean() - surrogate
+            loss = 0.5 * ((value - returns[rows]) ** 2).mean() - (surrogate if actor else 0)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(learner.parameters(), 0.5)

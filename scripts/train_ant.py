@@ -13,6 +13,11 @@ moments). What the project ships is then made with
 
 which writes src/ivr/data/generation/ant_walker.npz, the policy in half precision, and
 docs/ant_training.csv and .png. `python benchmarks/ant.py` measures how it walks in the mazes.
+
+`--body d4rl` trains and exports the Ant of D4RL's AntMaze instead (ant_walker_d4rl.npz,
+ant_training_d4rl.csv and .png), in a folder of its own, outputs/ant_d4rl/. It begins with the
+shipped policy of Gymnasium's Ant, its actions times five as D4RL's motors are a fifth as strong:
+that walks already. For the first rounds only the critic learns.
 """
 
 import argparse
@@ -30,20 +35,27 @@ import torch
 from ant_plane import ROUND_STEPS, work
 from ant_ppo import Learner, improve
 
+from ivr.data.generation.ant import BODIES
 from ivr.files import write_text, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = ROOT / "src" / "ivr" / "data" / "generation" / "ant_walker.npz"
 DOCS = ROOT / "docs"
 
 LEARNING_RATE, ENVIRONMENTS = 3e-4, 32
+CRITIC_ROUNDS = 5  # before a policy that walks already is changed
 DATA_STD = 0.2  # of the noise on actions in the datasets
 
 
 def train(
-    minutes: float, steps: int, processes: int, seed: int, folder: Path, resume: bool
+    minutes: float,
+    steps: int,
+    processes: int,
+    seed: int,
+    folder: Path,
+    resume: bool,
+    body: str = "gymnasium",
 ) -> None:
-    """Train for so many minutes or steps, whichever ends first."""
+    """Train one of BODIES for so many minutes or steps, whichever ends first."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # more only wait for each other on a busy machine
     learner, curve, start, done, spent_before = Learner(), [], time.monotonic(), 0, 0.0
@@ -56,6 +68,9 @@ def train(
         seed += done  # other Ants than those of before
         with np.load(folder / "checkpoint.npz", allow_pickle=False) as arrays:
             learner.load(dict(arrays), done)
+    elif body != "gymnasium":
+        with np.load(BODIES["gymnasium"].weights, allow_pickle=False) as arrays:
+            learner.begin_as(dict(arrays), BODIES[body].weakness)
     optimizer = torch.optim.Adam(learner.parameters(), LEARNING_RATE, eps=1e-5)
     context = mp.get_context("spawn")
     pipes, workers = [], []
@@ -63,7 +78,9 @@ def train(
         here, there = context.Pipe()
         workers.append(
             context.Process(
-                target=work, args=(there, ENVIRONMENTS // processes, seed + k), daemon=True
+                target=work,
+                args=(there, ENVIRONMENTS // processes, seed + k, body),
+                daemon=True,
             )
         )
         workers[-1].start()
@@ -79,7 +96,8 @@ def train(
         for pipe in pipes:
             pipe.send(learner.arrays())
         batch = {key: np.concatenate([r[key] for r in rounds], axis=1) for key in rounds[0]}
-        improve(learner, optimizer, batch)
+        walks = body != "gymnasium" and len(curve) < CRITIC_ROUNDS
+        improve(learner, optimizer, batch, actor=not walks)
         # The noise shrinks towards that of the data, for which the gait is to be good.
         with torch.no_grad():
             learner.log_std.clamp_(max=math.log(DATA_STD + (0.6 - DATA_STD) * left))
@@ -112,8 +130,9 @@ def save(learner: Learner, curve: list[dict[str, float]], folder: Path) -> None:
     write_text(folder / "curve.csv", text.getvalue())
 
 
-def export(folder: Path) -> None:
+def export(folder: Path, body: str = "gymnasium") -> None:
     """Write what the project ships: the policy, its curve, and a picture of that."""
+    name = "ant_training" if body == "gymnasium" else f"ant_training_{body}"
     with np.load(folder / "checkpoint.npz", allow_pickle=False) as found:
         # The statistics in full: a small deviation would lose its digits.
         shipped = {
@@ -121,9 +140,9 @@ def export(folder: Path) -> None:
             for key, value in found.items()
             if key.startswith(("actor", "mean", "scale"))
         }
-    write_whole(WEIGHTS, lambda file: np.savez(file, **shipped))
+    write_whole(BODIES[body].weights, lambda file: np.savez(file, **shipped))
     text = (folder / "curve.csv").read_text()
-    write_text(DOCS / "ant_training.csv", text)
+    write_text(DOCS / f"{name}.csv", text)
     rows = list(csv.DictReader(io.StringIO(text)))
     steps = [int(float(row["steps"])) / 1e6 for row in rows]
     figure, axes = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
@@ -139,7 +158,7 @@ def export(folder: Path) -> None:
         axis.grid(alpha=0.3)
     picture = io.BytesIO()
     figure.savefig(picture, dpi=100)
-    write_whole(DOCS / "ant_training.png", lambda file: file.write(picture.getvalue()))
+    write_whole(DOCS / f"{name}.png", lambda file: file.write(picture.getvalue()))
 
 
 if __name__ == "__main__":
@@ -148,11 +167,22 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=4_000_000, help="in all, with those before")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "ant")
+    parser.add_argument("--body", choices=BODIES, default="gymnasium")
+    parser.add_argument("--folder", type=Path, help="outputs/ant, or outputs/ant_d4rl")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--export", action="store_true", help="only write what is shipped")
     given = parser.parse_args()
+    name = "ant" if given.body == "gymnasium" else f"ant_{given.body}"
+    place = given.folder or ROOT / "outputs" / name
     if given.export:
-        export(given.folder)
+        export(place, given.body)
         sys.exit()
-    train(given.minutes, given.steps, given.processes, given.seed, given.folder, given.resume)
+    train(
+        given.minutes,
+        given.steps,
+        given.processes,
+        given.seed,
+        place,
+        given.resume,
+        given.body,
+    )

@@ -120,12 +120,17 @@ class Maze:
         near = np.linalg.norm(positions - self.centre(self.goal), axis=1) <= SUCCESS_RADIUS
         return bool(inside.any() and near[np.argmax(inside) :].any())
 
-    def connects(self, positions: NDArray[np.floating]) -> bool:
-        """Check whether (T, 2) positions are near the start and later near the goal."""
-        near = [
-            np.linalg.norm(positions - self.centre(cell), axis=1) <= SUCCESS_RADIUS
-            for cell in (self.start, self.goal)
-        ]
+    def connects(
+        self, positions: NDArray[np.floating], goal: NDArray[np.floating] | None = None
+    ) -> bool:
+        """Check whether (T, 2) positions are near the start and later near the goal.
+
+        Args:
+            positions: in metres.
+            goal: (2,), by default the centre of the goal cell.
+        """
+        ends = self.centre(self.start), self.centre(self.goal) if goal is None else goal
+        near = [np.linalg.norm(positions - end, axis=1) <= SUCCESS_RADIUS for end in ends]
         return bool(near[0].any() and near[1][np.argmax(near[0]) :].any())
 
     def next_cells(self, target: Cell) -> dict[Cell, Cell]:

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,26 @@ def test_a_round_improves_the_networks_and_numpy_computes_what_torch_does(plane,
     assert all(np.allclose(after[key], value, atol=1e-6) for key, value in other.arrays().items())
 
 
+def test_the_ant_of_d4rl_begins_as_gymnasiums_with_five_times_its_actions(ppo):
+    with np.load(ant.BODIES["gymnasium"].weights) as arrays:
+        shipped = dict(arrays)
+    learner = ppo.Learner()
+    learner.begin_as(shipped, 5.0)
+    seen = torch.randn(6, 29)
+    told = learner.actor(learner.standardised(seen)).detach().numpy()
+    assert_allclose(told, 5 * ant.trained_policy()(seen.numpy()), atol=2e-3)
+    before = learner.arrays()
+    batch = {
+        "seen": torch.randn(4, 2, 29).numpy(), "actions": torch.randn(4, 2, 8).numpy(),
+        "log_prob": np.zeros((4, 2), np.float32), "values": np.zeros((5, 2), np.float32),
+        "rewards": np.ones((4, 2), np.float32), "ends": np.zeros((4, 2), np.float32),
+    }  # fmt: skip
+    ppo.improve(learner, torch.optim.Adam(learner.parameters(), 1e-3), batch, actor=False)
+    for key, value in learner.arrays().items():
+        learns = key.startswith(("critic", "mean", "scale"))
+        assert np.array_equal(before[key], value) is not learns, key
+
+
 def test_an_ant_that_falls_pays_and_starts_again_and_one_that_arrives_gets_a_new_way_point(
     plane, ppo
 ):
@@ -99,27 +121,47 @@ def test_an_ant_that_falls_pays_and_starts_again_and_one_that_arrives_gets_a_new
     assert batch["seen"][1, 1, 0] > 0.5, "it stands again"
 
 
-def test_export_writes_what_the_package_loads(trainer, ppo, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("body", "name"), [("gymnasium", "ant_training"), ("d4rl", "ant_training_d4rl")]
+)
+def test_export_writes_what_the_package_loads(trainer, ppo, tmp_path, monkeypatch, body, name):
     learner = ppo.Learner()
     row = {"speed": 1.0, "way_points_per_1000_steps": 2.0, "falls_per_1000_steps": 0.0}
     trainer.save(learner, [{"steps": 8192, "minutes": 0.1, **row}], tmp_path)
-    monkeypatch.setattr(trainer, "WEIGHTS", tmp_path / "walker.npz")
+    walker = ant.BODIES[body]._replace(weights=tmp_path / "walker.npz")
+    monkeypatch.setitem(ant.BODIES, body, walker)
     monkeypatch.setattr(trainer, "DOCS", tmp_path / "docs")
-    trainer.export(tmp_path)
+    trainer.export(tmp_path, body)
     assert sorted(path.name for path in (tmp_path / "docs").iterdir()) == [
-        "ant_training.csv",
-        "ant_training.png",
+        f"{name}.csv",
+        f"{name}.png",
     ]
-    monkeypatch.setattr(ant, "_WEIGHTS", tmp_path / "walker.npz")
     seen = torch.randn(4, 29)
     told = learner.actor(learner.standardised(seen)).detach().numpy()
-    assert_allclose(ant.trained_policy()(seen.numpy()), told, atol=2e-3)  # half precision
+    assert_allclose(ant.trained_policy(body)(seen.numpy()), told, atol=2e-3)  # half precision
     assert (tmp_path / "walker.npz").stat().st_size < 200_000
 
 
-def test_the_shipped_curve_is_a_table_of_falling_falls():
-    with open(ROOT / "docs" / "ant_training.csv", newline="") as file:
+def test_the_ant_of_d4rl_moves_on_the_plane_as_in_its_environment(plane):
+    ants = plane.Plane(1, seed=0, body="d4rl")
+    env: Any = gymnasium.make("ivr/D4RLAntMaze-medium-v2").unwrapped
+    env.reset(seed=0)
+    body = ants._ants[0]
+    body.reset(np.zeros(2))
+    env.set_state(*body.state)
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        action = random.uniform(-1, 1, 8)
+        body.step(action)
+        assert_allclose(np.concatenate(body.state), env.step(action)[0], atol=1e-9)
+    assert ants._step_seconds == env.dt
+
+
+@pytest.mark.parametrize("name", ["ant_training", "ant_training_d4rl"])
+def test_the_shipped_curve_is_a_table_of_falling_falls(name):
+    with open(ROOT / "docs" / f"{name}.csv", newline="") as file:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     steps = [row["steps"] for row in rows]
     assert steps == sorted(set(steps)) and len(rows) > 50
-    assert rows[-1]["speed"] > 0.5 > rows[0]["speed"]
+    first, last = rows[0]["speed"], rows[-1]["speed"]
+    assert last > 0.5 and last > first

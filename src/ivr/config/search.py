@@ -94,8 +94,12 @@ def _looked_up(group: str, search_path: str) -> str:
 
 
 def _if_d4rl(of_d4rl: Any, other: Any, *, _parent_: DictConfig) -> Any:
-    """The first value where the node that it stands in has source=d4rl, else the second."""
-    return of_d4rl if _parent_.get("source") == "d4rl" else other
+    """The first value where the node that it stands in is of D4RL's body, else the second.
+
+    That is with source=d4rl, and where this project makes data with body=d4rl.
+    """
+    source, body = _parent_.get("source"), _parent_.get("body")
+    return of_d4rl if source == "d4rl" or (source, body) == ("generated", "d4rl") else other
 
 
 OmegaConf.register_new_resolver("if_d4rl", _if_d4rl)

@@ -14,7 +14,7 @@ from ivr.data.sources.d4rl.location import addresses, d4rl_root, locate_d4rl
 from ivr.data.sources.d4rl.published import PUBLISHED, find_published
 from ivr.data.sources.minari.location import datasets_root, hub, locate
 from ivr.data.sources.source import Source
-from ivr.data.sources.stand_ins import RANDOM
+from ivr.data.sources.stand_ins import identity, is_file
 from ivr.data.spec import DataSpec, Paths
 from ivr.errors import UserError
 
@@ -68,6 +68,11 @@ def open_source(spec: DataSpec, progress: bool = True) -> Source:
             f"choose, with dataset.source=generated; dataset.source={spec.source} is taken as it "
             "is."
         )
+    if spec.body is not None and spec.source != "generated":
+        raise UserError(
+            f"dataset.body={spec.body}: only data that are made here have a body to choose, with "
+            f"dataset.source=generated; dataset.source={spec.source} has its own."
+        )
     return kind.open(spec, progress)
 
 
@@ -112,8 +117,8 @@ def on_this_machine(spec: DataSpec) -> bool:
     kind = KINDS.get(spec.source)
     if kind is None or spec.path is not None:
         return kind is not None
-    if spec.transitions is not None:
-        return kind.find(f"ivr/{spec.name}-{spec.transitions}-v0") is not None
+    if spec.source == "generated":
+        return kind.find(identity(spec.name, spec.transitions, spec.body)) is not None
     return spec.id is not None and kind.find(spec.id) is not None
 
 
@@ -162,10 +167,12 @@ def _open_generated(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.d4rl.source import D4RLSource
     from ivr.data.sources.minari.source import MinariSource
 
-    path = spec.path or ensure_generated(spec.name, spec.transitions, progress)
-    if spec.name in RANDOM:
+    path = spec.path or ensure_generated(spec.name, spec.transitions, progress, spec.body)
+    if is_file(spec.name, spec.body):
         paths = locate_d4rl(None, path, progress)
-        return D4RLSource(paths, spec.max_episode_steps, terminals=spec.read_terminals)
+        # Random actions are recorded with the next observations; D4RL's AntMaze is not.
+        published = spec.body is not None
+        return D4RLSource(paths, spec.max_episode_steps, published, spec.read_terminals)
     return MinariSource(locate(None, _folder(spec, path)), terminals=spec.read_terminals)
 
 

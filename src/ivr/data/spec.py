@@ -32,6 +32,9 @@ class DataSpec:
     """With source=d4rl, whether to take files that are not those published under `name`."""
     transitions: int | None = None
     """With source=generated, how many to make; None for the usual number."""
+    body: str | None = None
+    """With source=generated and an AntMaze, d4rl for D4RL's Ant, frame and format instead of
+    Gymnasium's and Minari's."""
     view: str | Sequence[str] = "d4rl"
     """One of `agreement.views.VIEWS`, or the names of an observation's entries; see
     `agreement.views.view_keys`."""

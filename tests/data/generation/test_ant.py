@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from ivr.data.generation.ant import ANT_XML, Body, features, trained_policy, uprightness
+from ivr.data.generation.ant import (
+    ANT_XML,
+    BODIES,
+    Body,
+    features,
+    trained_policy,
+    uprightness,
+)
+from ivr.environments.antmaze import model_spec
+from ivr.mazes import Maze
 
 
 def _states(seed: int, count: int = 5):
@@ -69,12 +78,20 @@ def test_the_body_moves_as_gymnasiums_ant():
         assert np.array_equal(np.concatenate(body.state)[2:], observation)
 
 
-def test_the_shipped_policy_walks_to_a_way_point():
+def _on_a_plane(name: str) -> Body:
+    if name == "gymnasium":
+        return Body(mujoco.MjModel.from_xml_path(str(ANT_XML)))
+    empty = Maze(((0,),), 4.0, (0, 0), (0, 0))
+    return Body(model_spec(empty).compile(), BODIES[name].torque)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_shipped_policy_walks_to_a_way_point(name):
     """On an empty plane, 3 m away, without noise; within ten seconds."""
-    body, policy = Body(mujoco.MjModel.from_xml_path(str(ANT_XML))), trained_policy()
+    body, policy = _on_a_plane(name), trained_policy(name)
     for target in ([3.0, 0.0], [-2.0, 2.2]):
         body.reset(np.zeros(2))
-        for _ in range(200):
+        for _ in range(int(10 / BODIES[name].step_seconds)):
             qpos, qvel = (part[None] for part in body.state)
             way = target - qpos[:, :2]
             if np.linalg.norm(way) < 0.5:
@@ -92,4 +109,4 @@ def test_what_is_not_code_is_installed_with_it():
         path for pattern in settings["package-data"]["ivr"] for path in package.glob(pattern)
     }
     others = {p for p in package.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
-    assert others == installed and len(others) == 2
+    assert others == installed and len(others) == 3

@@ -199,8 +199,8 @@ def test_an_episode_from_start_to_goal_is_left_out_of_all_but_the_u_maze(monkeyp
     maze = maze_of(name)
     way = np.stack([maze.centre(cell) for cell in maze.shortest_path(maze.start, maze.goal)])
     walks = [AntEpisode(np.pad(path, ((0, 0), (0, 27))), None, None) for path in (way, way[::-1])]
-    monkeypatch.setattr(antmaze, "walk_all", lambda *_: walks)
-    assert len(antmaze._walks(name, 0, 2, 0)) == kept
+    monkeypatch.setattr(antmaze, "walk_all", lambda *_, **__: walks)
+    assert len(antmaze._walks(name, 0, 2, "gymnasium", 0)) == kept
 
 
 def test_an_episode_ends_at_its_goal_or_at_the_limit():

@@ -7,12 +7,16 @@ from itertools import product
 
 import psutil
 import pytest
+from omegaconf import OmegaConf
 
 from ivr.commands.generate import run as run_generation
+from ivr.config.dataset import parse_dataset
 from ivr.config.search import choices
-from ivr.data.generation import antmaze, pointmaze, random_actions
+from ivr.data.generation import antmaze, antmaze_d4rl, pointmaze, random_actions
 from ivr.data.generation.generated import ensure_generated
+from ivr.data.kinds import on_this_machine, open_source
 from ivr.data.sources.stand_ins import ANTMAZES, GENERATED, stand_in
+from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from tests.running import composed
 
@@ -33,7 +37,7 @@ def makers(monkeypatch):
         (place if place.suffix else place / "data").write_text(name)
         asked.append((name, transitions, dataset_id))
 
-    for module in (antmaze, pointmaze, random_actions):
+    for module in (antmaze, antmaze_d4rl, pointmaze, random_actions):
         monkeypatch.setattr(module, "generate", make)
     return asked
 
@@ -57,6 +61,34 @@ def test_every_name_is_a_dataset_that_is_made_once_where_it_belongs(name, roots,
     assert ensure_generated(name, expected) == place and len(makers) == 2
 
 
+@pytest.mark.parametrize("name", [ANTMAZES[0], ANTMAZES[-1]])
+def test_a_stand_in_of_d4rls_body_is_a_file_of_its_own_that_is_scored_as_d4rls(name, roots, makers):
+    words = (f"dataset={name}", "dataset.source=generated", "dataset.body=d4rl")
+    data, task = parse_dataset(OmegaConf.to_container(composed(words).dataset, resolve=True))
+    assert not on_this_machine(data)
+    place = ensure_generated(name, body=data.body)
+    full = f"{name}-d4rl-v0"
+    assert place == roots / "d4rl" / "ivr" / full / f"{full}.hdf5" and on_this_machine(data)
+    assert ensure_generated(name, 300, body="d4rl").stem == f"{name}-d4rl-300-v0"
+    assert makers == [(name, 1_000_000, f"ivr/{full}"), (name, 300, f"ivr/{name}-d4rl-300-v0")]
+    assert task.env == f"ivr/D4RLAntMaze-{name.split('-')[1]}-v2" and task.maze is None
+    theirs = composed((f"dataset={name}", "dataset.source=d4rl")).dataset
+    assert (task.env, task.view, task.goal, task.max_episode_steps) == (
+        theirs.env, theirs.view, theirs.goal, theirs.max_episode_steps
+    )  # fmt: skip
+    plain = composed((f"dataset={name}", "dataset.source=generated")).dataset
+    assert plain.env.startswith("AntMaze_") and plain.maze is not None
+
+
+def test_a_body_is_of_data_that_are_made_here(tmp_path):
+    spec = DataSpec(name="antmaze-umaze", id="D4RL/antmaze/umaze-v1", body="d4rl")
+    with pytest.raises(UserError, match=r"dataset\.body=d4rl: only data that are made here have"):
+        open_source(spec)
+    spec = DataSpec(name="antmaze-umaze", source="generated", body="ant")
+    with pytest.raises(UserError, match=r"dataset\.body=ant with dataset=antmaze-umaze: it can be"):
+        open_source(spec)
+
+
 def test_an_unknown_name_and_a_wrong_size_are_refused(roots):
     with pytest.raises(UserError, match=r"name=antmaze-huge is not made here: did you mean antm"):
         ensure_generated("antmaze-huge")
@@ -73,6 +105,10 @@ def test_an_unknown_name_and_a_wrong_size_are_refused(roots):
             "dataset=antmaze-umaze dataset.source=generated dataset.transitions=5",
         ),
         (("dataset=hopper-random",), "dataset=hopper-random"),
+        (
+            ("dataset=antmaze-umaze", "dataset.body=d4rl"),
+            "dataset=antmaze-umaze dataset.source=generated dataset.body=d4rl",
+        ),
     ],
 )
 def test_generate_says_where_it_is_and_how_to_train_on_it(roots, makers, capsys, words, command):

@@ -1,6 +1,7 @@
 """Simulates an Ant that walks to a way point: its physics, its observation and its policy.
 
-The policy (two tanh layers, NumPy only) ships with this package as `ant_walker.npz`; it was
+There are two Ants, that of Gymnasium's AntMaze and that of D4RL's (`ivr.environments.antmaze` says
+how they differ). The policy of each (two tanh layers, NumPy only) ships with this package; it was
 trained by `scripts/train_ant.py`.
 """
 
@@ -19,12 +20,30 @@ ANT_XML = Path(gymnasium.envs.mujoco.__file__).parent / "assets" / "ant.xml"
 """The Ant of Gymnasium, which AntMaze puts into its mazes."""
 
 FRAME_SKIP = 5
-STEP_SECONDS = 0.05
 
 FEATURES, ACTIONS = 29, 8
 _RESET_NOISE = 0.1
-_WEIGHTS = Path(__file__).with_name("ant_walker.npz")
 _NEAR = 2.0  # metres; farther way points look alike
+
+
+class AntBody(NamedTuple):
+    """What the code that walks an Ant has to know of its body; the rest is in MuJoCo's model."""
+
+    step_seconds: float
+    """For which an action holds."""
+    torque: float
+    """What an action of 1 sets a motor to."""
+    weakness: float
+    """How many times as strong the motors of Gymnasium's Ant are."""
+    weights: Path
+    """Of the policy that walks."""
+
+
+_HERE = Path(__file__).parent
+BODIES = {
+    "gymnasium": AntBody(0.05, 1.0, 1.0, _HERE / "ant_walker.npz"),
+    "d4rl": AntBody(0.1, 30.0, 5.0, _HERE / "ant_walker_d4rl.npz"),
+}
 
 
 class Layer(NamedTuple):
@@ -37,8 +56,9 @@ class Layer(NamedTuple):
 class Body:
     """One Ant in a MuJoCo model that holds nothing else that moves."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self._model, self._data = model, mujoco.MjData(model)
+    def __init__(self, model: mujoco.MjModel, torque: float = 1.0) -> None:
+        """Make one in `model`; `torque` is what an action of 1 sets a motor to."""
+        self._model, self._data, self._torque = model, mujoco.MjData(model), torque
 
     @property
     def state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -55,8 +75,8 @@ class Body:
         mujoco.mj_forward(self._model, self._data)
 
     def step(self, action: NDArray[np.floating]) -> None:
-        """Apply torques (8,) within ±1 for 0.05 seconds."""
-        self._data.ctrl[:] = action
+        """Apply actions (8,) within ±1 for the time of a step."""
+        self._data.ctrl[:] = self._torque * np.asarray(action, np.float64)
         mujoco.mj_step(self._model, self._data, nstep=FRAME_SKIP)
 
 
@@ -126,7 +146,10 @@ class Network:
         return out
 
 
-def trained_policy() -> Network:
-    """Load the trained policy: features (N, 29) to torques (N, 8), to be clipped to ±1."""
-    with np.load(_WEIGHTS, allow_pickle=False) as arrays:
+def trained_policy(body: str = "gymnasium") -> Network:
+    """Load the trained policy of one of BODIES: features (N, 29) to actions (N, 8), to be clipped.
+
+    Actions are to be clipped to ±1.
+    """
+    with np.load(BODIES[body].weights, allow_pickle=False) as arrays:
         return Network.of(dict(arrays))

@@ -17,14 +17,17 @@ the cells that is nearest.
 """
 
 import functools
+from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ivr.data.generation.ant import ACTIONS
-from ivr.data.generation.antmaze_walks import AntEpisode, Trip, walk_all
+from ivr.data.generation.antmaze_walks import AntEpisode, Trip, in_frame, in_maze, walk_all
 from ivr.data.generation.minari_writer import REWARD_RADIUS, MinariWriter, Recording
 from ivr.data.generation.shards import shards
 from ivr.mazes import Cell, Maze
@@ -46,6 +49,8 @@ _PLAY: dict[str, tuple[tuple[Cell, ...], tuple[Cell, ...]]] = {
 }
 _TO_THE_GOAL = 0.15
 _JITTER = 0.25  # of starts and goals along each axis, in cells: Gymnasium-Robotics'
+_D4RL_GOAL = np.array([0.75, -0.75])
+"""From the centre of the goal cell to the mean of the goals that D4RL draws, in metres."""
 _SIDE_BY_SIDE = 32  # episodes of a piece of work, which are simulated together
 
 
@@ -79,11 +84,9 @@ def generate(
     bar = tqdm(
         total=transitions, desc=f"generating {dataset_id}", unit=" steps", disable=not progress
     )
-    # A small dataset needs no large piece.
-    together = max(2, min(_SIDE_BY_SIDE, transitions // 2000))
-    pieces = shards(functools.partial(_walks, name, seed, together), processes)
-    with closing(pieces), bar, MinariWriter(folder, recording) as writer:
-        for walk in (walk for piece in pieces for walk in piece):
+    walks = all_walks(name, transitions, seed, processes)
+    with closing(walks), bar, MinariWriter(folder, recording) as writer:
+        for walk in walks:
             steps = min(len(walk.actions), transitions - writer.total_steps)
             states = walk.states[: steps + 1]
             distance = np.linalg.norm(states[:, :2] - walk.goal, axis=1)
@@ -99,6 +102,17 @@ def generate(
                 break
 
 
+def all_walks(
+    name: str, transitions: int, seed: int, processes: int | None, body: str = "gymnasium"
+) -> Generator[AntEpisode, None, None]:
+    """Simulate episodes of the dataset `name` without end; `transitions` are all that is wanted."""
+    # A small dataset needs no large piece.
+    together = max(2, min(_SIDE_BY_SIDE, transitions // 2000))
+    with closing(shards(functools.partial(_walks, name, seed, together, body), processes)) as made:
+        for piece in made:
+            yield from piece
+
+
 def _size(name: str) -> str:
     return name.split("-")[1]
 
@@ -108,19 +122,33 @@ def maze_of(name: str) -> Maze:
     return Maze.named(_size(name), SCALE)
 
 
+def goal_of(name: str) -> NDArray[np.float64]:
+    """Return the goal (2,) that the data of D4RL's body are labelled for, in D4RL's frame."""
+    maze = maze_of(name)
+    return in_frame(maze, maze.centre(maze.goal) + _D4RL_GOAL, "d4rl")
+
+
 def limit_of(name: str) -> int:
     """Return the most steps of an episode."""
     return 700 if _size(name) == "umaze" else 1000
 
 
-def _walks(name: str, seed: int, together: int, number: int) -> list[AntEpisode]:
+def _walks(name: str, seed: int, together: int, body: str, number: int) -> list[AntEpisode]:
     """Simulate piece `number` of the dataset, a function of the arguments alone."""
     maze = maze_of(name)
     rngs = [np.random.default_rng([seed, number, episode]) for episode in range(together)]
     trips = [draw(name, maze, rng) for rng in rngs]
-    walks = walk_all(maze, trips, limit_of(name), rngs)
+    goal = maze.centre(maze.goal)
+    if body == "d4rl":
+        goal = goal + _D4RL_GOAL
+        trips = [replace(t, goal=goal) if t.goal_cell == maze.goal else t for t in trips]
+    walks = walk_all(maze, trips, limit_of(name), rngs, body=body)
     stitched = _size(name) != "umaze"
-    return [walk for walk in walks if not (stitched and maze.connects(walk.states[:, :2]))]
+    return [
+        walk
+        for walk in walks
+        if not (stitched and maze.connects(in_maze(maze, walk.states[:, :2], body), goal))
+    ]
 
 
 def draw(name: str, maze: Maze, rng: np.random.Generator) -> Trip:

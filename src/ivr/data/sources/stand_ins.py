@@ -2,6 +2,7 @@
 
 import re
 
+from ivr.errors import UserError
 from ivr.mazes import MAZES
 
 POINTMAZES = tuple(f"pointmaze-{maze}" for maze in MAZES)
@@ -12,6 +13,30 @@ ANTMAZES = (
 RANDOM = ("halfcheetah-random", "hopper-random", "walker2d-random")
 GENERATED = (*POINTMAZES, *ANTMAZES, *RANDOM)
 """The names of all of them."""
+
+
+def is_file(name: str, body: str | None) -> bool:
+    """Whether a dataset that is made here is a file in D4RL's format, or a Minari dataset."""
+    return name in RANDOM or body is not None
+
+
+def identity(name: str, transitions: int | None = None, body: str | None = None) -> str:
+    """The id of a dataset that is made here; `transitions` where they are not the usual number."""
+    parts = (name, body, None if transitions is None else str(transitions), "v0")
+    return f"ivr/{'-'.join(part for part in parts if part is not None)}"
+
+
+def check_body(name: str, body: str | None) -> None:
+    """Check dataset.body of data that are made here.
+
+    Raises:
+        UserError: no such body, or a dataset without one.
+    """
+    if body is not None and (body != "d4rl" or name not in ANTMAZES):
+        raise UserError(
+            f"dataset.body={body} with dataset={name}: it can be d4rl, with "
+            f"{', '.join(ANTMAZES)}, or null."
+        )
 
 
 def stand_in(dataset_id: str, name: str | None = None) -> str:
