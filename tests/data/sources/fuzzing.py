@@ -313,7 +313,7 @@ def _spec(form: Format, path: Path) -> DataSpec:
 
 
 def _inspect(form: Format, path: Path) -> None:
-    """Make the data card, whatever is wrong."""
+    """Make the data card, whatever is wrong, and take some steps."""
     spec = _spec(form, path)
     try:
         source = open_source(spec, progress=False)
@@ -321,6 +321,8 @@ def _inspect(form: Format, path: Path) -> None:
         tally, findings = Tally(source, spec.view, None), Findings(3)
     except UserError:
         return
+    with suppress(UserError):
+        source.sample([0.0, 0.4, 0.99], 3)
     read_all(source, tally, findings, progress=False)
     card = make_card(source, tally, RewardTransform("none", 1.0, 0.0), findings)
     assert card_text({"dataset": "x", "certificate": None} | card)

@@ -73,7 +73,7 @@ def write_minari(
         space = _box(first.shape[1], -infinity, infinity)
     facts = {
         "total_episodes": len(episodes),
-        "total_steps": sum(len(episode["actions"]) for episode in episodes),
+        "total_steps": sum(np.size(episode["rewards"]) for episode in episodes),
         "data_format": "hdf5",
         "dataset_id": "test/made-v0",
         "minari_version": "0.5.4",

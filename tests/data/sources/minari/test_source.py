@@ -141,3 +141,14 @@ def test_images_are_refused(tmp_path):
     path = write_minari(tmp_path / "made", encoded_episodes([2]), observation_space=image)
     with pytest.raises(UserError, match=r"only vectors"):
         MinariSource(path)
+
+
+def test_no_steps_can_be_taken_where_none_are_readable(tmp_path):
+    empty = MinariSource(write_minari(tmp_path / "empty", []))
+    with pytest.raises(UserError, match="no step whose next observation"):
+        empty.sample([0.0, 0.5], 3)
+    episodes = encoded_episodes([3])
+    episodes[0]["actions"] = 1.0
+    scalar = MinariSource(write_minari(tmp_path / "scalar", episodes, total_steps=3))
+    with pytest.raises(UserError, match=r"episode 0: cannot be read"):
+        scalar.sample([0.0], 3)

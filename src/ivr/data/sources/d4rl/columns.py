@@ -41,6 +41,7 @@ def open_columns(path: Path, states: bool = False) -> Iterator[dict[str, Column]
             found = {name: one for name, one in entries.items() if isinstance(one, h5py.Dataset)}
             check_claim(path, claimed_bytes(found.values()))
             columns = {name: Column(path, name, one, AXES[name]) for name, one in found.items()}
+            more = _states(path, file) if states else {}
         except _UNREADABLE as error:
             raise UserError(
                 f"{path} is not an HDF5 file that can be read: {error}. It may be cut short: fetch "
@@ -55,12 +56,12 @@ def open_columns(path: Path, states: bool = False) -> Iterator[dict[str, Column]
                 f"{renamed(missing, names)}"
             )
         check_columns(path, columns)
-        if states:
-            columns |= _states(path, file, columns["rewards"].rows)
+        if all(column.rows == columns["rewards"].rows for column in more.values()):
+            columns |= more
         yield columns
 
 
-def _states(path: Path, file: Any, rows: int) -> dict[str, Column]:
+def _states(path: Path, file: Any) -> dict[str, Column]:
     try:
         found = {name: own_entry(file, name) for name in (QPOS, QVEL)}
     except KeyError:
@@ -71,7 +72,7 @@ def _states(path: Path, file: Any, rows: int) -> dict[str, Column]:
         if isinstance(stored, h5py.Dataset) and stored.dtype.kind == "f"
     }
     check_claim(path, claimed_bytes(found[name] for name in columns))
-    fit = all(len(column.shape) == 2 and column.rows == rows for column in columns.values())
+    fit = all(len(column.shape) == 2 for column in columns.values())
     return columns if fit and len(columns) == 2 else {}
 
 

@@ -176,12 +176,15 @@ class MinariSource:
         parts: list[RecordedSteps] = []
         with self._opened() as (held, read):
             for place in np.array(places) * len(held):
+                if not held:
+                    break
                 number = held[int(place)]
                 try:
                     episode, recorded = read(number), self._recorded_states(number)
+                    misshapen = next(self._check.shapes(number, episode), None)
                 except _UNREADABLE as error:
                     raise UserError(str(self._unreadable(number, error))) from error
-                if next(self._check.shapes(number, episode), None) is not None:
+                if misshapen is not None:
                     continue
                 steps = len(episode.actions)
                 start = int(place % 1 * max(steps - length + 1, 1))
