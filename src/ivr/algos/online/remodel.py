@@ -52,6 +52,8 @@ class Remodel(FromPolicy):
             none (the offline Q); the last two are copied into the K critics by regression.
         evaluation_updates, alignment_updates: how long the critics are fitted before the first
             step online; the behaviour policy mu of `analytic` is fitted beside them.
+        evaluation_tau: Polyak's tau of the evaluation's targets. Values reach the end of an episode
+            in some 1 / (tau (1 - gamma)) updates, and a policy that stays needs no caution.
         reward_range: least and greatest reward of the data, as they are trained on.
         alpha: the offline run's temperature, for `analytic`.
         critics: K.
@@ -84,6 +86,7 @@ class Remodel(FromPolicy):
         remodel: str = "fqe_align",
         evaluation_updates: int = 8000,
         alignment_updates: int = 2000,
+        evaluation_tau: float = 0.05,
         alpha: float | Sequence[float] | None = None,
         critics: int = 10,
         critic_hidden: Sequence[int] | None = None,
@@ -104,7 +107,11 @@ class Remodel(FromPolicy):
             raise ValueError(f"remodel={remodel}: there is {', '.join(REMODELS)}")
         check_range("critics", critics, critics >= 2, "from 2 on")
         check_range("proposals", proposals, proposals >= 1, "from 1 on")
-        for name, tau in (("target_tau", target_tau), ("reference_tau", reference_tau)):
+        for name, tau in (
+            ("target_tau", target_tau),
+            ("reference_tau", reference_tau),
+            ("evaluation_tau", evaluation_tau),
+        ):
             check_range(name, tau, 0 < tau <= 1, "in (0, 1]")
         rates = {"evaluation": critic_lr, "critic": critic_lr, "actor": actor_lr}
         rates["multiplier"] = multiplier_lr
@@ -139,6 +146,7 @@ class Remodel(FromPolicy):
             self.behaviour = GaussianActor(*dims, hidden, self.generators("behaviour"))
         self.remodel = remodel
         self.evaluation_updates = evaluation_updates
+        self.evaluation_tau = evaluation_tau
         self.alignment_updates = alignment_updates if remodel == "fqe_align" else 0
         least, greatest = reward_range
         self.range = attainable_range(least, greatest, self.discount)
@@ -209,7 +217,7 @@ class Remodel(FromPolicy):
             self.minimise("behaviour", self.behaviour_loss, batch)
         noise = self.noise.normal("evaluation", batch.actions)
         self.minimise("evaluation", self.evaluation_loss, batch, noise)
-        self.polyak(self.evaluation, self.target_evaluation, self.target_tau)
+        self.polyak(self.evaluation, self.target_evaluation, self.evaluation_tau)
 
     def behaviour_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Behaviour cloning: (R,), and no metrics."""
