@@ -6,7 +6,7 @@ cell is the origin and y grows with the row.
 
 import functools
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -90,7 +90,7 @@ def in_frame(maze: Maze, xy: NDArray[np.float64], body: str) -> NDArray[np.float
 
 def in_maze(maze: Maze, xy: NDArray[np.float64], body: str) -> NDArray[np.float64]:
     """The inverse of `in_frame`."""
-    return maze.from_d4rl(xy) if body == "d4rl" else xy
+    return np.asarray(replace(maze, d4rl_frame=body == "d4rl").centred(xy), np.float64)
 
 
 def way_point(
