@@ -109,6 +109,9 @@ def test_a_choice_that_has_no_meaning_is_refused(tmp_path, words, message):
         ([9, 5, 5, 5, 2, 1, 1], [1] * 7, 5, "at_limit dataset.max_episode_steps=5,"),
         ([9, 5, 5, 5, 2, 1, 1], [1, 1, 1, 0, 1, 1, 1], 5, None),
         ([5, 5, 5, 2, 2], [1, 1, 1, 0, 0], 5, "as_timeouts,"),
+        ([5, 5], [1, 1], 5, "as_timeouts,"),
+        ([5], [1], 5, "as_timeouts,"),
+        ([5, 2, 3], [1, 1, 1], 5, None),
         ([], [], 5, None),
     ],
 )

@@ -9,7 +9,7 @@ from ivr.data.sources.source import Episode
 from ivr.errors import UserError
 
 _LEAST = 3
-"""Episodes of one length that are no chance."""
+"""Episodes of one length that are no chance, where the environment's limit is unknown."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def suspected(
     at = limit if ours else int(lengths.max(initial=0))
     there = lengths == at
     count = int(there.sum())
-    if at == 1 or count < _LEAST or not terminated[there].all():
+    least = min(2, len(lengths)) if ours else _LEAST
+    if at == 1 or count < least or not terminated[there].all():
         return None
     if not ours and not (terminated.all() and 2 * count >= len(lengths)):
         return None
