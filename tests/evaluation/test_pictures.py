@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from ivr.evaluation.pictures import BINS, maze_picture, value_map
+from ivr.evaluation.pictures import BINS, maze_picture, value_map, visited_picture
 from ivr.mazes import Maze
 from tests.evaluation.evaluation_making import Idle, PathFollower
 
@@ -75,3 +75,23 @@ def test_a_picture_shows_the_values():
 def test_a_picture_without_paths_or_successes():
     assert maze_picture(MAZE, [], None).shape[2] == 3
     assert maze_picture(MAZE, [WAY], None).shape[2] == 3
+
+
+def test_a_picture_shows_where_one_was_and_how_often():
+    """Half of the steps of the left panel at the goal, where the right panel has one."""
+    goal, start = MAZE.centre(MAZE.goal), MAZE.centre(MAZE.start)
+    left = np.tile([goal, WAY[3]], (50, 1))
+    right = np.concatenate([[goal], np.tile([start], (99, 1))])
+    picture = visited_picture(MAZE, {"first": left, "last": right}, "title")
+    only_right = visited_picture(MAZE, {"first": right, "last": right}, "title")
+    assert picture.dtype == np.uint8 and picture.shape == only_right.shape
+    differs = (picture != only_right).any(-1).sum(0)
+    middle = picture.shape[1] // 2
+    assert differs[:middle].sum() > 100 and differs[middle : middle + 300].sum() == 0
+
+
+def test_a_picture_of_steps_outside_of_the_maze_is_empty():
+    away = np.full((1, 2), 500.0)
+    inside = visited_picture(MAZE, {"": np.array([MAZE.centre((1, 2))])})
+    outside = visited_picture(MAZE, {"": away})
+    assert (inside != outside).any()

@@ -22,6 +22,7 @@ from ivr.evaluation.rollout import EnvironmentPool
 from ivr.online.callback import Online
 from ivr.online.collect import Collector
 from ivr.online.learner import as_learner
+from ivr.online.visited import draw_visited
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
@@ -178,6 +179,8 @@ def _finetune(
     begin()
     clean = clean_sample(origin.data.clean, Needs(), config.device)
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, online)
+    if result["status"] == "finished" and task.maze is not None:
+        draw_visited(folder, task.maze, collector)
     log.info(table(result))
     log.info(online_table(result))
     log.info(next_steps(folder, quoted, "finetune.py", to_repeat(overrides)))

@@ -1,11 +1,13 @@
-"""Draws where policies walk in a maze, over their values."""
+"""Draws where policies walk in a maze, over their values, and how often they are where."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
@@ -48,13 +50,10 @@ def value_map(
     Returns:
         (rows * BINS, columns * BINS), NaN where the data never go; None where no V is learned.
     """
-    rows, columns = len(maze.layout) * BINS, len(maze.layout[0]) * BINS
+    rows, columns = _bins(maze)
     observations = observations[:: -(-len(observations) // _MOST)]
-    x, y = maze.centred(observations[:, :2].cpu().double().numpy()).T
-    column = np.floor((x / maze.scale) * BINS + columns / 2).astype(np.int64)
-    row = np.floor(rows / 2 - (y / maze.scale) * BINS).astype(np.int64)
-    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    chosen = _some_of_each(np.where(inside, row * columns + column, -1))
+    found = _bin_of(observations[:, :2].cpu().double().numpy(), maze)
+    chosen = _some_of_each(found)
     if len(chosen) == 0:
         return None
     sample = observations[torch.from_numpy(chosen).to(observations.device)]
@@ -62,12 +61,27 @@ def value_map(
         values = policy.state_value(sample.to(device).expand(members, -1, -1))
     if values is None:
         return None
-    bins = (row * columns + column)[chosen]
+    bins = found[chosen]
     counts = np.bincount(bins, minlength=rows * columns).astype(np.float64)
     sums = np.bincount(bins, values[member].double().cpu().numpy(), minlength=rows * columns)
     with np.errstate(invalid="ignore"):
         means: NDArray[np.float64] = (sums / counts).reshape(rows, columns)
     return means
+
+
+def _bins(maze: Maze) -> tuple[int, int]:
+    """Rows and columns of bins."""
+    return len(maze.layout) * BINS, len(maze.layout[0]) * BINS
+
+
+def _bin_of(positions: NDArray[np.floating], maze: Maze) -> NDArray[np.int64]:
+    """The bin of each position (N, 2), counted by rows; -1 outside of the maze."""
+    rows, columns = _bins(maze)
+    x, y = maze.centred(positions).T / maze.scale * BINS
+    column = np.floor(x + columns / 2).astype(np.int64)
+    row = np.floor(rows / 2 - y).astype(np.int64)
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    return np.where(inside, row * columns + column, -1)
 
 
 def _some_of_each(bins: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -98,22 +112,13 @@ def maze_picture(
     Returns:
         (H, W, 3) uint8.
     """
-    rows, columns = len(maze.layout), len(maze.layout[0])
-    half = np.array([columns, rows]) * maze.scale / 2
-    extent = (-half[0], half[0], -half[1], half[1])
-    inch = 5.5 / max(rows, columns)
-    size = (columns * inch + 1.5, rows * inch + 0.9)
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot(facecolor=_FLOOR)
+    width, height = _size(maze)
+    figure = Figure(figsize=(width + 1.5, height), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
     if values is not None:
-        image = axes.imshow(values, extent=extent, cmap="viridis", interpolation="nearest")
+        image = axes.imshow(values, extent=_extent(maze), cmap="viridis", interpolation="nearest")
         figure.colorbar(image, ax=axes, label="V", shrink=0.85, pad=0.02)
-    for r, line in enumerate(maze.layout):
-        for c, wall in enumerate(line):
-            if wall:
-                corner = maze.centre((r, c)) - maze.scale / 2
-                axes.add_patch(Rectangle(tuple(corner), maze.scale, maze.scale, color=_WALL, lw=0))
+    _draw_maze(axes, maze)
     reached = [False] * len(paths) if successes is None else [bool(s) for s in successes]
     # Many paths are drawn fainter; failures lie beneath.
     alpha = max(0.35, min(0.9, 12 / max(len(paths), 1)))
@@ -127,11 +132,6 @@ def maze_picture(
             axes.scatter(
                 ends[:, 0], ends[:, 1], s=22, marker="x", color=_COLOURS[success], lw=1.3, zorder=3
             )
-    axes.plot(*maze.centre(maze.start), "o", ms=9, color="white", mec="black", zorder=4)
-    goal = maze.centre(maze.goal)
-    axes.add_patch(Circle(tuple(goal), SUCCESS_RADIUS, fill=False, ec="black", lw=1.2, zorder=4))
-    axes.plot(*goal, "*", ms=12, color="#ffd24d", mec="black", zorder=4)
-    axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal", xlabel="x (m)", ylabel="y (m)")
     axes.set_title(title, fontsize=11)
     handles = [
         Line2D([], [], color=_COLOURS[True], lw=2, label=f"success {sum(reached)}"),
@@ -140,6 +140,78 @@ def maze_picture(
     legend = axes.legend(handles=handles, loc="upper right", fontsize=8, facecolor=_WALL, ncol=2)
     for text in legend.get_texts():
         text.set_color("white")
+    return _pixels(figure)
+
+
+def visited_picture(
+    maze: Maze, visited: Mapping[str, NDArray[np.floating]], title: str = ""
+) -> NDArray[np.uint8]:
+    """Draw how often each part of the maze was visited, one panel beside the other.
+
+    Args:
+        maze: what is drawn.
+        visited: positions (N, 2) in metres, by the title of their panel; none of them empty.
+        title: above the picture.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    rows, columns = _bins(maze)
+    shares = []
+    for positions in visited.values():
+        bins = _bin_of(positions, maze)
+        counts = np.bincount(bins[bins >= 0], minlength=rows * columns) / len(positions)
+        shares.append(counts.reshape(rows, columns))
+    # One scale for all, from a single visit of the longest panel.
+    once = 1 / max(map(len, visited.values()))
+    norm = LogNorm(once, max(10 * once, np.max(shares)))
+    width, height = _size(maze)
+    size = (len(visited) * width + 1.5, height)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    panels = figure.subplots(1, len(visited), squeeze=False)[0]
+    for axes, name, share in zip(panels, visited, shares, strict=True):
+        seen = np.where(share > 0, share, np.nan)
+        image = axes.imshow(seen, norm=norm, extent=_extent(maze), cmap="viridis")
+        _draw_maze(axes, maze)
+        axes.set_title(name, fontsize=10)
+    label = "share of the steps"
+    figure.colorbar(image, ax=list(panels), label=label, shrink=0.85, pad=0.02)
+    figure.suptitle(title, fontsize=11)
+    return _pixels(figure)
+
+
+def _size(maze: Maze) -> tuple[float, float]:
+    """Width and height of a maze with its axes, in inches."""
+    rows, columns = len(maze.layout), len(maze.layout[0])
+    inch = 5.5 / max(rows, columns)
+    return columns * inch, rows * inch + 0.9
+
+
+def _extent(maze: Maze) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top, in metres."""
+    half = np.array([len(maze.layout[0]), len(maze.layout)]) * maze.scale / 2
+    return -half[0], half[0], -half[1], half[1]
+
+
+def _draw_maze(axes: Axes, maze: Maze) -> None:
+    """Floor and walls, start and goal, to scale."""
+    axes.set_facecolor(_FLOOR)
+    for r, line in enumerate(maze.layout):
+        for c, wall in enumerate(line):
+            if wall:
+                corner = maze.centre((r, c)) - maze.scale / 2
+                axes.add_patch(Rectangle(tuple(corner), maze.scale, maze.scale, color=_WALL, lw=0))
+    axes.plot(*maze.centre(maze.start), "o", ms=9, color="white", mec="black", zorder=4)
+    goal = maze.centre(maze.goal)
+    axes.add_patch(Circle(tuple(goal), SUCCESS_RADIUS, fill=False, ec="black", lw=1.2, zorder=4))
+    axes.plot(*goal, "*", ms=12, color="#ffd24d", mec="black", zorder=4)
+    left, right, bottom, top = _extent(maze)
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x (m)", ylabel="y (m)")
+
+
+def _pixels(figure: Figure) -> NDArray[np.uint8]:
+    """(H, W, 3)."""
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     rgba: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     return rgba[..., :3].copy()
