@@ -2,6 +2,12 @@
 
 import csv
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +81,7 @@ def test_updates_and_environment_steps_are_said_apart(finished):
     names = {"online/return", "online/gate_share", "online/baseline_return"}
     assert names <= {name for _, name in logged}
     assert result["online"]["warmup_steps"] == WARMUP and result["algo"] == "remodel"
+    assert [path.stat().st_size > 5000 for path in finished.glob("visited_seed*.png")] == [True] * 2
 
 
 def test_no_step_is_taken_that_is_not_counted(tmp_path, offline, monkeypatch):
@@ -150,9 +157,13 @@ def test_a_run_that_ended_in_the_middle_resumes_to_the_same_bits(
         patched.setattr(Collector, "collect", failing)
         finetune(tmp_path, *words)
     finetune(tmp_path, *words, "resume=auto")
+    same_runs(tmp_path, finished)
+
+
+def same_runs(*folders: Path) -> None:
+    """Two runs are equal to the last bit, but for what a clock decides."""
     contents = [
-        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-        for folder in (tmp_path, finished)
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True) for folder in folders
     ]
     for key in ("state_dict", "optimizer_states", "updates_done", "sums"):
         same_state(contents[0][key], contents[1][key], key)
@@ -163,10 +174,44 @@ def test_a_run_that_ended_in_the_middle_resumes_to_the_same_bits(
     same_state(states[0], states[1])
     timed = ("evaluation/seconds", "evaluation/resident_mib")
     logged = [
-        {k: repr(v) for k, v in rows(folder).items() if k[1] not in timed}
-        for folder in (tmp_path, finished)
+        {k: repr(v) for k, v in rows(folder).items() if k[1] not in timed} for folder in folders
     ]
     assert logged[0] == logged[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_at_random_moments_the_command_resumes_to_the_same_bits(tmp_path, offline):
+    """SIGKILL five times, after up to a fifth each of the time that the whole training takes."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    words = (offline, *WORDS, *REMODEL, "num_steps=660", "checkpoint_every=20")
+    started = time.monotonic()
+    finetune(whole, *words)
+    seconds = time.monotonic() - started
+    command = [sys.executable, "finetune.py", *words, "resume=auto", f"hydra.run.dir={killed}"]
+    draw, begun, updates = random.Random(0), killed / "result.json", []
+    for _ in range(5):
+        before = begun.stat().st_mtime_ns if begun.exists() else 0
+        process = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        while not begun.exists() or begun.stat().st_mtime_ns == before:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, seconds / 5))
+        process.kill()
+        output, _ = process.communicate()
+        assert process.returncode == -signal.SIGKILL, output
+        path = killed / "checkpoints" / "last.ckpt"
+        updates.append(torch.load(path, weights_only=True)["updates_done"] if path.exists() else 0)
+    assert sorted(updates) == updates and 60 < updates[-1] < 660
+    finetune(killed, *words, "resume=auto")
+    same_runs(killed, whole)
 
 
 def test_a_checkpoint_online_is_evaluated_like_any_other(tmp_path, finished):

@@ -23,6 +23,7 @@ from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, Interrupt
 from ivr.training.callbacks.metrics import MetricsRecorder
 from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import Measuring, ResultFile, ResultWriter
+from ivr.training.callbacks.states import evaluated_at
 from ivr.training.checkpoints import AtomicCheckpointIO, load_resumable
 from ivr.training.doors import Doors, lightning_errors
 from ivr.training.loggers.tensorboard import MemberTensorBoard
@@ -133,9 +134,13 @@ def fit(
         last,
     ]
     # From the beginning too: a run that was killed before its first checkpoint left rows.
-    update = load_resumable(plan.resumed_from)["updates_done"] if plan.resumed_from else 0
+    update = evaluated = 0
+    if plan.resumed_from:
+        content = load_resumable(plan.resumed_from)
+        update = content["updates_done"]
+        evaluated = evaluated_at(content["callbacks"], update)
     for logger in loggers:
-        logger.resume(update)
+        logger.resume(update, evaluated)
     with _quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
         trainer = pl.Trainer(
             accelerator={"cpu": "cpu", "mps": "mps"}.get(plan.device, "gpu"),

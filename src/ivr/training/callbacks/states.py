@@ -38,6 +38,17 @@ def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
     return checked("EvaluationCallback", found, checks)
 
 
+def evaluated_at(callbacks: Any, update: int) -> int:
+    """The update of the latest evaluation that a checkpoint knows; its own where none was made.
+
+    Args:
+        callbacks: the checkpoint's states of callbacks, unchecked.
+        update: of the checkpoint.
+    """
+    found = mapping(mapping(callbacks).get("EvaluationCallback", {})).get("evaluated_at", update)
+    return int(found) if count(found) else update
+
+
 def checked_divergence(state: Any, members: int) -> list[dict[str, Any] | None]:
     """Return which members are frozen, and why.
 

@@ -41,17 +41,17 @@ class CsvLogger:
                 for label, value in zip(self.labels, values, strict=True):
                     rows.writerow((update, label, metric, f"{value:.9g}"))
 
-    def resume(self, update: int) -> None:
-        """Drop the rows after an update, and a last row that was cut short."""
+    def resume(self, update: int, evaluated: int) -> None:
+        """Drop the rows after an update, evaluations' after theirs, and one that was cut short."""
         with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
             header = ",".join(self.HEADER) + "\n"
-            lines = (f"{line}\n" for line in _lines(file) if self._is_row(line, update))
+            lines = (f"{line}\n" for line in _lines(file) if self._is_row(line, update, evaluated))
             write_whole(
                 self.path, lambda new: new.writelines(x.encode() for x in chain((header,), lines))
             )
 
-    def _is_row(self, line: str, update: int) -> bool:
-        """Whether a line is a row of this run, no later than an update."""
+    def _is_row(self, line: str, update: int, evaluated: int) -> bool:
+        """Whether a line is a row of this run, no later than what was saved of it."""
         row = line.split(",")
         if len(row) != len(self.HEADER) or row[1] not in self.labels or not line.isprintable():
             return False
@@ -59,7 +59,8 @@ class CsvLogger:
             float(row[3])
         except ValueError:
             return False
-        return re.fullmatch(r"[0-9]{1,18}", row[0]) is not None and int(row[0]) <= update
+        last = evaluated if row[2].startswith("evaluation/") else update
+        return re.fullmatch(r"[0-9]{1,18}", row[0]) is not None and int(row[0]) <= last
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

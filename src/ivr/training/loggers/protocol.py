@@ -15,8 +15,12 @@ class MemberLogger(Protocol):
     def log(self, update: int, scalars: Scalars, histograms: dict[str, Tensor]) -> None:
         """Log one row for each member at an update."""
 
-    def resume(self, update: int) -> None:
-        """Forget what was logged after this update: it is about to be logged again."""
+    def resume(self, update: int, evaluated: int) -> None:
+        """Forget what was logged after this update: it is about to be logged again.
+
+        So is an evaluation (metrics named evaluation/...) after the update `evaluated`: a run that
+        ended during the evaluation of an update, or just after it, makes it again.
+        """
 
     def close(self) -> None:
         """Flush and close."""

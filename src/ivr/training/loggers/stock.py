@@ -25,7 +25,7 @@ class StockLogger:
         """Log the mean over members, and each of several members."""
         self.logger.log_metrics(plain(scalars, self.labels), step=update)
 
-    def resume(self, update: int) -> None:
+    def resume(self, update: int, evaluated: int) -> None:
         """Do nothing: what a service has received it keeps."""
 
     def close(self) -> None:

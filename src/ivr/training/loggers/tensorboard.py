@@ -66,8 +66,8 @@ class MemberTensorBoard:
             scores = {f"final/{name}": value for name, value in score.items() if value is not None}
             logger.log_hyperparams(values, scores, update)
 
-    def resume(self, update: int) -> None:
-        """Tell TensorBoard to drop what lies after an update."""
+    def resume(self, update: int, evaluated: int) -> None:
+        """Tell TensorBoard to drop what lies after an update; one evaluation may be there twice."""
         self._purge_step = update + 1
 
     def close(self) -> None:
