@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import h5py
 import numpy as np
 import pytest
 
@@ -17,6 +18,8 @@ from ivr.evaluation.task.task import Task
 from ivr.types import DataFacts
 from tests.data.sources.d4rl.d4rl_making import write_d4rl
 from tests.data.sources.minari.minari_making import write_minari
+from tests.inspection.inspecting import inspect
+from tests.running import train
 
 STEPS = 60
 
@@ -186,6 +189,27 @@ def test_the_body_of_d4rl_is_not_certified_for_gymnasiums(tmp_path, recorded):
     assert found.error.overall[0] > 0.1
 
 
+def test_own_arrays_and_several_files(tmp_path, recorded):
+    parts = recorded(HOPPER)
+    specs = [as_d4rl(tmp_path / name, part) for name, part in (("a", parts[:2]), ("b", parts[2:]))]
+    paths = [str(spec.path) for spec in specs]
+    check(replace(specs[0], path=paths), HOPPER, "their recorded states")
+    for number, spec in enumerate(specs):
+        with h5py.File(spec.path) as file:
+            names = {"terminals": "terminated", "timeouts": "truncated"}
+            arrays = {
+                names.get(name, name): values[()]
+                for name, values in file.items()
+                if isinstance(values, h5py.Dataset)
+            }
+        np.savez(tmp_path / f"{number}.npz", **arrays)
+    log = [str(tmp_path / f"{number}.npz") for number in range(2)]
+    arrays = DataSpec(
+        name="x", source="arrays", path=log, view="flat", action_low=-1, action_high=1
+    )
+    check(arrays, HOPPER, "their observations")
+
+
 def test_states_of_other_rows_are_not_believed(tmp_path, recorded):
     data = as_d4rl(tmp_path / "a.hdf5", [p | {"qvel": p["qvel"][::-1]} for p in recorded(HOPPER)])
     check(data, HOPPER, "their observations")
@@ -213,6 +237,26 @@ class Broken(Task):
 
     def make_env(self, render_mode: str | None = None) -> Any:
         raise ZeroDivisionError("no\nsuch \x1b thing")
+
+
+def test_a_training_and_the_inspector_warn_of_another_environment(tmp_path, recorded, caplog):
+    """Recorded with twice the torque: the actions are half of what was done."""
+    data = as_d4rl(tmp_path / "a.hdf5", [part | halved(part) for part in recorded(HOPPER)])
+    words = ("dataset=d4rl_hdf5", f"dataset.path={data.path}", f"dataset.env={HOPPER}")
+    small = ("dataset.max_episode_steps=20", "num_updates=2", "eval_every=2", "eval_episodes=1")
+    with caplog.at_level("INFO"):
+        result = train(tmp_path / "run", *words, *small, "dataset.reward=none")
+    assert result["status"] == "finished" and result["certificate"]["status"] == "differs"
+    (said,) = [r.getMessage() for r in caplog.records if "replay differs" in r.getMessage()][:1]
+    assert "Name that one with dataset.env" in said
+    assert result["members"][0]["last"] is not None
+    card, error = inspect(tmp_path / "card", *words)
+    assert error is None and card["certificate"]["status"] == "differs"
+    assert any("does not repeat the data" in warning for warning in card["warnings"])
+
+
+def halved(part: dict[str, Any]) -> dict[str, Any]:
+    return {"actions": [action / 2 for action in part["actions"]]}
 
 
 def test_nothing_that_an_environment_raises_gets_out(tmp_path, recorded):

@@ -36,6 +36,12 @@ from ivr.evaluation.task.task import Task
 PLACES, LENGTH = 32, 8
 """Places that steps are taken from, and how many consecutive ones from each."""
 
+ADVICE = (
+    "Scores are made in another environment than the data were collected in. Name that one with "
+    "dataset.env and dataset.env_kwargs, or read the scores as those of a transfer"
+)
+"""What to do about a certificate that differs."""
+
 _AGREEMENT = 0.9
 """Share of recorded states that must be what is observed, for a column of states to be believed."""
 

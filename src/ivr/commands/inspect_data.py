@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
-from ivr.certificate import certify
+from ivr.certificate import ADVICE, certify
 from ivr.config.options import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source, within
@@ -64,10 +64,13 @@ def run(
     read_all(source, tally, findings, progress=True)
     task = _task(config.task, source, tally, maze, findings)
     name = f"{spec.name} (as is)" if source.differs else spec.name
+    certificate = None if task is None else certify(source, task)
+    if certificate is not None and certificate.status == "differs":
+        findings.warnings.append(f"the environment does not repeat the data, see replay: {ADVICE}")
     card: dict[str, Any] = {
         "dataset": name,
         "environment": task and task.environment,
-        "certificate": task and certify(source, task).describe(),
+        "certificate": certificate and certificate.describe(),
     }
     limit = None if task is None else task.max_episode_steps
     card |= make_card(source, tally, transform, findings, limit)

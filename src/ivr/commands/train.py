@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from ivr.certificate import certify
+from ivr.certificate import ADVICE, certify
 from ivr.config.doors import open_doors
 from ivr.config.resumed import quoted, to_repeat
 from ivr.config.schema import TrainConfig
@@ -140,8 +140,10 @@ def _train(
         float32_products_rule=rule,
     )
     if certificate is not None:
-        say = log.warning if certificate.status == "differs" else log.info
-        say(f"  replay {certificate.in_words}")
+        if certificate.status == "differs":
+            log.warning(f"  replay {certificate.in_words}. {ADVICE}")
+        else:
+            log.info(f"  replay {certificate.in_words}")
     for group, done in record.transforms().items():
         if done["name"] != "none":
             log.info(f"  {group}: {', '.join(f'{key} {value}' for key, value in done.items())}")

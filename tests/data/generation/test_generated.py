@@ -128,7 +128,10 @@ def test_generate_refuses_what_is_published_and_says_what_is_made(roots):
 def test_the_stand_in_is_of_the_very_dataset_that_is_missing():
     for name in ANTMAZES:
         config = composed((f"dataset={name}",)).dataset
-        assert f"python train.py dataset={name} dataset.source=generated" in stand_in(config.id)
+        command = f"python train.py dataset={name} dataset.source=generated"
+        assert stand_in(config.id).endswith(command)
+        theirs = composed((f"dataset={name}", "dataset.source=d4rl")).dataset
+        assert stand_in(theirs.id, name).endswith(f"{command} dataset.body=d4rl")
     for robot, quality in product(("hopper", "walker2d"), ("medium", "medium-replay")):
         config = composed((f"dataset={robot}-{quality}",)).dataset
         assert stand_in(config.id).endswith(f"python train.py dataset={robot}-random")

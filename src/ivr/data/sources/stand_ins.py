@@ -52,6 +52,7 @@ def stand_in(dataset_id: str, name: str | None = None) -> str:
         return (
             "train on a local stand-in, which is made on first use and is not D4RL's, with: "
             f"python train.py dataset={name} dataset.source=generated"
+            f"{'' if maze else ' dataset.body=d4rl'}"
         )
     robot = re.match(r"gym_mujoco(?:_v\d)?/([a-z0-9]+)_", dataset_id)
     if robot and (name := f"{robot[1]}-random") in RANDOM:
