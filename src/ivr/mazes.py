@@ -107,12 +107,16 @@ class Maze:
             path.append(previous[path[-1]])
         return path[::-1]
 
-    def centred(self, positions: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Convert recorded positions (N, 2) to the frame of `centre`.
+    def from_d4rl(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Convert positions (..., 2) of D4RL's AntMaze to the frame of `centre`.
 
-        In D4RL's frame the origin is the start cell's centre, and y grows with the row.
+        There the origin is the start cell's centre, and y grows with the row.
         """
-        return self.centre(self.start) + positions * (1, -1) if self.d4rl_frame else positions
+        return np.asarray(self.centre(self.start) + positions * (1, -1), np.float64)
+
+    def centred(self, positions: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Convert recorded positions (..., 2) to the frame of `centre`."""
+        return self.from_d4rl(positions) if self.d4rl_frame else positions
 
     def leads(self, positions: NDArray[np.floating]) -> bool:
         """Check whether (T, 2) positions are in the start cell and later near the goal."""

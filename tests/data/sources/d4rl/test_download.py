@@ -279,8 +279,11 @@ def test_nothing_is_fetched_where_only_the_network_is_asked_for(tmp_path, server
     assert server.asked == [] and not (tmp_path / "d4rl").exists()
 
 
-def test_the_mirror_serves_what_the_server_does_not_have(tmp_path, server, mirror, monkeypatch):
+@pytest.mark.parametrize("dead", [True, False])
+def test_the_mirror_serves_what_the_server_does_not(tmp_path, server, mirror, monkeypatch, dead):
     server.serves = "/nothing"
+    if dead:
+        monkeypatch.setattr(d4rl_files, "SERVER", "http://127.0.0.1:1")
     _on_record(monkeypatch, mirror.content)
     (file,) = locate_d4rl(ID, None, progress=False)
     assert file.read_bytes() == mirror.content
