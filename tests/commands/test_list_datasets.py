@@ -104,25 +104,26 @@ def test_what_answers_at_once_imports_nothing_slow(module):
 _AT_ONCE = [
     (["evaluate", "checkpoint=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
     (["evaluate", "checkpoint=made", "episodes=few"], "episodes=few: must be a whole number"),
-    (["evaluate", "checkpoint=made", "video=maybe"], "video=maybe: must be true or false"),
     (["evaluate", "--help"], "told: 0"),
     (["inspect_data", "show=all"], "show=all: must be a whole number"),
     (["inspect_data", "dataset=arrays", "dataset.path=no.csv"], "dataset.path=no.csv does not"),
-    (["inspect_data", "--help"], "told: 0"),
     (["generate", "dataset=hopper-medium"], "dataset=hopper-medium is not made here"),
-    (["generate", "--help"], "told: 0"),
     (["report", "folder=nowhere"], "folder=nowhere is not a folder"),
     (["train", "seed=x"], "seed=x: must be a whole number"),
-    (["train", "device=gpu"], "device=gpu: must be auto"),
-    (["train", "resume=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
     (["finetune", "checkpoint=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
-    (["finetune", "checkpoint=made", "eval_every=x"], "eval_every=x: must be a whole number"),
-    (["finetune", "--help"], "told: 0"),
     (["list_algorithms", "sql"], "its only argument is docs"),
+    # Without a network.
+    (["train", "dataset=hopper-medium"], "Cannot download hopper_medium-v2.hdf5: no network"),
+    (["train", "dataset=minari", "dataset.id=a/b-v0"], "Cannot download a/b-v0: no network"),
+    (["train", "dataset=pointmaze-umaze", "dataset.source=d4rl"], "D4RL publishes no"),
+    (["train", "dataset=hopper-medium", "dataset.path=[no]"], "dataset.path=no does not"),
 ]
 
 _MAIN = """
-import sys
+import socket, sys
+def refuse(*args, **kwargs):
+    raise OSError("unreachable")
+socket.create_connection = refuse
 from ivr.config.command_line import main
 for words in {calls}:
     sys.argv = words
@@ -162,22 +163,12 @@ finally:
 """
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["dataset=antmaze-medium-play"], "Cannot download D4RL/antmaze/medium-play-v1: no net"),
-        (["dataset=hopper-medium"], "Cannot download hopper_medium-v2.hdf5: no network"),
-        (
-            ["dataset=pointmaze-umaze", "dataset.source=d4rl"],
-            "dataset.source=d4rl: D4RL publishes no",
-        ),
-        (["dataset=minari", "dataset.id=a/b-v0"], "Cannot download a/b-v0: no network"),
-        (["dataset=hopper-medium", "dataset.path=[nowhere]"], "dataset.path=nowhere does not"),
-    ],
-)
-def test_without_a_network_training_ends_before_torch_is_imported(tmp_path, words, says):
+def test_without_a_network_training_ends_before_torch_is_imported(tmp_path):
+    """Through the root script, with its status and its one message."""
     root = Path(run_listing.__file__).parents[3]
-    command = [sys.executable, "-c", _OFFLINE, *words, f"hydra.run.dir={tmp_path}"]
+    words = ["dataset=antmaze-medium-play", f"hydra.run.dir={tmp_path}"]
+    command = [sys.executable, "-c", _OFFLINE, *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root)
     assert done.returncode == 1 and done.stdout == "False\n"
-    assert done.stderr.startswith(f"Error: {says}") and "Traceback" not in done.stderr
+    says = "Error: Cannot download D4RL/antmaze/medium-play-v1: no network"
+    assert done.stderr.startswith(says) and "Traceback" not in done.stderr
