@@ -24,7 +24,7 @@ def test_data_that_are_not_damaged_are_taken(name):
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_few_damages(name):
-    for seed in range(8):
+    for seed in range(12):
         begin = time.monotonic()
         outcome = attempt(name, seed)
         assert not outcome.wrong, outcome

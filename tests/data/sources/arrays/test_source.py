@@ -163,6 +163,7 @@ def _semicolons(text: str) -> str:
         (lambda text: text.encode("utf-16"), lambda text: text),
         (lambda text: b"\xfe\xff" + text.encode("utf-16-be"), _semicolons),
         (gzip_text, lambda text: text),
+        (str.encode, lambda text: text.replace("\n", ",,\n")),  # as spreadsheets end rows
     ],
 )
 def test_the_dialects_of_csv(tmp_path, encode, change):

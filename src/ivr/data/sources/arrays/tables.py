@@ -40,11 +40,11 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[A
     try:
         with _Parquet(path) if parquet else nullcontext(CsvFile(path)) as file:
             names = file.names
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            if repeated:
-                raise ValueError(f"it has more than one column {repeated[0]}")
             places = _places(path, names, wanted)
             used = [name for own in places.values() for name in own]
+            repeated = sorted(name for name in used if names.count(name) > 1)
+            if repeated:
+                raise ValueError(f"it has more than one column {repeated[0]}")
             table = file.read(used) if used else pa.table({})
     except _UNREADABLE as error:
         raise UserError(
