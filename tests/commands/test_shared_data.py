@@ -6,7 +6,12 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from ivr.certificate import certify
+from ivr.config.dataset import parse_dataset
+from ivr.evaluation.task.build import make_task
+from ivr.types import DataFacts
 from tests.data.loading import load_node
 from tests.running import composed
 
@@ -47,6 +52,26 @@ def test_a_d4rl_file_is_read_row_by_row(file, transitions, episodes, mean_return
     assert (data.actions - columns["actions"]).abs().max() < 1.1e-5
     spread = data.episode_returns.max() - data.episode_returns.min()
     assert torch.allclose(data.rewards.double(), columns["rewards"].double() * 1000 / spread)
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "widths"),
+    [
+        ("hopper-medium.hdf5", ("dataset=hopper-medium",), (11, 3)),
+        ("hopper-expert.hdf5", ("dataset=hopper-medium", "dataset.env=Hopper-v5"), (11, 3)),
+        ("hopper-random.hdf5", ("dataset=hopper-medium",), (11, 3)),
+        ("antmaze-umaze", ("dataset=antmaze-umaze",), (29, 8)),  # rounded to 12 bits
+        ("antmaze-medium", ("dataset=antmaze-medium-play",), (29, 8)),
+    ],
+)
+def test_it_is_repeated_by_the_environment_of_its_scores(file, words, widths):
+    words = (*words, "dataset.as_is=true", f"dataset.path={_recorded(file)}")
+    data, spec = parse_dataset(OmegaConf.to_container(composed(words).dataset, resolve=True))
+    observations, actions = widths
+    task = make_task(spec, DataFacts(observations, [-1.0] * actions, [1.0] * actions), None)
+    assert task is not None
+    found = certify(data, task)
+    assert found.status == "exact", found.in_words
 
 
 def test_two_d4rl_files_are_one_set():
