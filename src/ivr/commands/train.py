@@ -97,7 +97,7 @@ def _train(
     said = time_limits(data.clean, None if task is None else task.max_episode_steps)
     if said is not None:
         log.warning(said)
-    certificate = None if task is None else certify(config.data, task)
+    certificate = None if task is None else certify(spec, task)
     check_metric(config.optimized_metric, evaluated=task is not None)
     members = combinations(config.seed, config.alpha or [None])
     datamodule = TransitionDataModule(
