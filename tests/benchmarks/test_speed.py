@@ -62,6 +62,22 @@ def test_rounds_leave_the_peers_time_out(monkeypatch):
 
 
 @pytest.mark.slow
+def test_online(capsys, monkeypatch, small_pointmaze):
+    online = import_module("online")
+    monkeypatch.setattr(
+        online, "TASKS", {"umaze": ["dataset=pointmaze-umaze", "dataset.max_episode_steps=10"]}
+    )
+    monkeypatch.setattr(online, "HIDDEN", 8)
+    monkeypatch.setattr(online, "BLOCK", 5)
+    monkeypatch.setattr(import_module("rounds"), "WARM_UP", 1)
+    monkeypatch.setattr(online, "WARM_UP", 1)
+    words = ["--members", "2", "--rounds", "1", "--blocks", "1", "--steps", "1", "--no-compile"]
+    online.main(["--tasks", "umaze", *words])
+    found = last_line(capsys)
+    assert list(found) == ["umaze_2_ratio"] and found["umaze_2_ratio"] > 0
+
+
+@pytest.mark.slow
 def test_scaling(capsys, d4rl_file, tmp_path):
     words = ["--data", str(d4rl_file), "--members", "1", "256", "--hidden", "8", "--rounds", "2"]
     plot = tmp_path / "plot.png"

@@ -2,10 +2,11 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
@@ -51,6 +52,7 @@ def finetune(
     folder: Path,
     overrides: list[str],
     begin: Callable[[], None] = lambda: None,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> dict[str, Any]:
     """Train online as configured; returns the contents of result.json.
 
@@ -59,6 +61,7 @@ def finetune(
         folder: of the run.
         overrides: that the configuration was composed with; a resumed run repeats them.
         begin: called before the first update: until then nothing in the folder has changed.
+        callbacks: of Lightning, besides those that are configured.
 
     Raises:
         UserError: for whatever the person at the keyboard can mend.
@@ -68,7 +71,7 @@ def finetune(
     check_free(folder, resumed_from)
     with owned(folder):
         check_free(folder, resumed_from)  # its owner may have ended meanwhile
-        doors = open_doors(composed, folder)
+        doors = open_doors(composed, folder, callbacks)
         return _finetune(config, doors, folder, overrides, resumed_from, begin)
 
 
@@ -179,8 +182,8 @@ def _finetune(
     begin()
     clean = clean_sample(origin.data.clean, Needs(), config.device)
     result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, online)
-    if result["status"] == "finished" and task.maze is not None:
-        draw_visited(folder, task.maze, collector)
+    if result["status"] == "finished" and task.walked_maze is not None:
+        draw_visited(folder, task.walked_maze, collector)
     log.info(table(result))
     log.info(online_table(result))
     log.info(next_steps(folder, quoted, "finetune.py", to_repeat(overrides)))
