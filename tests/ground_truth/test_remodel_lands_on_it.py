@@ -101,7 +101,13 @@ def made(updates: int, start: Sequence[float] = (0.0, 0.0), **options) -> Remode
         num_updates=updates,
         critics=CRITICS,
         critic_hidden=(2,),
-        **{"reward_range": [-10.0, 10.0], "critic_lr": 0.1, "target_tau": 0.5, **options},
+        **{
+            "reward_range": [-10.0, 10.0],
+            "critic_lr": 0.1,
+            "target_tau": 0.5,
+            "evaluation_tau": 0.5,
+            **options,
+        },
     )
     for name in ("evaluation", "target_evaluation", "critic", "target_critic"):
         entries = torch.tensor(start)[:, None, None, None].expand(-1, CRITICS, STATES, KNOTS)

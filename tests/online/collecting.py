@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from ivr.data.serving.replay import ReplayBuffer, Schedule
+from ivr.data.serving.replay import ReplayBuffer
+from ivr.data.serving.schedule import Schedule
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.evaluation.task.task import TASKS, Task
 from ivr.online.collect import Collector

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ivr.data.serving.replay import Schedule
+from ivr.data.serving.schedule import Schedule
 from ivr.errors import UserError
 from ivr.online.callback import Online
 from ivr.online.episodes import WINDOW, Episode

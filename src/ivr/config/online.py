@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config import doors, values
 from ivr.config.fields import fits
-from ivr.data.serving.replay import Schedule
+from ivr.data.serving.schedule import Schedule
 from ivr.errors import UserError, nearest
 from ivr.training.precisions import LIBRARIES, PRECISIONS
 

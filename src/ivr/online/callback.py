@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.data.serving.replay import Schedule
+from ivr.data.serving.schedule import Schedule
 from ivr.errors import UserError
 from ivr.nets.scalars import PositiveScalar
 from ivr.online.collect import Collector

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ivr import random
-from ivr.data.serving.replay import ReplayBuffer, Schedule
+from ivr.data.serving.replay import ReplayBuffer
+from ivr.data.serving.schedule import Schedule
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, EvaluationError, one_thread
 from ivr.evaluation.stepping.environments import Failure, Step, recorded_reward

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.data.serving.replay import MixedDataModule, ReplayBuffer, Schedule
+from ivr.data.serving.replay import MixedDataModule, ReplayBuffer
+from ivr.data.serving.schedule import Schedule
 from ivr.types import Batch, Needs
 from tests.data.dataset_making import encoded
 
