@@ -67,8 +67,8 @@ class Noisy:
         self.gain = gain
 
     def explore(self, observations: Any, noise: Any, progress: float) -> Any:
-        actions = torch.tanh(self.gain * noise[0] + 0.1 * observations[..., :1])
-        return actions, (noise[1, ..., 0] > 0).float()
+        actions = torch.tanh(self.gain * noise + 0.1 * observations[..., :1])
+        return actions, (noise[..., 0] > 0).float()
 
     def to_bounds(self, actions: Any) -> Any:
         return -0.9 + 0.8 * (actions + 1)

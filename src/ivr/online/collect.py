@@ -145,12 +145,11 @@ class Collector:
         self._observations = None
 
     def _noise(self, first: int, count: int) -> Tensor:
-        """Standard normal draws of the steps from `first` on, (count, 2, R, 1, A)."""
+        """Standard normal draws of the steps from `first` on, (count, R, 1, A)."""
         actions = self.buffer.columns.actions.shape[-1]
         keys = torch.tensor([random.key(seed, "explore") for seed in self.seeds])
-        drawn = random.uniform(keys, torch.arange(first, first + count), 2 * actions)
-        shaped = drawn.view(count, len(self.seeds), 2, 1, actions).movedim(2, 1)
-        noise: Tensor = torch.special.ndtri(shaped.clamp(min=2**-25))
+        drawn = random.uniform(keys, torch.arange(first, first + count), actions)
+        noise: Tensor = torch.special.ndtri(drawn.unsqueeze(2).clamp(min=2**-25))
         return noise
 
     def _seed(self, member: int) -> int:

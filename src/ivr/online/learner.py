@@ -23,7 +23,7 @@ class _Sampling:
     def explore(
         self, observations: Tensor, noise: Tensor, progress: float
     ) -> tuple[Tensor, Tensor | None]:
-        return self.actor.sample(self.algorithm.standardise(observations), noise[0]), None
+        return self.actor.sample(self.algorithm.standardise(observations), noise), None
 
 
 def as_learner(algorithm: OfflineAlgorithm) -> Learner:

@@ -101,7 +101,7 @@ def test_the_gate_lets_pass_what_is_as_good_as_the_offline_policys():
     with torch.no_grad():
         for p in online.actor.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
-    shown, noise = states(50), torch.zeros(2, 2, 50, 2)
+    shown, noise = states(50), torch.zeros(2, 50, 2)
     actions, passed = online.explore(shown, noise, 0.0)
     learner, initial = online.actor(shown), online.initial_policy(shown)
 
@@ -118,6 +118,16 @@ def test_the_gate_lets_pass_what_is_as_good_as_the_offline_policys():
     assert torch.equal(online.explore(shown, noise, 0.0)[0], actions)  # no slack at the beginning
     online.gate = None
     assert torch.equal(online.explore(shown, noise, 0.0)[0], learner)
+
+
+def test_the_gate_makes_no_difference_while_the_learner_is_the_offline_policy():
+    online = made(gate=1.0)
+    online.actor.load_state_dict(online.initial_policy.state_dict())
+    shown = states(50)
+    noise = torch.randn(2, 50, 2, generator=torch.Generator().manual_seed(0))
+    actions, passed = online.explore(shown, noise, 0.0)
+    assert torch.equal(actions, online.initial_policy.sample(shown, noise))
+    assert passed is not None and passed.all()
 
 
 def test_the_budget_of_the_kl_grows_and_the_multiplier_with_what_exceeds_it():

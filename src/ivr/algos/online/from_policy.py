@@ -58,11 +58,11 @@ class FromPolicy(OfflineAlgorithm):
 
         Args:
             observations: (R, N, O), raw.
-            noise: (2, R, N, A) standard normal draws.
+            noise: (R, N, A) standard normal draws.
             progress: share of the online steps that are taken, from 0 to 1.
 
         Returns:
             (R, N, A) in [-1, 1]; and (R, N), 1 where it is the learner's action and 0 where it is
             one of pi_0, None where all are the learner's.
         """
-        return self.actor.sample(self.standardise(observations), noise[0]), None
+        return self.actor.sample(self.standardise(observations), noise), None

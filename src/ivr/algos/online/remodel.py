@@ -161,10 +161,11 @@ class Remodel(MatchedCritics):
         slack that grows with the progress.
         """
         states = self.standardise(observations)
-        learner = self.actor.sample(states, noise[0])
+        learner = self.actor.sample(states, noise)
         if self.gate is None:
             return learner, None
-        initial = self.initial_policy.sample(states, noise[1])
+        # The same draws: the choice is between policies, not between two tries of one.
+        initial = self.initial_policy.sample(states, noise)
         theirs, ours = (self.critic(states, actions) for actions in (learner, initial))
         slack = progress * self.gate_slack * ours.std(1)
         passed = self._lower(theirs) >= self._lower(ours) - slack

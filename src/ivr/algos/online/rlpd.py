@@ -96,4 +96,4 @@ class PriorData(SoftActorCritic):
         self, observations: Tensor, noise: Tensor, progress: float
     ) -> tuple[Tensor, Tensor | None]:
         """Sample actions of the policy; see `FromPolicy.explore`."""
-        return self.actor.sample(self.standardise(observations), noise[0])[0], None
+        return self.actor.sample(self.standardise(observations), noise)[0], None
