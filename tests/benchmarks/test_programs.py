@@ -71,6 +71,6 @@ def test_large_data_reports_memory_and_ratios():
 
 def test_a_line_about_the_ant(monkeypatch):
     monkeypatch.setattr(antmaze, "limit_of", lambda name: 20)
-    name, *cells, speed, rate = program("ant").row("antmaze-large-play", 2).split()
+    name, *cells, speed, rate = program("ant").row("antmaze-large-play", 2, "gymnasium").split()
     assert name == "antmaze-large-play" and cells == ["0.00", "-", "0.00"]  # 20 steps: nowhere
     assert 0 <= float(speed) < 5 and float(rate) > 0
