@@ -204,7 +204,7 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(case, tmp_path):
 
 @pytest.mark.parametrize(
     "case",
-    [c if c in EVERY_DAY[:3] else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+    [c if c in EVERY_DAY[:2] else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
 )
 def test_compiled_losses_are_the_same_losses(case, monkeypatch):
     """Traced whole, without a break back into Python; the compiler's own back end is not timed."""

@@ -99,6 +99,7 @@ def test_what_algorithms_cost(capsys, d4rl_file, monkeypatch):
     assert found and float(found[1]) > 0
 
 
+@pytest.mark.slow
 def test_evaluation(capsys):
     words = ["--episodes", "4", "--steps", "3", "--rounds", "2", "--members", "2"]
     import_module("evaluation").main(words)

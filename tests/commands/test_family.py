@@ -26,8 +26,15 @@ def metrics(folder: Path) -> dict[str, list[float]]:
     return found
 
 
-@pytest.mark.parametrize("protocol", ["paper", "released"])
-@pytest.mark.parametrize(("preset", "order"), [("sql", 1), ("eql", 0)])
+@pytest.mark.parametrize(
+    ("preset", "order", "protocol"),
+    [
+        ("sql", 1, "paper"),
+        ("eql", 0, "released"),
+        pytest.param("sql", 1, "released", marks=pytest.mark.slow),
+        pytest.param("eql", 0, "paper", marks=pytest.mark.slow),
+    ],
+)
 def test_a_preset_is_the_family_at_its_order_to_the_last_bit(tmp_path, preset, order, protocol):
     same = (*SHORT, f"protocol={protocol}")
     a = train(tmp_path / "preset", *same, f"algo={preset}")
@@ -53,7 +60,7 @@ def test_the_released_code_has_no_order_between(tmp_path):
     assert train(tmp_path, *SHORT, "algo=ivr")["protocol"] == "paper"
 
 
-@pytest.mark.parametrize("order", [0, 0.5, 1])
+@pytest.mark.parametrize("order", [0.5, *(pytest.param(x, marks=pytest.mark.slow) for x in (0, 1))])
 def test_the_exact_pair_is_logged_beside_sparsity_and_mean_weight(tmp_path, order):
     exact, approximate = tmp_path / "exact", tmp_path / "approximate"
     train(exact, *SHORT, "algo=ivr", f"algo.order={order}", "algo.value=exact")

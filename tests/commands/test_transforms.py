@@ -171,7 +171,7 @@ def test_conservative_q_learning_normalises_in_no_other_family(algo, family):
 
 
 @pytest.mark.usefixtures("small_pointmaze")
-@pytest.mark.parametrize("algo", ["dt", "combo"])
+@pytest.mark.parametrize("algo", ["dt", pytest.param("combo", marks=pytest.mark.slow)])
 def test_a_run_from_when_they_normalised_by_themselves_is_resumed_and_scored(algo, tmp_path):
     """Its arguments were observation_mean and observation_std, and its normalize was none."""
     words = (f"algo={algo}", "eval_every=4", "seed=[0,3]")

@@ -1,5 +1,6 @@
 """Published hyperparameters of the results table's 18 datasets, as they are composed."""
 
+import functools
 import math
 from typing import Any
 
@@ -29,6 +30,7 @@ def parsed(*words: str) -> TrainConfig:
     return TrainConfig.parse(composed(words))
 
 
+@functools.cache
 def alphas(algo: str, protocol: str = "released") -> dict[str, Any]:
     words = (f"algo={algo}", f"protocol={protocol}")
     found = {name: parsed(*words, f"dataset={name}").alpha for name in TABLE}
