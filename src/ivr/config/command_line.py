@@ -47,9 +47,11 @@ def main(command: str) -> None:
     Raises:
         SystemExit: for a bad override, or whatever else the person at the keyboard can mend.
     """
-    # Threads that wait for others sleep: those that spin, OpenMP's default, take the cores from
-    # whatever else runs there. torch reads it when it is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads that wait for others sleep after some microseconds: those that spin, OpenMP's default,
+    # take the cores from whatever else runs there. torch reads both when it is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     for folder in ("IVR_CACHE", "MINARI_DATASETS_PATH", "D4RL_DATASET_DIR"):
         if os.environ.get(folder):
             os.environ[folder] = os.path.abspath(os.path.expanduser(os.environ[folder]))
