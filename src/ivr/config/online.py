@@ -32,7 +32,7 @@ class FinetuneConfig:
     dataset: Mapping[str, Any] | None
     """The node `dataset`, of a run that starts without a checkpoint."""
     seed: list[int]
-    """Of its members."""
+    """Seeds of the members of a run that starts without a checkpoint."""
     trusted_class: str | None
     """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
     online: Mapping[str, Any]

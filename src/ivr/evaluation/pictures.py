@@ -210,7 +210,7 @@ def _draw_maze(axes: Axes, maze: Maze) -> None:
 
 
 def _pixels(figure: Figure) -> NDArray[np.uint8]:
-    """(H, W, 3)."""
+    """Draw a figure into an image, (H, W, 3)."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     rgba: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]

@@ -55,11 +55,11 @@ class UpdateProgressBar(ProgressBar):
         self._bar.set_postfix(shown, refresh=False)
 
     def on_train_end(self, *_: Any) -> None:
-        """Close."""
+        """Leave the terminal as it was."""
         self.close()
 
     def on_exception(self, *_: Any) -> None:
-        """Close."""
+        """Leave the terminal as it was, before the error is printed."""
         self.close()
 
     def close(self) -> None:
