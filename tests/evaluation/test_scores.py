@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ivr.evaluation.scores import Evaluation
+from ivr.evaluation.scores import Evaluation, wilson_interval
 
 
 def outcome(returns, metric="return", reference=None, successes=None, completed=None):
@@ -69,3 +69,24 @@ def test_without_references_the_score_is_the_return():
     result = outcome([[1.0, 3.0]])
     assert result.normalized_score is None and result.normalized_score_sem is None
     assert result.score == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("successes", "episodes", "low", "high"),
+    [  # Newcombe (1998), Statistics in Medicine 17, table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_intervals_are_those_that_were_published(successes, episodes, low, high):
+    assert wilson_interval(successes, episodes) == pytest.approx((low, high), abs=5e-5)
+    mirrored = wilson_interval(episodes - successes, episodes)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+def test_the_wilson_interval_of_certainty_ends_at_it():
+    assert wilson_interval(0, 50)[0] == 0 and wilson_interval(50, 50)[1] == 1
+    with pytest.raises(ValueError, match="3 successes of 2 episodes"):
+        wilson_interval(3, 2)

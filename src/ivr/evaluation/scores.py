@@ -1,6 +1,8 @@
 """Defines the result of an evaluation and computes its scores."""
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,3 +86,20 @@ def _std(values: Floats) -> Floats:
 
 def _sem(values: Floats) -> Floats:
     return np.asarray(_std(values) / np.sqrt(values.shape[1]))
+
+
+def wilson_interval(successes: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Compute the score interval of a proportion, within [0, 1]; 0 of 50 gives 0 to 0.071.
+
+    Wilson (1927), as in Newcombe (1998), method 3. Episodes count as independent.
+
+    Raises:
+        ValueError: for no episode, or more successes than episodes.
+    """
+    if not 0 <= successes <= episodes or episodes == 0:
+        raise ValueError(f"{successes} successes of {episodes} episodes")
+    z, p = NormalDist().inv_cdf(0.5 + confidence / 2), successes / episodes
+    shrink = 1 + z**2 / episodes
+    centre = (p + z**2 / (2 * episodes)) / shrink
+    half = z / shrink * math.sqrt(p * (1 - p) / episodes + z**2 / (4 * episodes**2))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
