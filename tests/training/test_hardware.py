@@ -53,12 +53,13 @@ def test_a_person_chooses_over_the_rule_but_no_gpu_is_told_to_round():
 
 
 def test_whatever_is_chosen_here_multiplies_in_float32():
+    before = torch.get_float32_matmul_precision()
     chosen, _ = product_library("auto", "cpu")
     a, b = torch.randn(2, 2, 300, 300, generator=torch.Generator().manual_seed(1))
     assert (
         product_error(chosen) < 1e-6 < relative_error(torch.bmm(a.bfloat16(), b.bfloat16()), a, b)
     )
-    assert torch.get_float32_matmul_precision() == "highest"  # as before
+    assert torch.get_float32_matmul_precision() == before
 
 
 @pytest.mark.usefixtures("small_pointmaze")
