@@ -9,7 +9,8 @@ import pytest
 from tests.importing import PACKAGE, imports
 
 SHARED = {"types", "errors", "random", "mazes", "files", "agreement"}  # any room may import these
-TOP = {"config", "commands"}  # only these know hydra, and no room knows them
+TOP = {"config", "commands"}  # only these know hydra, and no room but the API knows them
+API = {"api"}
 CONFIGURATION = {"hydra", "omegaconf"}
 LIGHTNING = {"pytorch_lightning", "lightning_fabric"}
 # Physics are stepped where data are made and policies are evaluated, and nowhere else.
@@ -51,6 +52,8 @@ def violations(package: Path) -> list[str]:
             other = rest.partition(".")[0]
             if _simulates(module) and not place.startswith(SIMULATING):
                 why = f"MuJoCo stays in {', '.join(SIMULATING)}"
+            elif other in API and room not in {*API, "__init__"}:
+                why = "the API is for those who use the package"
             elif room in TOP:
                 continue
             elif library in CONFIGURATION:
@@ -59,8 +62,8 @@ def violations(package: Path) -> list[str]:
                 if wall.libraries is None or library in sys.stdlib_module_names | wall.libraries:
                     continue
                 why = f"`{room}` imports only {sorted(wall.libraries)} and the standard library"
-            elif other in TOP:
-                why = "no room knows config or commands"
+            elif other in TOP and room not in API:
+                why = "no room but the API knows config or commands"
             elif other not in rooms or other in {room, *SHARED, *wall.rooms}:
                 continue
             else:
@@ -97,6 +100,9 @@ def test_no_room_imports_what_it_must_not_know() -> None:
         ("commands/train.py", "import mujoco"),
         ("inspection/plots.py", "import gymnasium.envs.mujoco"),
         ("newroom.py", "import hydra"),
+        ("api/training.py", "from omegaconf import DictConfig"),
+        ("commands/train.py", "from ivr.api import train"),
+        ("training/fit.py", "import ivr.api.policy"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path: Path, file: str, code: str) -> None:
@@ -112,6 +118,8 @@ def test_a_forbidden_import_is_found(tmp_path: Path, file: str, code: str) -> No
         ("losses/value.py", "import math\nimport torch.nn as nn\nfrom ivr.types import Batch"),
         ("algos/sql.py", "from ivr import random\nfrom ..losses import value\nfrom .base import B"),
         ("data/load.py", "import minari\nfrom ivr.errors import UserError\nfrom . import dataset"),
+        ("api/training.py", "from ivr.config.call import call\nimport ivr.commands.train"),
+        ("__init__.py", "from ivr.api import train"),
         ("commands/train.py", "import hydra\nfrom ivr import algos, config, data"),
         ("algos/sql.py", "from ivr import __version__"),
         ("data/generation/ant.py", "import mujoco\nimport gymnasium.envs.mujoco"),
@@ -125,7 +133,7 @@ def test_an_allowed_import_passes(tmp_path: Path, file: str, code: str) -> None:
 
 def _package(root: Path, file: str, code: str) -> Path:
     package = root / "ivr"
-    for room in ("losses", "nets", "algos", "data", "evaluation", "config", "commands"):
+    for room in ("losses", "nets", "algos", "data", "evaluation", "config", "commands", "api"):
         (package / room).mkdir(parents=True)
     for module in ("types", "errors", "random"):
         (package / f"{module}.py").touch()

@@ -1,7 +1,56 @@
-"""Offline RL with no out-of-distribution actions: implicit value regularization in Lightning."""
+"""Offline RL with no out-of-distribution actions: implicit value regularization in Lightning.
+
+`ivr.train`, `ivr.load_policy` and the rest of `ivr.api` are loaded when they are first used, so
+that `import ivr` takes no time (docs/api.md).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ivr.environments.registration import register
+from ivr.errors import UserError
+
+if TYPE_CHECKING:
+    from ivr.api import (
+        Dataset,
+        Evaluation,
+        Policy,
+        Result,
+        evaluate,
+        finetune,
+        from_arrays,
+        from_frame,
+        load_dataset,
+        load_policy,
+        train,
+    )
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "Dataset",
+    "Evaluation",
+    "Policy",
+    "Result",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "finetune",
+    "from_arrays",
+    "from_frame",
+    "load_dataset",
+    "load_policy",
+    "train",
+]
+
 register()
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("ivr.api"), name)
+    raise AttributeError(f"module 'ivr' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,7 @@ def main(command: str) -> None:
     Raises:
         SystemExit: for a bad override, or whatever else the person at the keyboard can mend.
     """
-    # Threads that wait for others sleep after some microseconds: those that spin, OpenMP's default,
-    # take the cores from whatever else runs there. torch reads both when it is imported.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ["OMP_WAIT_POLICY"] = "passive"
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    let_threads_sleep()
     for folder in ("IVR_CACHE", "MINARI_DATASETS_PATH", "D4RL_DATASET_DIR"):
         if os.environ.get(folder):
             os.environ[folder] = os.path.abspath(os.path.expanduser(os.environ[folder]))
@@ -59,10 +55,26 @@ def main(command: str) -> None:
     if command in _WITHOUT_HYDRA:
         import_module(f"ivr.commands.{command}").run(sys.argv[1:])
         return
-    config_name = "config" if command == "train" else command
+    config_name = config_of(command)
     sys.argv[1:] = prepare(sys.argv[1:], config_name)
     decorate = hydra.main(config_path=str(CONFIG_DIR), config_name=config_name, version_base="1.3")
     decorate(job(command))()
+
+
+def config_of(command: str) -> str:
+    """The file of conf/ that a command's options stand in."""
+    return "config" if command == "train" else command
+
+
+def let_threads_sleep() -> None:
+    """Let threads that wait for others sleep after some microseconds, unless the caller decides.
+
+    Those that spin, OpenMP's default, take the cores from whatever else runs there. torch reads
+    both when it is imported.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 def job(command: str) -> Callable[[DictConfig], Any]:
@@ -83,18 +95,7 @@ def job(command: str) -> Callable[[DictConfig], Any]:
         runtime: Any = OmegaConf.to_container(hydra_config.runtime, resolve=False)
         folder, overrides = Path(runtime["output_dir"]), hydra_config.overrides.task
         try:
-            if command in _WITHOUT_FOLDER:
-                return import_module(name).run(config, folder, list(overrides))
-            configs = {
-                "config.yaml": config,
-                "hydra.yaml": HydraConfig.instance().cfg,
-                "overrides.yaml": overrides,
-            }
-            with run_files(folder, configs) as files:
-                check_options(command, config)
-                if command in _READ_DATA and config.get("dataset") is not None:
-                    check_data(config)
-                return import_module(name).run(config, folder, list(overrides), files.begin)
+            return perform(command, "run", config, HydraConfig.instance().cfg, folder, overrides)
         except UserError as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None
@@ -102,6 +103,44 @@ def job(command: str) -> Callable[[DictConfig], Any]:
 
     run.__module__ = name  # gives Hydra the job's name
     return run
+
+
+def perform(
+    command: str,
+    function: str,
+    config: DictConfig,
+    hydra_config: Any,
+    folder: Path,
+    overrides: Sequence[str],
+    **more: Any,
+) -> Any:
+    """Check a composed configuration, and call a function of the command's module with it.
+
+    Args:
+        command: a module of `ivr.commands`.
+        function: of that module; it is called as `run` is, see `main`.
+        config: composed.
+        hydra_config: Hydra's own, kept in the run's folder.
+        folder: of the run.
+        overrides: that `config` was composed with.
+        more: keyword arguments of the function.
+
+    Raises:
+        UserError: for whatever the person at the keyboard can mend.
+    """
+
+    def call(**begin: Callable[[], None]) -> Any:
+        module = import_module(f"ivr.commands.{command}")
+        return getattr(module, function)(config, folder, list(overrides), **begin, **more)
+
+    if command in _WITHOUT_FOLDER:
+        return call()
+    configs = {"config.yaml": config, "hydra.yaml": hydra_config, "overrides.yaml": overrides}
+    with run_files(folder, configs) as files:
+        check_options(command, config)
+        if command in _READ_DATA and config.get("dataset") is not None:
+            check_data(config)
+        return call(begin=files.begin)
 
 
 def _print_anything() -> None:
@@ -146,28 +185,50 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
     flags = [argument for argument in arguments if argument not in given.overrides]
     overrides = [at_home(override) for override in given.overrides]
     try:
-        folders = [] if given.config_dir is None else [_folder(given.config_dir)]
+        folders = [] if given.config_dir is None else [config_folder(given.config_dir)]
         for override in parse_overrides(overrides):
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
             folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
         search = Search(given.config_name or config_name, folders)
-        trained: dict[str, Any] = {}
-        typed = overrides
-        if given.multirun:
-            refuse_one_run(typed)
-        else:
-            overrides, trained = with_resumed(typed)
-        overrides = [open_node(override) for override in overrides]
-        check_overrides(overrides, search)
-        _check_folders(overrides)
-        if config_name == "config":
-            overrides = pinned(trained, typed, overrides, search)
+        return checked(overrides, config_name, search, given.multirun) + flags
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
-    return overrides + flags
 
 
-def _folder(config_dir: str) -> str:
+def checked(
+    overrides: list[str], config_name: str, search: Search, multirun: bool = False
+) -> list[str]:
+    """Return the overrides, with those of the run that they resume, once all are known to exist.
+
+    Args:
+        overrides: of one run, or of a sweep.
+        config_name: of the command, a file of conf/.
+        search: what they are composed from.
+        multirun: whether it is a sweep.
+
+    Raises:
+        UserError: one cannot be read, or names what is not there.
+    """
+    trained: dict[str, Any] = {}
+    typed = overrides
+    if multirun:
+        refuse_one_run(typed)
+    else:
+        overrides, trained = with_resumed(typed)
+    overrides = [open_node(override) for override in overrides]
+    check_overrides(overrides, search)
+    _check_folders(overrides)
+    if config_name == "config":
+        overrides = pinned(trained, typed, overrides, search)
+    return overrides
+
+
+def config_folder(config_dir: str) -> str:
+    """The address of a folder of configuration, as hydra.searchpath takes it.
+
+    Raises:
+        UserError: there is no such folder.
+    """
     folder = Path(config_dir).expanduser().absolute()
     if not folder.is_dir():
         raise UserError(f"--config-dir {config_dir}: there is no such folder")

@@ -84,7 +84,7 @@ def pinned(
             if isinstance(value, dict) and isinstance(now, DictConfig):
                 yield from differences(value, now, f"{path}.")
             elif _listed(path, value) != _listed(path, now):
-                yield f"{path}={_written(value)}"
+                yield f"{path}={written(value)}"
 
     def composed(pins: list[str]) -> DictConfig:
         own = [x for x in (*pins, *overrides) if not x.lstrip("+~").startswith("hydra.")]
@@ -138,13 +138,13 @@ def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[s
     kept: dict[str, str] = {}
     refused = []
     for override in parse_overrides(recorded):
-        written = override.input_line or ""
+        line = override.input_line or ""
         if override.key_or_group == "resume" or _key(override) in replaced:
             continue
         if _reaches_out(override):
-            refused.append("".join(letter if letter.isprintable() else "?" for letter in written))
+            refused.append("".join(letter if letter.isprintable() else "?" for letter in line))
         elif replayed(override):
-            kept[_key(override)] = written
+            kept[_key(override)] = line
     if refused:
         raise UserError(
             f"resume={path}: the checkpoint was made with {' '.join(refused)}. Such an override "
@@ -170,14 +170,14 @@ def quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Write a plain value as Hydra reads it back."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(written, value))}]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{written(inner)}" for key, inner in value.items()) + "}"
     return (
         "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     )

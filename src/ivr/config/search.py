@@ -43,15 +43,19 @@ class Search:
                 group, config_name=self.config_name, overrides=self._fixed
             )
 
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
+    def compose(self, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
         """The configuration of these overrides.
+
+        Args:
+            overrides: whose options exist.
+            with_hydra: keep Hydra's own node in it, as `hydra`.
 
         Raises:
             UserError: a file is not there or cannot be read.
         """
         try:
             with _loader():
-                return compose(self.config_name, [*self._fixed, *overrides])
+                return compose(self.config_name, [*self._fixed, *overrides], with_hydra)
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise UserError(" ".join(str(error).split())) from None
 

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from ivr.errors import UserError
 from ivr.losses.critic import bellman_error, td_target
 from ivr.nets.standardiser import Standardiser
 from ivr.types import Batch
@@ -78,7 +79,18 @@ class Agent(pl.LightningModule, ABC):
 
     @final
     def act(self, observations: Tensor) -> Tensor:
-        """The deterministic policy in the environment's units: raw (R, N, O) to (R, N, A)."""
+        """The deterministic policy in the environment's units: raw (R, N, O) to (R, N, A).
+
+        Raises:
+            UserError: for observations of another shape.
+        """
+        runs = next(len(parameter) for parameter in self.parameters())
+        if observations.ndim != 3 or len(observations) != runs:
+            raise UserError(
+                f"observations have shape {tuple(observations.shape)}: the LightningModule takes "
+                f"(R, N, O), N of them for each of R = {runs} members, as in x.expand({runs}, -1, "
+                "-1). ivr.load_policy(path).act takes (O,) and (N, O), of numpy"
+            )
         return self.to_bounds(self.mode(self.standardise(observations)))
 
     def to_bounds(self, actions: Tensor) -> Tensor:

@@ -72,3 +72,10 @@ class UpdateProgressBar(ProgressBar):
         self._score = score
         with tqdm.external_write_mode(file=sys.stderr):
             log.info(line)
+
+
+class NoProgressBar(ProgressBar):
+    """Takes the place of the progress bar where nobody wants to see one."""
+
+    def disable(self) -> None:
+        """Do nothing, as ever."""

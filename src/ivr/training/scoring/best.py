@@ -56,6 +56,7 @@ class BestPolicies:
         content = {
             "state_dict": self.weights,
             "updates": [score["update"] for score in self.records],
+            "scores": self.records,
             # What `load_from_checkpoint` restores besides the weights.
             "updates_done": update,
             "sums": [],

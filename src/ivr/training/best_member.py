@@ -1,0 +1,33 @@
+"""Which member of a checkpoint scored highest, as far as the checkpoint knows."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ivr.training.plain import number
+
+
+def best_member(content: Mapping[str, Any]) -> int | None:
+    """The member with the highest score in a checkpoint's content; None where it knows none.
+
+    Of a last.ckpt the scores are those of the last evaluation, of a best.ckpt each member's own
+    best: of many noisy scores the highest flatters.
+    """
+    scores = member_scores(content)
+    known = [score for score in scores if not math.isnan(score)]
+    return scores.index(max(known)) if known else None
+
+
+def member_scores(content: Mapping[str, Any]) -> list[float]:
+    """The mean return of each member, NaN where it has none; nothing where none was evaluated."""
+    state = _mapping(_mapping(content.get("callbacks")).get("EvaluationCallback"))
+    found = content.get("scores", state.get("last"))
+    records = found if isinstance(found, list) else []
+    if len(records) != len(content["ivr"]["members"]):
+        return []
+    returns: list[Any] = [_mapping(record).get("return_mean") for record in records]
+    return [float(x) if number(x) else math.nan for x in returns]
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
