@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from ivr.losses.actor import kl_regularised_loss
 from ivr.losses.critic import td_target
+from ivr.losses.evaluation import attainable_range, bootstrapped_td_loss
 from ivr.losses.online import (
     alignment_loss,
     analytic_critic,
     anchor_loss,
-    attainable_range,
-    bootstrapped_td_loss,
     matched_critic,
 )
 from ivr.losses.soft import soft_policy_loss

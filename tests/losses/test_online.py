@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from ivr.losses.critic import td_loss
+from ivr.losses.evaluation import attainable_range, bootstrapped_td_loss
 from ivr.losses.online import (
     alignment_loss,
     analytic_critic,
     anchor_loss,
-    attainable_range,
-    bootstrapped_td_loss,
     matched_critic,
 )
 

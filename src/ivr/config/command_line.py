@@ -34,7 +34,7 @@ from ivr.errors import UserError, printable
 notifications.pop("gymnasium_robotics", None)
 
 _WITHOUT_HYDRA = ("list_algorithms", "list_datasets")
-_READ_DATA = ("train", "finetune", "inspect_data")
+_READ_DATA = ("train", "finetune", "inspect_data", "rank")
 _WITHOUT_FOLDER = ("generate", "report")
 
 
@@ -152,7 +152,8 @@ def _print_anything() -> None:
 
 def _keep_places(config: DictConfig, start: Path) -> None:
     """Let paths mean what they did where the program was started: Hydra changes the folder."""
-    for key in ("dataset.path", "noise.source", "resume", "checkpoint", "folder"):
+    places = ("dataset.path", "noise.source", "resume", "checkpoint", "folder")
+    for key in (*places, "runs", "checkpoints"):
         value = OmegaConf.select(config, key, default=None)
         if isinstance(value, str) and value != "auto":
             OmegaConf.update(config, key, str(start / value))

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config import values
 from ivr.config.dataset import parse_dataset
+from ivr.config.selection import RankConfig
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.task.spec import TaskSpec
@@ -119,6 +120,8 @@ def check_options(command: str, config: DictConfig) -> None:
             of_training(given)
         elif command == "inspect_data":
             InspectConfig.parse(config)
+        elif command == "rank":
+            RankConfig.parse(config)
         elif command == "evaluate":
             check_checkpoint(Path(EvaluateConfig.parse(config).checkpoint))
         if command == "finetune" and config.checkpoint is not None and not config.resume:

@@ -41,6 +41,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     record_paths: bool = False,
     labels: Sequence[str] | None = None,
+    discount: float | None = None,
 ) -> Evaluation:
     """Run the same E episodes with each of R members.
 
@@ -57,6 +58,8 @@ def evaluate(
         device: where the policy expects observations.
         record_paths: keep the positions of maze tasks.
         labels: names of the members, for messages; None for their numbers.
+        discount: gamma of the discounted returns, which are in the units of the data's rewards;
+            None for none.
 
     Raises:
         EvaluationError: an environment raised, or gave an observation that is not finite.
@@ -65,8 +68,8 @@ def evaluate(
     names = labels or [f"member {k}" for k in range(members)]
     if isinstance(task, Task):
         with EnvironmentPool(task) as pool:
-            return _Sweep(pool, names, episodes, seed, record_paths).run(policy, device)
-    return _Sweep(task, names, episodes, seed, record_paths).run(policy, device)
+            return _Sweep(pool, names, episodes, seed, record_paths, discount).run(policy, device)
+    return _Sweep(task, names, episodes, seed, record_paths, discount).run(policy, device)
 
 
 class _Sweep:
@@ -79,6 +82,7 @@ class _Sweep:
         episodes: int,
         seed: int,
         record_paths: bool,
+        discount: float | None,
     ) -> None:
         if episodes < 1:
             raise UserError(f"episodes={episodes} must be at least 1.")
@@ -95,6 +99,9 @@ class _Sweep:
         self.lengths = np.zeros((members, episodes), np.int64)
         self.successes = np.zeros((members, episodes), np.bool_)
         self.completed = np.zeros((members, episodes), np.int64)
+        self.discount = discount
+        self.discounted = np.zeros((members, episodes))
+        self.cut_off = np.zeros((members, episodes), np.bool_)
         self.paths: list[list[list[NDArray[np.float32]]]] | None = None
         if record_paths and pool.task.walked_maze is not None:
             self.paths = [[[] for _ in range(episodes)] for _ in range(members)]
@@ -121,6 +128,8 @@ class _Sweep:
             lengths=self.lengths,
             successes=self.successes if task.reports_success else None,
             completed=self.completed if task.metric == "tasks" else None,
+            discounted=None if self.discount is None else self.discounted,
+            cut_off=None if self.discount is None else self.cut_off,
             paths=paths,
             seconds=time.perf_counter() - started,
             env_steps=int(self.lengths.sum()),
@@ -150,6 +159,10 @@ class _Sweep:
                 if isinstance(step, Failure):
                     raise self._error(at, f"step {self.lengths[at] + 1}", step)
                 group.rewards[row] = recorded_reward(self.pool.task, step)
+                if self.discount is not None:
+                    factor = self.discount ** int(self.lengths[at])
+                    self.discounted[at] += factor * float(group.rewards[row])
+                    self.cut_off[at] = not step.terminated
                 self.returns[at] += step.reward
                 self.lengths[at] += 1
                 self.successes[at] |= step.success

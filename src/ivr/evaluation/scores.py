@@ -24,6 +24,8 @@ class Evaluation:
     seconds: float
     env_steps: int
     completed: NDArray[np.int64] | None = None  # (R, E), tasks; None where none are reported
+    discounted: Floats | None = None  # (R, E), returns in recorded rewards; where asked for
+    cut_off: NDArray[np.bool_] | None = None  # (R, E), whether time ended it; likewise
 
     @property
     def return_mean(self) -> Floats:

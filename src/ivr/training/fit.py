@@ -141,7 +141,7 @@ def fit(
         evaluated = evaluated_at(content["callbacks"], update)
     for logger in loggers:
         logger.resume(update, evaluated)
-    with _quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
+    with quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
         trainer = pl.Trainer(
             accelerator={"cpu": "cpu", "mps": "mps"}.get(plan.device, "gpu"),
             devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
@@ -216,7 +216,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Without the lines in which Lightning counts devices and gives tips."""
     lightning = [logging.getLogger(f"{p}") for p in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in lightning]

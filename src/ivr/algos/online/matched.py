@@ -20,14 +20,8 @@ from torch import Tensor
 from ivr.algos.engine.base import Metrics, OfflineAlgorithm
 from ivr.algos.engine.ranges import check_range
 from ivr.algos.online.from_policy import FromPolicy
-from ivr.losses.critic import td_target
-from ivr.losses.online import (
-    alignment_loss,
-    analytic_critic,
-    anchor_loss,
-    attainable_range,
-    bootstrapped_td_loss,
-)
+from ivr.losses.evaluation import attainable_range, bootstrapped_td_loss, evaluation_target
+from ivr.losses.online import alignment_loss, analytic_critic, anchor_loss
 from ivr.nets.actors import GaussianActor
 from ivr.nets.critics import EnsembleCritic, TwinCritic
 from ivr.types import Batch, Needs
@@ -192,9 +186,7 @@ class MatchedCritics(FromPolicy):
             return q[:, None].expand(-1, self.critics, -1)
         following = self.initial_policy.sample(batch.next_observations, noise)
         next_q = self.target_evaluation(batch.next_observations, following)
-        rewards, terminated = batch.rewards[:, None], batch.terminated[:, None]
-        target = td_target(rewards, terminated, next_q, self.discount)
-        return target.clamp(*self.range)
+        return evaluation_target(batch.rewards, batch.terminated, next_q, self.discount, self.range)
 
     def proposal_noise(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Normal and uniform draws of the alignment, (R, M, B, A) each."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
+from torch import Tensor
 
 from ivr import random
 from ivr.data.dataset import OfflineDataset
@@ -64,6 +65,7 @@ class TransitionDataModule(LightningDataModule):
         boundaries: Sequence[int] = (),
         epoch: int | None = None,
         needs: Needs | None = None,
+        policy_actions: Tensor | None = None,
     ) -> None:
         """Check the sizes and prepare what the algorithm asks for.
 
@@ -76,6 +78,8 @@ class TransitionDataModule(LightningDataModule):
             boundaries: positive numbers whose multiples no chunk crosses.
             epoch: updates of an epoch, which ends at its multiples; None makes one of the run.
             needs: what the algorithm asks for beyond transitions.
+            policy_actions: what P policies do at every observation, (P, rows, A) scaled, which is
+                then served as the next action; R / P consecutive members have one policy.
 
         Raises:
             UserError: a batch is larger than the data, or the data lack what is needed.
@@ -101,6 +105,7 @@ class TransitionDataModule(LightningDataModule):
         )
         self.windows = None if self.needs.window is None else Windows(dataset, self.needs.window)
         self.held_out = hold_out(dataset, self.needs.holdout)
+        self.policy_actions = policy_actions
         self.bootstrap = None
         if self.needs.bootstrap:
             weights = bootstrap_weights(seeds, dataset.info.episodes, self.needs.bootstrap)
@@ -128,8 +133,12 @@ class TransitionDataModule(LightningDataModule):
             batch = batch._replace(discounted_returns_to_go=self.discounted_returns_to_go[index])
         if self.held_out is not None:
             batch = batch._replace(held_out=self.held_out[index])
+        members = torch.arange(len(self.seeds), device=device)[:, None]
+        if self.policy_actions is not None:
+            policies = members * len(self.policy_actions) // len(members)
+            following = self.policy_actions[policies, self.dataset.rows[index] + 1]
+            batch = batch._replace(next_actions=following)
         if self.bootstrap is not None:
-            members = torch.arange(len(self.seeds), device=device)[:, None]
             weights = self.bootstrap[members, self.dataset.episodes[index]]
             batch = batch._replace(bootstrap=weights)
         return batch

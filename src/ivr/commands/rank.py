@@ -1,0 +1,185 @@
+"""Ranks policies on logged data, and says how far to trust the ranking."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from ivr.config.dataset import parse_dataset
+from ivr.config.recorded import recorded_specs
+from ivr.config.selection import RankConfig
+from ivr.config.transforms import build_transform
+from ivr.config.values import device as available
+from ivr.data.dataset import OfflineDataset
+from ivr.data.facts import basic_facts
+from ivr.data.kinds import on_this_machine, within
+from ivr.data.prepare import prepare
+from ivr.errors import UserError
+from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
+from ivr.evaluation.task.spec import TaskSpec
+from ivr.files import write_json, write_text
+from ivr.selection.candidates import PolicySet, load_candidates
+from ivr.selection.page import page
+from ivr.selection.ranking import rank
+from ivr.selection.table import as_csv, as_json, table
+from ivr.training.folder import owned
+from ivr.training.hardware import keep_freed_memory, product_library
+from ivr.training.precisions import LIBRARIES
+
+log = logging.getLogger(__name__)
+
+_REWARD = ("reward", "reward_scale", "reward_shift")
+"""Keys of a dataset in which the policies may differ: they are compared in recorded rewards."""
+
+
+def run(
+    composed: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    begin: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Rank as configured; returns the contents of rank.json.
+
+    It calls `begin` once the policies and the data are known to be usable.
+
+    Raises:
+        UserError: for whatever the person at the keyboard can mend.
+    """
+    config = RankConfig.parse(composed)
+    device = available(config.device)
+    policies, descriptions = load_candidates(config.checkpoints, config.trusted_class, device)
+    for name, why in policies.left_out:
+        log.info(f"left out: {name}: {why}")
+    if not policies.candidates:
+        raise UserError("none of the policies can be ranked")
+    dataset, task_spec = _data(config, descriptions)
+    _check_fit(policies, descriptions, dataset)
+    task = _task(config, task_spec, dataset)
+    discount = _discount(config, descriptions)
+    library, _ = product_library("auto", device)
+    torch.set_float32_matmul_precision(LIBRARIES[library])
+    if device == "cpu":
+        keep_freed_memory()
+    with owned(folder):
+        begin()
+        log.info(
+            f"{len(policies.candidates)} policies on {dataset.info.name}: "
+            f"{dataset.num_transitions:,} transitions, {dataset.info.episodes:,} episodes"
+        )
+        ranking = rank(
+            policies,
+            dataset,
+            discount=discount,
+            options=config.options,
+            task=task,
+            truth_episodes=config.episodes,
+            device=device,
+            folder=folder / "checkpoints",
+        )
+        result: dict[str, Any] = write_json(folder / "rank.json", as_json(ranking))
+        write_text(folder / "rank.csv", as_csv(ranking))
+        write_text(folder / "ranking.html", page(ranking))
+    log.info(table(ranking))
+    log.info(f"page:    {folder / 'ranking.html'}\nfigures: {folder / 'rank.json'}, rank.csv")
+    return result
+
+
+def _data(
+    config: RankConfig, descriptions: Sequence[Mapping[str, Any]]
+) -> tuple[OfflineDataset, TaskSpec]:
+    """What the policies are ranked on, and the task that it names.
+
+    Raises:
+        UserError: it is not on this machine, or not one for all policies.
+    """
+    if config.dataset is not None:
+        spec, task = parse_dataset(config.dataset)
+        spec = within(spec, lambda: bounds_of(task))
+        return prepare(spec).training, _in(task, config.env)
+    first = descriptions[0]
+    for other in descriptions[1:]:
+        if _origin(other) != _origin(first):
+            raise UserError(
+                f"the policies were trained on different data: {first['dataset']['source']}, and "
+                f"{other['dataset']['source']}. Say which to rank them on, as in dataset="
+                f"{first['config']['dataset'].get('name')}, or rank them apart"
+            )
+    spec, task = recorded_specs(first, config.env)
+    if not on_this_machine(spec):
+        raise UserError(
+            f"the data of the policies, dataset={spec.name}, are not on this machine. A checkpoint "
+            "may come from anywhere, so nothing is fetched or made for it: name them, as in "
+            f"dataset={spec.name}"
+        )
+    groups = {
+        group: build_transform(group, first["config"].get(group) or {"name": "none"})
+        for group in ("noise", "subset")
+    }
+    spec = within(spec, lambda: bounds_of(task))
+    dataset = prepare(spec, groups["noise"], groups["subset"]).training
+    if dataset.info.fingerprint != first["dataset"]["fingerprint"]:
+        raise UserError(
+            f"the data have changed: dataset={spec.name} has the fingerprint "
+            f"{dataset.info.fingerprint}, the policies were trained on "
+            f"{first['dataset']['fingerprint']}. Name the data, as in dataset={spec.name}"
+        )
+    return dataset, task
+
+
+def _in(task: TaskSpec, env: str | None) -> TaskSpec:
+    return task if env is None else dataclasses.replace(task, env=env)
+
+
+def _origin(description: Mapping[str, Any]) -> Any:
+    """What decides the transitions that a run was trained on, but for their rewards."""
+    config = description["config"]
+    dataset = {key: value for key, value in config["dataset"].items() if key not in _REWARD}
+    return dataset, *(config.get(group) or {"name": "none"} for group in ("noise", "subset"))
+
+
+def _check_fit(
+    policies: PolicySet, descriptions: Sequence[Mapping[str, Any]], dataset: OfflineDataset
+) -> None:
+    """Refuse data of other sizes than the policies'."""
+    has = (dataset.observation_dim, dataset.action_dim)
+    for group, description in zip(policies.groups, descriptions, strict=True):
+        known = description["dataset"]
+        wants = (known["observation_dim"], len(known["action_low"]))
+        if has != wants:
+            raise UserError(
+                f"{group.candidates[0].name} takes {wants[0]} numbers and gives {wants[1]}, and "
+                f"{dataset.info.name} has {has[0]} and {has[1]}: rank it on the data of its robot"
+            )
+
+
+def _task(config: RankConfig, spec: TaskSpec, dataset: OfflineDataset) -> Task | None:
+    """The environment, where it is asked for."""
+    if not config.episodes and config.options.initial == "data":
+        return None
+    info = dataset.info
+    try:
+        task = make_task(spec, basic_facts(dataset), info.env_spec, info.requirements)
+    except RecordedEnvironmentError as error:
+        raise UserError(f"{error} Or leave episodes= and initial=evaluation out") from error
+    if task is None:
+        raise UserError(
+            "neither the data nor env= name an environment: leave episodes= and "
+            "initial=evaluation out, or give one, as in env=Hopper-v5"
+        )
+    return task
+
+
+def _discount(config: RankConfig, descriptions: Sequence[Mapping[str, Any]]) -> float:
+    if config.discount is not None:
+        return config.discount
+    found = sorted({float(d["config"]["discount"]) for d in descriptions})
+    if len(found) > 1:
+        raise UserError(
+            f"the policies were trained with discount={' and '.join(map(str, found))}: say which "
+            f"to rank them by, as in discount={found[0]}"
+        )
+    return found[0]

@@ -1,0 +1,90 @@
+"""The data as an off-policy evaluation sees them: in recorded rewards, in two parts."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from ivr import random
+from ivr.data.dataset import OfflineDataset
+from ivr.data.serving.returns import discounted_returns_to_go
+from ivr.data.transforms.picking import digest, pick
+from ivr.errors import UserError
+
+
+def in_recorded_rewards(dataset: OfflineDataset) -> OfflineDataset:
+    """The same transitions with the rewards that were recorded, whatever was trained on."""
+    scale, shift = dataset.info.reward_scale, dataset.info.reward_shift
+    if (scale, shift) == (1, 0):
+        return dataset
+    rewards = ((dataset.rewards.double() - shift) / scale).float()
+    fingerprint = digest(dataset.info.fingerprint, "recorded rewards")
+    info = dataclasses.replace(
+        dataset.info, fingerprint=fingerprint, reward_scale=1.0, reward_shift=0.0
+    )
+    return dataclasses.replace(dataset, rewards=rewards, info=info)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Whole episodes to fit to, and others to hold what was fitted against."""
+
+    training: OfflineDataset
+    held_out: OfflineDataset
+    recorded: bool
+    """Whether the policies' own runs held these episodes out."""
+
+
+def hold_episodes_out(dataset: OfflineDataset, share: float) -> Parts:
+    """Hold about this share of the episodes out, one at least, the same in every call.
+
+    Raises:
+        UserError: fewer than two episodes.
+    """
+    episodes = dataset.info.episodes
+    if episodes < 2:
+        raise UserError(
+            f"{dataset.info.name} has {episodes} episode: an estimate is held against episodes "
+            "that it was not fitted to, and two are needed at least"
+        )
+    count = min(episodes - 1, max(1, round(share * episodes)))
+    order = torch.randperm(episodes, generator=random.generator(0, "held out"))
+    held_out = torch.zeros(episodes, dtype=torch.bool).index_fill_(0, order[:count], True)
+    marked = held_out[dataset.episodes]
+    training, rest = (pick(dataset, part.nonzero().squeeze(-1)) for part in (~marked, marked))
+    return Parts(training, rest, recorded=False)
+
+
+def first_transitions(dataset: OfflineDataset) -> Tensor:
+    """Number the first transition of each episode, (E,)."""
+    numbers: Tensor = torch.unique(dataset.starts)
+    return numbers
+
+
+def discounted_returns(dataset: OfflineDataset, discount: float) -> tuple[Tensor, Tensor]:
+    """Sum the discounted rewards of each episode from its first step, and gamma^T, (E,) each.
+
+    T is the episode's length: what follows a cut-off counts for gamma^T of itself.
+    """
+    weight = torch.tensor(discount, dtype=torch.float64) ** dataset.steps
+    total = torch.zeros(dataset.info.episodes, dtype=torch.float64)
+    total.index_add_(0, dataset.episodes, weight * dataset.rewards.double())
+    return total, discount * weight[torch.unique(dataset.ends)]
+
+
+def constant_start(dataset: OfflineDataset, discount: float) -> tuple[float, float]:
+    """The mean b and the spread 1/c of the data's own discounted returns to go.
+
+    Critics are fitted to (Q - b) c, so that they begin at what the data were worth and have the
+    size that networks like, whatever the rewards' units.
+    """
+    returns = discounted_returns_to_go(dataset, discount).double()
+    spread = float(returns.std()) if len(returns) > 1 else 0.0
+    return float(returns.mean()), spread if spread > 0 else max(1.0, float(returns.abs().mean()))
+
+
+def shaped(dataset: OfflineDataset, discount: float, start: float, spread: float) -> OfflineDataset:
+    """The same transitions with the rewards of (Q - b)/spread: (r - b + gamma (1 - d) b)/spread."""
+    going_on = discount * (~dataset.terminated).double()
+    rewards = (dataset.rewards.double() - start + going_on * start) / spread
+    return dataclasses.replace(dataset, rewards=rewards.float())
