@@ -10,7 +10,7 @@ ORDER = {
     "algos": ("engine", "shared", "..."),
     "data": ("sources", "cache", "generation", "dataset", "transforms", "serving", "..."),
     "evaluation": ("scores", "task", "stepping", "..."),
-    "training": ("...", "callbacks", "record", "resume", "fit"),
+    "training": ("...", "callbacks", "record", "halving", "resume", "fit"),
 }
 """Files and folders of a room; each imports from its left only. "..." is all that is not named."""
 

@@ -141,6 +141,7 @@ def _finetune(
         record=record,
         reward_scale=dataset.info.reward_scale,
         num_updates=schedule.num_updates,
+        until=schedule.num_updates,
         eval_every=config.eval_every * each,
         eval_episodes=config.eval_episodes,
         eval_seed=EVALUATION_SEED,

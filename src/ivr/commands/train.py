@@ -10,20 +10,22 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from ivr.certificate import ADVICE, certify
+from ivr.certificate import ADVICE, Certificate, certify
 from ivr.config.doors import open_doors
 from ivr.config.resumed import quoted, to_repeat
 from ivr.config.schema import TrainConfig
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.kinds import within
-from ivr.data.prepare import clean_sample, prepare, time_limits
+from ivr.data.prepare import Prepared, clean_sample, prepare, time_limits
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
+from ivr.training.checkpoints import load_resumable
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.folder import check_free, owned
+from ivr.training.halving import going_on, halve, stopped_members
 from ivr.training.hardware import (
     compiler_wanted,
     keep_freed_memory,
@@ -99,7 +101,40 @@ def _train(
         log.warning(said)
     certificate = None if task is None else certify(spec, task)
     check_metric(config.optimized_metric, evaluated=task is not None)
-    members = combinations(config.seed, config.alpha or [None])
+    result: dict[str, Any] = {"status": "running"}
+    while result["status"] == "running":  # from rung to rung, where there are any
+        if config.halving is not None and resumed_from is not None:
+            resumed_from = halve(config.halving, resumed_from, folder)
+        result = _fit(
+            config, doors, folder, overrides, data, task, certificate, resumed_from, begin
+        )
+        resumed_from = folder / "checkpoints" / "last.ckpt"
+    log.info(table(result))
+    log.info(next_steps(folder, quoted, repeated=to_repeat(overrides)))
+    if result["status"] == "interrupted":
+        raise SystemExit(130)
+    diverged = divergence(result)
+    if diverged is not None:
+        raise UserError(diverged)
+    return result
+
+
+def _fit(
+    config: TrainConfig,
+    doors: Doors,
+    folder: Path,
+    overrides: list[str],
+    data: Prepared,
+    task: Task | None,
+    certificate: Certificate | None,
+    resumed_from: Path | None,
+    begin: Callable[[], None],
+) -> dict[str, Any]:
+    """Train the members that go on, until the next rung or the end."""
+    dataset = data.training
+    info = dataset.info
+    stopped = stopped_members(resumed_from)
+    members = going_on(combinations(config.seed, config.alpha or [None]), stopped)
     datamodule = TransitionDataModule(
         dataset.to(config.device),
         seeds=[member.seed for member in members],
@@ -132,6 +167,7 @@ def _train(
         config=config.plain,
         overrides=overrides,
         members=members,
+        stopped=stopped,
         dataset=dataclasses.asdict(info) | {"observation_dim": dataset.observation_dim},
         clean_fingerprint=data.clean.info.fingerprint,
         evaluation=None if task is None else {**task.describe(), "seed": EVALUATION_SEED},
@@ -157,6 +193,7 @@ def _train(
         record=record,
         reward_scale=info.reward_scale,
         num_updates=config.num_updates,
+        until=_until(config, len(members), resumed_from),
         eval_every=config.eval_every,
         eval_episodes=config.eval_episodes,
         eval_seed=EVALUATION_SEED,
@@ -171,15 +208,14 @@ def _train(
     if config.device == "cpu":
         keep_freed_memory()
     begin()
-    result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
-    log.info(table(result))
-    log.info(next_steps(folder, quoted, repeated=to_repeat(overrides)))
-    if result["status"] == "interrupted":
-        raise SystemExit(130)
-    diverged = divergence(result)
-    if diverged is not None:
-        raise UserError(diverged)
-    return result
+    return fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
+
+
+def _until(config: TrainConfig, members: int, resumed_from: Path | None) -> int:
+    """The update of the next rung, or the last one."""
+    done = 0 if resumed_from is None else load_resumable(resumed_from)["updates_done"]
+    rung = config.halving and config.halving.next_rung(done, config.num_updates)
+    return rung if rung and members > 1 else config.num_updates
 
 
 def _task(config: TrainConfig, dataset: OfflineDataset) -> Task | None:

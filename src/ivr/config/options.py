@@ -117,7 +117,9 @@ def check_options(command: str, config: DictConfig) -> None:
             given = {key: _plain(config[key]) for key in _OF_TRAINING if key in config}
             if command == "finetune":
                 given = {k: v for k, v in given.items() if v is not None or k not in _OF_CHECKPOINT}
-            of_training(given)
+            options = of_training(given)
+            if "halving" in config:
+                values.halving(_plain(config.halving), options["eval_every"])
         elif command == "inspect_data":
             InspectConfig.parse(config)
         elif command == "rank":

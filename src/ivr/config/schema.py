@@ -19,6 +19,7 @@ from ivr.data.transforms.normalisation import Standard
 from ivr.data.transforms.subsets import Subset
 from ivr.errors import UserError, nearest
 from ivr.evaluation.task.spec import TaskSpec
+from ivr.training.rungs import Halving
 
 
 def _at_order(sql: Any, eql: Any, *, _root_: DictConfig) -> Any:
@@ -65,6 +66,7 @@ class TrainConfig:
     precision: str
     float32_products: str
     resume: str | None
+    halving: Halving | None
     optimized_metric: str | None
     plain: dict[str, Any]
     """The composed configuration in plain types, with `alpha` and `seed` as lists."""
@@ -101,7 +103,15 @@ class TrainConfig:
             "optimized_metric": raw["optimized_metric"],
         }
         plain = raw | decided
-        return cls(algorithm=algorithm, data=data, task=task, plain=plain, **transforms, **decided)
+        return cls(
+            algorithm=algorithm,
+            data=data,
+            task=task,
+            halving=values.halving(raw["halving"], options["eval_every"]),
+            plain=plain,
+            **transforms,
+            **decided,
+        )
 
 
 # Each field is a key, but for these.

@@ -45,6 +45,8 @@ class Plan:
     reward_scale: float
     """What recorded rewards are multiplied by before they are trained on."""
     num_updates: int
+    until: int
+    """Where this part of it ends: at the rung of a successive halving, or after num_updates."""
     eval_every: int
     eval_episodes: int
     eval_seed: int
@@ -112,7 +114,7 @@ def fit(
             continue_after_errors=plan.eval_errors == "continue",
         )
     result = ResultWriter(
-        ResultFile(plan.folder / "result.json", plan.record.result(), members),
+        ResultFile(plan.folder / "result.json", plan.record.result(), members, plan.record.stopped),
         evaluation,
         divergence,
         measuring,
@@ -146,7 +148,7 @@ def fit(
             accelerator={"cpu": "cpu", "mps": "mps"}.get(plan.device, "gpu"),
             devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
             precision=PRECISIONS[plan.precision],  # type: ignore[arg-type]
-            max_steps=plan.num_updates,
+            max_steps=plan.until,
             max_epochs=-1,
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO(description, plan.folder)],
@@ -166,7 +168,8 @@ def fit(
                 caught_up = True
                 evaluation.on_train_end(trainer, algorithm.to(plan.device))
                 last.on_train_end(trainer)
-            status = "finished"
+            at_rung = plan.until < plan.num_updates and not last.stopped_early
+            status = "running" if at_rung else "finished"
         except Interrupted:
             last.save(trainer)
             status = "interrupted"
@@ -176,7 +179,7 @@ def fit(
         finally:
             guard.restore()
             bar.close()
-            if status == "finished" or result.started:
+            if status in ("finished", "running") or result.started:
                 written = result.write(status, algorithm.updates_done, last.stopped_early)
             for logger in loggers:
                 # Once: a finished run that is resumed has logged them.

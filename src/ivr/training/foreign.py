@@ -90,7 +90,24 @@ _DESCRIPTION: dict[str, Check] = {
         mapping_of(plain)(x) and all(check(x.get(key)) for key, check in _FACTS.items())
     ),
 }
+_STOPPED: dict[str, Check] = {
+    "seed": count,
+    "alpha": optional(finite),
+    "diverged": optional(plain),
+    "last": mapping_of(plain),
+    "best": mapping_of(plain),
+    "stopped": lambda x: mapping_of(count)(x) and x.keys() == {"update", "place", "of", "rung"},
+}
+"""What is on record of a member that successive halving stopped."""
+
 _LATER: dict[str, Check] = {
+    "stopped": list_of(
+        lambda x: (
+            isinstance(x, dict)
+            and x.keys() == _STOPPED.keys()
+            and all(check(x[key]) for key, check in _STOPPED.items())
+        )
+    ),
     "float32_products": lambda x: x in LIBRARIES.values(),
     "certificate": optional(
         lambda x: mapping_of(plain)(x) and text(x.get("status")) and text(x.get("words"))

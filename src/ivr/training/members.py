@@ -1,8 +1,12 @@
 """The runs of one program: every combination of the given seeds and temperatures."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+
+LABEL = re.compile(r"seed\d+(_alpha[\d.e+-]+)?")
+"""Every label of a member; some of a run may have been stopped earlier."""
 
 
 @dataclass(frozen=True)

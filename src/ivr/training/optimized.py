@@ -66,7 +66,8 @@ def optimized(
         metrics: the last values of `trainer.callback_metrics`.
 
     Returns:
-        The mean over the members; None where no name was given and nothing was evaluated.
+        The mean over the members that trained to the end; None where no name was given and nothing
+        was evaluated.
 
     Raises:
         UserError: the training does not have the metric, or it is not finite.
@@ -78,7 +79,7 @@ def optimized(
                 f"{nearest(name, [*metrics, *METRICS])}"
             )
         return metrics[name]
-    last = [member["last"] for member in result["members"]]
+    last = [member["last"] for member in result["members"] if not member.get("stopped")]
     if name is None and None in last:
         return None
     values = [_value(score, name or DEFAULT) for score in last]

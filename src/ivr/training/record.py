@@ -14,7 +14,7 @@ EVALUATION_SEED = 1_000_000
 
 FIXED = (
     "algo", "dataset", "noise", "subset", "normalize", "protocol", "alpha", "seed", "discount",
-    "batch_size", "precision",
+    "batch_size", "precision", "halving",
 )  # fmt: skip
 """Keys of the configuration that must be the same in a run that is resumed."""
 
@@ -43,6 +43,8 @@ class RunRecord:
     """The rule that chose it."""
     online: Mapping[str, Any] | None = None
     """How data are collected, in a run that does."""
+    stopped: Sequence[Mapping[str, Any]] = ()
+    """Members that successive halving has stopped, as result.json shows them."""
     certificate: Mapping[str, Any] | None = None
     """How exactly the evaluation's environment repeats the data; see `ivr.certificate`."""
 
@@ -52,9 +54,10 @@ class RunRecord:
         return {
             "class": path,
             "arguments": dict(self.arguments),
-            "config": {key: self.config[key] for key in FIXED},
+            "config": {key: self.config[key] for key in FIXED if key in self.config},
             "overrides": list(self.overrides),
             "members": [[member.seed, member.alpha] for member in self.members],
+            "stopped": [dict(member) for member in self.stopped],
             "dataset": dict(self.dataset),
             "certificate": self.certificate and dict(self.certificate),
             "float32_products": self.float32_products,
@@ -76,6 +79,7 @@ class RunRecord:
             "discount": config["discount"],
             "batch_size": config["batch_size"],
             "options": dict(self.algorithm.options),
+            "halving": config.get("halving"),
             **({} if self.online is None else {"online": dict(self.online)}),
             "reward": config["dataset"]["reward"],
             "reward_scale": dataset["reward_scale"],

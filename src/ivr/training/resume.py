@@ -19,7 +19,13 @@ _PLACES = {"dataset": "path", "noise": "source"}
 
 # What earlier checkpoints do not name was so.
 _NONE = {"name": "none"}
-_UNNAMED = {"noise": _NONE, "subset": _NONE, "normalize": _NONE, "precision": "float32"}
+_UNNAMED = {
+    "noise": _NONE,
+    "subset": _NONE,
+    "normalize": _NONE,
+    "precision": "float32",
+    "halving": {},
+}
 
 
 def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
@@ -48,7 +54,10 @@ def resume_from(
     content, description = load_resumable(path), record.checkpoint()
     saved = content["ivr"]
     for key in FIXED:
-        before, now = saved["config"].get(key, _UNNAMED.get(key)), description["config"][key]
+        before, now = (
+            saved["config"].get(key, _UNNAMED.get(key)),
+            description["config"].get(key, {}),
+        )
         if key in _PLACES:
             before, now = ({**value, _PLACES[key]: None} for value in (before, now))
         if isinstance(before, dict):  # an option that is new since does what was done before

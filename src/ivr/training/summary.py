@@ -10,7 +10,8 @@ from typing import Any
 def table(result: dict[str, Any]) -> str:
     """The members' last and best scores, one line each."""
     speed = result["updates_per_second"]
-    rate = "" if speed is None else f", {_rate(speed)} updates/s x {len(result['members'])}"
+    active = sum(1 for member in result["members"] if not member.get("stopped"))
+    rate = "" if speed is None else f", {_rate(speed)} updates/s x {active}"
     lines = [
         "",
         f"{result['algo']} on {result['dataset']} ({result['protocol']}): {result['status']} at "
@@ -28,9 +29,9 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"environment: {result['evaluation']['environment']}")
         if result.get("certificate"):
             lines.append(f"replay {result['certificate']['words']}")
-        rows: list[tuple[str, ...]] = [
-            ("seed", "alpha", "last", "return", "episodes", "best", "  at update")
-        ]
+        halved = any(member.get("stopped") for member in result["members"])
+        titles = ("seed", "alpha", "last", "return", "episodes", "best", "  at update")
+        rows: list[tuple[str, ...]] = [(*titles, "stopped") if halved else titles]
         for member in result["members"]:
             last, best = member["last"], member["best"]
             cells = (
@@ -42,9 +43,12 @@ def table(result: dict[str, Any]) -> str:
                 "-" if best is None else _with_error(best),
                 "-" if best is None else str(best["update"]),
             )
-            rows.append(cells)
+            stopped = str(member["stopped"]["update"]) if member.get("stopped") else "-"
+            rows.append((*cells, stopped) if halved else cells)
         lines += ["", *_right_aligned(rows)]
         lines.append("last and best are normalized scores, or returns where there is no reference")
+        if halved:
+            lines.append("stopped: at that update, by halving; its policies are in rungN_last.ckpt")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ import platform
 import subprocess
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,20 @@ class ResultFile:
         path: of the file.
         facts: what is known before the run starts, in the file's order.
         members: one for each run.
+        stopped: what is known of members that were stopped earlier.
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any], members: Sequence[Member]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        facts: dict[str, Any],
+        members: Sequence[Member],
+        stopped: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self.path = path
         self.facts = facts
         self.members = members
+        self.stopped = stopped
         self.earlier_seconds = 0.0
         self._started = time.perf_counter()
 
@@ -85,7 +93,8 @@ class ResultFile:
                     **({"online": measures[k]} if measures else {}),
                 }
                 for k, member in enumerate(self.members)
-            ],
+            ]
+            + [dict(member) for member in self.stopped],
         }
         written: dict[str, Any] = write_json(self.path, result)
         return written

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ivr.files import write_text, write_whole
 from ivr.training.loggers.protocol import Scalars
-from ivr.training.members import Member
+from ivr.training.members import LABEL, Member
 
 _LONGEST = 1000
 """Characters of a row at most."""
@@ -53,7 +53,7 @@ class CsvLogger:
     def _is_row(self, line: str, update: int, evaluated: int) -> bool:
         """Whether a line is a row of this run, no later than what was saved of it."""
         row = line.split(",")
-        if len(row) != len(self.HEADER) or row[1] not in self.labels or not line.isprintable():
+        if len(row) != len(self.HEADER) or not LABEL.fullmatch(row[1]) or not line.isprintable():
             return False
         try:
             float(row[3])

@@ -1,0 +1,160 @@
+"""Successive halving: who goes on, and that nobody trains otherwise because others have stopped."""
+
+import json
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivr.commands import train as train_command
+from ivr.errors import UserError
+from ivr.training.halving import halve
+from ivr.training.rungs import Halving
+from tests.running import train
+
+WORDS = (
+    "seed=[0,1,2]",
+    "alpha=[0.1,1.0]",
+    "num_updates=16",
+    "eval_every=4",
+    "log_every=2",
+    "halving.factor=2",
+    "halving.first=4",
+    "halving.by=evaluation/bellman_error",
+)
+ALL = {(seed, alpha) for seed in (0, 1, 2) for alpha in (0.1, 1.0)}
+
+
+@given(st.integers(2, 5), st.integers(1, 20), st.integers(1, 2000))
+def test_rungs_are_the_first_times_powers_of_the_factor(factor, first, num_updates):
+    rungs, update = [], 0
+    while (rung := Halving(factor, first).next_rung(update, num_updates)) is not None:
+        rungs.append(rung)
+        update = rung
+    powers = [first * factor**i for i in range(12)]
+    assert rungs == [rung for rung in powers if rung < num_updates]
+    assert [u for u in range(1, num_updates) if Halving(factor, first).is_rung(u)] == rungs
+
+
+def test_the_order_is_by_score_then_by_best_and_those_that_diverged_come_last():
+    evaluation = {
+        "metrics": {"evaluation/score": [1.0, 2.0, math.nan, 2.0, 9.0], "loss": [1, 2, 3, 4, 5]},
+        "best_scores": [8.0, 2.0, 3.0, 5.0, 9.0],
+    }
+    diverged = [None, None, None, None, {"update": 3}]
+    assert Halving(2, 4).order(evaluation, diverged) == [3, 1, 0, 2, 4]
+    assert Halving(2, 4, "loss").order(evaluation, [None] * 5) == [0, 1, 2, 3, 4]
+    with pytest.raises(UserError, match=r"halving.by=value.*evaluation/score, loss"):
+        Halving(2, 4, "value").order(evaluation, diverged)
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory, small_pointmaze):
+    """A halving of six members at updates 4 and 8, and the same six without it."""
+    folder = tmp_path_factory.mktemp("halving")
+    return train(folder / "halved", *WORDS), train(folder / "all", *WORDS[:5]), folder
+
+
+def state(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def test_the_best_train_on_as_they_would_beside_all_the_others(halved):
+    result, together, folder = halved
+    ended = {(m["seed"], m["alpha"]): m["stopped"] for m in result["members"] if "stopped" in m}
+    (winner,) = {(m["seed"], m["alpha"]) for m in result["members"]} - set(ended)
+    assert ended.keys() | {winner} == ALL, "all six are in the result, once"
+    # 6 members, half of which stop at 4, and of the other 3 all but one at 8.
+    assert sorted(stopped["update"] for stopped in ended.values()) == [4, 4, 4, 8, 8]
+    scores = json.loads((folder / "all" / "result.json").read_text())
+    assert result["members"][0]["last"]["bellman_error"] == pytest.approx(
+        next(
+            m["last"]["bellman_error"]
+            for m in together["members"]
+            if (m["seed"], m["alpha"]) == winner
+        ),
+        rel=1e-4,
+    )
+    assert scores["updates_done"] == result["updates_done"] == 16
+    alone, stack = state(folder / "halved"), state(folder / "all")
+    k = [tuple(member) for member in stack["ivr"]["members"]].index(winner)
+    for name, weights in alone["state_dict"].items():
+        torch.testing.assert_close(weights[0], stack["state_dict"][name][k], rtol=1e-4, atol=1e-5)
+
+
+def test_those_that_stop_are_not_the_best_and_keep_their_scores_and_policies(halved):
+    result, _, folder = halved
+    rows = [line.split(",") for line in (folder / "halved" / "metrics.csv").read_text().split()]
+    for update, rung in ((4, 1), (8, 2)):
+        at = {
+            label: float(value)
+            for at, label, metric, value in rows[1:]
+            if at == str(update) and metric == "evaluation/bellman_error"
+        }
+        ended = [m for m in result["members"] if m.get("stopped", {}).get("update") == update]
+        labels = [f"seed{m['seed']}_alpha{m['alpha']}" for m in ended]
+        assert len(at) == len(labels) + len(at) // 2, "rows of all that were there"
+        assert min(at[label] for label in labels) >= max(
+            error for label, error in at.items() if label not in labels
+        )
+        for member in ended:
+            shown = at[f"seed{member['seed']}_alpha{member['alpha']}"]
+            assert member["last"]["bellman_error"] == pytest.approx(shown)
+        kept = torch.load(
+            folder / "halved" / "checkpoints" / f"rung{rung}_last.ckpt", weights_only=True
+        )
+        assert kept["updates_done"] == update
+        assert len(kept["ivr"]["members"]) == len(at)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["before the members stop", pytest.param("after they stopped", marks=pytest.mark.slow)],
+)
+def test_a_run_that_is_killed_at_a_rung_resumes_to_the_same_bits(
+    halved, tmp_path, monkeypatch, small_pointmaze, moment
+):
+    _, _, folder = halved
+
+    def killed(*arguments):
+        if moment != "before the members stop":
+            halve(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "halve", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, *WORDS)
+    result = train(tmp_path, *WORDS, "resume=auto")
+    expected, found = state(folder / "halved"), state(tmp_path)
+    assert found["ivr"]["stopped"] == expected["ivr"]["stopped"]
+    assert [len(m.get("stopped", {})) for m in result["members"]] == [0, 4, 4, 4, 4, 4]
+    for name, weights in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][name], weights)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["halving.factor=3"], "halving.first is missing"),
+        (["halving.first=4"], "halving.factor is missing"),
+        (["halving.factor=1", "halving.first=4"], "halving.factor=1: must be 2 or more"),
+        (["halving.factor=2", "halving.first=5"], "halving.first=5: must be a multiple of eval_"),
+        (["halving.factor=x", "halving.first=4"], "halving.factor=x: must be a whole number"),
+    ],
+)
+def test_options_that_make_no_rungs_are_refused(tmp_path, small_pointmaze, words, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, "num_updates=8", "eval_every=2", *words)
+
+
+def test_what_a_foreign_checkpoint_says_of_stopped_members_is_checked(halved, tmp_path):
+    content = state(halved[2] / "halved")
+    content["ivr"]["stopped"][0]["stopped"] = {"update": "../x", "place": 1, "of": 2, "rung": 1}
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    path.parent.mkdir()
+    torch.save(content, path)
+    with pytest.raises(UserError, match=r"ivr\.stopped"):
+        halve(Halving(2, 4), path, tmp_path)
