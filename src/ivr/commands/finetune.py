@@ -187,7 +187,7 @@ def _finetune(
         draw_visited(folder, task.walked_maze, collector)
     log.info(table(result))
     log.info(online_table(result))
-    log.info(next_steps(folder, quoted, "finetune.py", to_repeat(overrides)))
+    log.info(next_steps(folder, quoted, "finetune", to_repeat(overrides)))
     if result["status"] == "interrupted":
         raise SystemExit(130)
     diverged = divergence(result)

@@ -10,6 +10,7 @@ from ivr.data.generation.generated import ensure_generated
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
+from ivr.programs import command
 
 
 def run(composed: DictConfig, folder: Path, overrides: list[str]) -> None:
@@ -31,7 +32,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> None:
 
 
 def _command(spec: DataSpec) -> str:
-    words = ["python train.py", f"dataset={spec.name}"]
+    words = [command("train"), f"dataset={spec.name}"]
     if spec.source != "generated":
         words.append("dataset.source=generated")
     if spec.body is not None:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from ivr.commands.list_datasets import END, markdown
 from ivr.config.search import CONFIG_DIR, choices
 from ivr.files import write_text
+from ivr.programs import command
 
 if TYPE_CHECKING:
     from ivr.types import Needs
@@ -122,5 +123,5 @@ def run(words: list[str]) -> None:
         write_text(DOCUMENT, documented(DOCUMENT.read_text("utf-8")))
         return
     if words:
-        raise SystemExit("python list_algorithms.py lists all; its only argument is docs")
+        raise SystemExit(f"{command('list_algorithms')} lists all; its only argument is docs")
     print(listed(known(), shutil.get_terminal_size().columns))

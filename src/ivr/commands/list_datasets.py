@@ -14,6 +14,7 @@ from ivr.data.sources.d4rl.published import find_published
 from ivr.data.sources.download import first_host, reachable
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.files import write_text
+from ivr.programs import command
 
 DOCUMENT = CONFIG_DIR.parent / "docs" / "datasets.md"
 BEGIN, END = "<!-- python list_datasets.py docs -->\n", "<!-- end -->"
@@ -128,7 +129,7 @@ def run(words: list[str]) -> None:
         write_text(DOCUMENT, documented(DOCUMENT.read_text("utf-8")))
         return
     if words:
-        raise SystemExit("python list_datasets.py lists all; its only argument is docs")
+        raise SystemExit(f"{command('list_datasets')} lists all; its only argument is docs")
     found = datasets()
     lines = [(*row(dataset), _short(whereabouts(dataset))) for dataset in found]
     print(aligned([(*Row._fields, "here"), *lines]))

@@ -29,13 +29,10 @@ from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
 from ivr.data.kinds import check_available
 from ivr.errors import UserError, printable
+from ivr.programs import PROGRAMS
 
 # News about environments that are not used here, printed when those that are are imported.
 notifications.pop("gymnasium_robotics", None)
-
-_WITHOUT_HYDRA = ("list_algorithms", "list_datasets")
-_READ_DATA = ("train", "finetune", "inspect_data", "rank")
-_WITHOUT_FOLDER = ("generate", "report")
 
 
 def main(command: str) -> None:
@@ -52,7 +49,7 @@ def main(command: str) -> None:
         if os.environ.get(folder):
             os.environ[folder] = os.path.abspath(os.path.expanduser(os.environ[folder]))
     _print_anything()
-    if command in _WITHOUT_HYDRA:
+    if not PROGRAMS[command].hydra:
         import_module(f"ivr.commands.{command}").run(sys.argv[1:])
         return
     config_name = config_of(command)
@@ -133,12 +130,12 @@ def perform(
         module = import_module(f"ivr.commands.{command}")
         return getattr(module, function)(config, folder, list(overrides), **begin, **more)
 
-    if command in _WITHOUT_FOLDER:
+    if not PROGRAMS[command].folder:
         return call()
     configs = {"config.yaml": config, "hydra.yaml": hydra_config, "overrides.yaml": overrides}
     with run_files(folder, configs) as files:
         check_options(command, config)
-        if command in _READ_DATA and config.get("dataset") is not None:
+        if PROGRAMS[command].data and config.get("dataset") is not None:
             check_data(config)
         return call(begin=files.begin)
 

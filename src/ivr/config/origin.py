@@ -16,6 +16,7 @@ from ivr.data.kinds import on_this_machine, within
 from ivr.data.prepare import Prepared, prepare
 from ivr.errors import UserError
 from ivr.evaluation.task.build import Task, bounds_of, make_task
+from ivr.programs import command
 from ivr.training.checkpoints import load_policy, load_resumable
 from ivr.training.members import Member
 
@@ -116,7 +117,7 @@ def _data_and_task(description: dict[str, Any]) -> tuple[Prepared, Task]:
         raise UserError(
             f"the data of the checkpoint, dataset={data_spec.name}, are not on this machine. A "
             "checkpoint may come from anywhere, so nothing is fetched or made for it: "
-            f"python inspect_data.py dataset={data_spec.name} does"
+            f"{command('inspect_data')} dataset={data_spec.name} does"
         )
     recorded = description["config"]
     groups = {

@@ -19,8 +19,11 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.errors import UserError
 from ivr.files import unique_suffix
+from ivr.programs import command
 
-CONFIG_DIR = Path(__file__).parents[3] / "conf"
+_PACKAGED = Path(__file__).parents[1] / "conf"
+CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "conf"
+"""conf/ of the checkout; a wheel holds it inside the package."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def choices(group: str) -> list[str]:
 def _loader() -> Iterator[ConfigLoader]:
     if not CONFIG_DIR.is_dir():
         raise UserError(
-            f"there is no configuration in {CONFIG_DIR}: the programs run in a checkout of the "
-            "project (pip install -e .), as an installed package holds no conf/"
+            f"there is no configuration in {CONFIG_DIR}: install the project whole, with pip "
+            "install . or pip install -e . in a checkout of it"
         )
     hydra: Any = GlobalHydra.instance()
     if hydra.is_initialized():  # within Hydra's own help, and within a test's configuration
@@ -109,6 +112,7 @@ def _if_d4rl(of_d4rl: Any, other: Any, *, _parent_: DictConfig) -> Any:
 OmegaConf.register_new_resolver("if_d4rl", _if_d4rl)
 # Two runs that start in the same second get folders of their own.
 OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
-# --help lists what there is.
+# --help says how each program is started here, and lists what there is.
+OmegaConf.register_new_resolver("command", command)
 OmegaConf.register_new_resolver("choices", _wrapped_choices)
 OmegaConf.register_new_resolver("generated", lambda: _wrapped(list(GENERATED)))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ivr.programs import command
+
 
 def table(result: dict[str, Any]) -> str:
     """The members' last and best scores, one line each."""
@@ -99,7 +101,7 @@ def online_table(result: dict[str, Any]) -> str:
 def next_steps(
     folder: Path,
     quoted: Callable[[str], str],
-    program: str = "train.py",
+    program: str = "train",
     repeated: Sequence[str] = (),
 ) -> str:
     """The commands to look at the run, evaluate it and resume it.
@@ -120,10 +122,10 @@ def next_steps(
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
     lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
     if best.exists():
-        lines.append(f"evaluate: python evaluate.py {override('checkpoint', best)} video=true")
+        lines.append(f"evaluate: {command('evaluate')} {override('checkpoint', best)} video=true")
     if last.exists():
         again = " ".join([override("resume", last), *map(shlex.quote, repeated)])
-        lines.append(f"resume:   python {program} {again}")
+        lines.append(f"resume:   {command(program)} {again}")
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ import re
 
 from ivr.errors import UserError
 from ivr.mazes import MAZES
+from ivr.programs import command
 
 POINTMAZES = tuple(f"pointmaze-{maze}" for maze in MAZES)
 ANTMAZES = (
@@ -51,16 +52,16 @@ def stand_in(dataset_id: str, name: str | None = None) -> str:
     if name in (*POINTMAZES, *ANTMAZES):
         return (
             "train on a local stand-in, which is made on first use and is not D4RL's, with: "
-            f"python train.py dataset={name} dataset.source=generated"
+            f"{command('train')} dataset={name} dataset.source=generated"
             f"{'' if maze else ' dataset.body=d4rl'}"
         )
     robot = re.match(r"gym_mujoco(?:_v\d)?/([a-z0-9]+)_", dataset_id)
     if robot and (name := f"{robot[1]}-random") in RANDOM:
         return (
             "train on random actions of the same robot, which are made on first use, with: "
-            f"python train.py dataset={name}"
+            f"{command('train')} dataset={name}"
         )
     return (
         "train on another dataset, which is made on first use, with: "
-        "python train.py dataset=pointmaze-medium"
+        f"{command('train')} dataset=pointmaze-medium"
     )
