@@ -1,7 +1,7 @@
 """Results gathered over seeds: what is averaged, what is not, and what is left out."""
 
 import json
-import math
+import os
 from pathlib import Path
 
 import pytest
@@ -9,65 +9,63 @@ from PIL import Image
 
 from ivr.commands.report import run as run_report
 from ivr.errors import UserError
+from ivr.report.contents import named, scores_table
+from ivr.report.figures import grid_over_x
+from ivr.report.names import group_names
 from ivr.report.paper import SCORES
-from ivr.report.results import group_names, mean_and_error, read_results
-from ivr.report.show import markdown
+from ivr.report.provenance import seeds_table
+from ivr.report.results import SeedGroup, read_results
+from ivr.report.summary import summary
+from ivr.report.tables import shown
+from tests.report.making import write
 from tests.running import composed
 
 
-def write(path: Path, scores: dict[int, float], **changes) -> None:
-    """A result.json of seeds and their last scores; the best ones are 50 higher."""
-    alpha, error = changes.pop("alpha", 1.0), changes.pop("error", 0.5)
-    normalised = changes.pop("normalised", True)
-    result = {
-        "algo": "sql", "dataset": "maze", "protocol": "paper", "num_updates": 10,
-        "dataset_source": "made", "noise": {"expert_fraction": 0.1}, "status": "finished",
-    } | changes  # fmt: skip
-
-    def record(score):
-        return {
-            "normalized_score": score if normalised else None,
-            "return_mean": score if normalised else 10 * score,
-            "bellman_error": error,
-        }
-
-    result["members"] = [
-        {"seed": k, "alpha": alpha, "last": record(score), "best": record((score or 0) + 50)}
-        for k, score in scores.items()
-    ]
-    path.mkdir(parents=True)
-    (path / "result.json").write_text(json.dumps(result))
+def groups_of(folder: Path, x: str | None = None) -> list[SeedGroup]:
+    return read_results(folder, x).groups
 
 
-def test_mean_and_standard_error_by_hand():
-    """1, 2, 6: mean 3, variance (4 + 1 + 9) / 2 = 7, error sqrt(7 / 3)."""
-    assert mean_and_error([1, 2, 6]) == (3, pytest.approx(math.sqrt(7 / 3)))
-    assert mean_and_error([4]) == (4, None)
+def rows(folder: Path, x: str | None = None) -> list[dict[str, str]]:
+    table = scores_table(named(folder, read_results(folder, x), x))
+    return [dict(zip(table.header, map(shown, row), strict=True)) for row in table.rows]
 
 
 def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
     write(tmp_path / "0", {0: 10.0, 1: 20.0})
     write(tmp_path / "1", {2: 60.0})
     write(tmp_path / "2", {0: 7.0}, noise={"expert_fraction": 1.0}, dataset_source="clean")
-    few, many = read_results(tmp_path, "noise.expert_fraction")
+    few, many = groups_of(tmp_path, "noise.expert_fraction")
     assert (few.x, few.scores) == (0.1, {0: 10, 1: 20, 2: 60})
     assert (many.x, many.scores) == (1.0, {0: 7})
-    text = markdown([few, many], "noise.expert_fraction")
-    # Variance of 10, 20, 60: (400 + 100 + 900) / 2 = 700; sqrt(700 / 3) = 15.3.
-    assert "| sql | 0.1 | 30.0 ± 15.3 | 0.5 ± 0 | 3 | 2 | not certified |" in text
-    assert "| sql | 1.0 | 7.0 | 0.5 | 1 | 1 | not certified |" in text
-    assert "aper" not in text
-    assert "1. clean" in text and "2. made" in text
+    # The mean of 10, 20, 60; the percentiles of the 27 draws of three are the least and greatest.
+    assert rows(tmp_path, "noise.expert_fraction") == [
+        {"algorithm": "sql", "noise.expert_fraction": "0.1", "mean": "30.0 [10.0, 60.0]",
+         "IQM": "30.0 [10.0, 60.0]", "Bellman error": "0.5 [0.5, 0.5]", "seeds": "3", "data": "2",
+         "replay": "not certified", "runs": "1-2"},
+        {"algorithm": "sql", "noise.expert_fraction": "1.0", "mean": "7.0", "IQM": "7.0",
+         "Bellman error": "0.5", "seeds": "1", "data": "1", "replay": "not certified", "runs": "3"},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"algo": "eql"}, {"alpha": 2.0}, {"dataset": "m2"}, {"protocol": "p"}, {"num_updates": 20}],
+    [
+        {"algo": "eql"},
+        {"alpha": 2.0},
+        {"dataset": "m2"},
+        {"protocol": "p"},
+        {"num_updates": 20},
+        {"options": {"expectile": 0.9}},
+        {"noise": {"expert_fraction": 0.3}},
+        {"discount": 0.9},
+        {"dataset_fingerprint": "b" * 64},
+    ],
 )
 def test_what_differs_in_more_than_the_seed_is_never_averaged(tmp_path, change):
-    write(tmp_path / "0", {0: 10.0})
-    write(tmp_path / "1", {1: 20.0}, **change)
-    groups = read_results(tmp_path)
+    same = {"options": {"expectile": 0.7}, "discount": 0.99, "dataset_fingerprint": "a" * 64}
+    write(tmp_path / "0", {0: 10.0}, **same)
+    write(tmp_path / "1", {1: 20.0}, **(same | change))
+    groups = groups_of(tmp_path)
     assert sorted(list(group.scores.values()) for group in groups) == [[10.0], [20.0]]
     assert len(set(group_names(groups))) == 2
 
@@ -87,16 +85,16 @@ HOPPER = {"environment": "Hopper-v4 (gymnasium 1.4.0, mujoco 3.11.0)", "env_kwar
 def test_two_ways_of_evaluating_are_never_averaged(tmp_path, key, value, seed):
     write(tmp_path / "0", {0: 10.0}, evaluation=HOPPER | {"goal": "centre"})
     write(tmp_path / "1", {seed: 20.0}, evaluation=HOPPER | {"goal": "centre", key: value})
-    with pytest.raises(UserError) as raised:
-        read_results(tmp_path)
-    message = str(raised.value)
-    assert f"maze sql was evaluated with {key} " in message and f"x=evaluation.{key}" in message
-    assert all(str(tmp_path / name / "result.json") in message for name in "01")
+    groups = groups_of(tmp_path)
+    assert sorted(list(group.scores.values()) for group in groups) == [[10.0], [20.0]]
+    first, second = sorted(group_names(groups))
+    assert first.startswith(f"sql {key} ") and second.startswith(f"sql {key} ")
     if key == "environment":
-        assert "environment Hopper-v4 in" in message and "and Hopper-v5 in" in message
+        assert (first, second) == ("sql environment Hopper-v4", "sql environment Hopper-v5")
     if key != "env_kwargs":
-        groups = read_results(tmp_path, f"evaluation.{key}")
+        groups = groups_of(tmp_path, f"evaluation.{key}")
         assert [list(group.scores.values()) for group in groups] == [[10.0], [20.0]]
+        assert set(group_names(groups)) == {"sql"}
 
 
 def test_other_packages_other_episodes_and_earlier_records_are_averaged(tmp_path):
@@ -105,7 +103,7 @@ def test_other_packages_other_episodes_and_earlier_records_are_averaged(tmp_path
     write(tmp_path / "1", {1: 20.0}, evaluation={"environment": newer, "seed": 2, "goal": "x"})
     write(tmp_path / "2", {2: 30.0}, evaluation=None)
     write(tmp_path / "3", {3: 40.0})
-    (group,) = read_results(tmp_path)
+    (group,) = groups_of(tmp_path)
     assert len(group.scores) == 4
 
 
@@ -114,7 +112,7 @@ def test_unfinished_runs_are_left_out_and_a_folder_without_results_is_refused(tm
     with pytest.raises(UserError, match=r"no result\.json of a finished run"):
         read_results(tmp_path)
     write(tmp_path / "1", {0: 20.0})
-    assert [group.scores for group in read_results(tmp_path)] == [{0: 20.0}]
+    assert [group.scores for group in groups_of(tmp_path)] == [{0: 20.0}]
 
 
 @pytest.mark.parametrize(
@@ -136,11 +134,13 @@ def test_the_papers_score_stands_beside_its_own_data_in_an_environment_that_repe
     for seed, replay in ((0, {"status": "exact"}), (1, certificate)):
         facts = {"dataset": "hopper-medium", "dataset_source": source, "certificate": replay}
         write(tmp_path / str(seed), {seed: 70.0}, **facts)
-    text = markdown(read_results(tmp_path), None)
-    shown = ", ".join(sorted({"exact", status or "not certified"}))
-    row = "70.0 ± 0.0 | 75.5±3.4 |" if beside else "70.0 ± 0.0 |"
-    assert f"| sql | {row} 0.5 ± 0 | 2 | 1 | {shown} |" in text
-    assert ("beside those made on D4RL's own data" in text) is not beside
+    (row,) = rows(tmp_path)
+    assert row["mean"] == "70.0 [70.0, 70.0]" and row.get("paper") == (
+        "75.5±3.4" if beside else None
+    )
+    assert row["replay"] == ", ".join(sorted({"exact", status or "not certified"}))
+    note = scores_table(named(tmp_path, read_results(tmp_path))).note
+    assert ("beside those made on D4RL's own data" in note) is not beside
 
 
 def test_the_papers_table_is_that_of_the_docs():
@@ -159,12 +159,24 @@ def test_the_papers_table_is_that_of_the_docs():
     assert expected == SCORES and len(SCORES) == 18 * 10 - 3 * 5
 
 
-def test_a_seed_that_is_there_twice_is_refused(tmp_path):
-    write(tmp_path / "0", {0: 10.0})
-    write(tmp_path / "1", {0: 20.0}, noise={"expert_fraction": 0.3})
-    assert len(read_results(tmp_path, "noise.expert_fraction")) == 2
-    with pytest.raises(UserError, match=r"seed 0 of the same settings twice"):
-        read_results(tmp_path)
+def test_of_a_seed_that_is_there_twice_the_later_stands_and_the_report_says_so(tmp_path):
+    write(tmp_path / "0", {0: 10.0, 1: 11.0}, written="2026-01-02T00:00:00+00:00")
+    write(tmp_path / "1", {0: 20.0}, written="2026-01-01T00:00:00+00:00")
+    write(tmp_path / "2", {1: 30.0}, written="2026-01-03T00:00:00+00:00")
+    found = read_results(tmp_path)
+    assert found.groups[0].scores == {0: 10.0, 1: 30.0}
+    assert [note.rpartition(": ")[2] for note in found.notes] == [
+        str(tmp_path / place / "result.json") for place in "10"
+    ]
+    assert all("written later" in note for note in found.notes)
+
+
+def test_of_two_results_without_a_date_the_later_file_stands(tmp_path):
+    for place, score, time in (("0", 10.0, 2e9), ("1", 20.0, 1e9)):
+        write(tmp_path / place, {0: score})
+        os.utime(tmp_path / place / "result.json", (time, time))
+    (group,) = groups_of(tmp_path)
+    assert group.scores == {0: 10.0}
 
 
 def test_an_x_that_results_do_not_have_is_named(tmp_path):
@@ -173,27 +185,84 @@ def test_an_x_that_results_do_not_have_is_named(tmp_path):
         read_results(tmp_path, "noise.share")
     with pytest.raises(UserError, match=r"x=noise: .*not one number"):
         read_results(tmp_path, "noise")
-    (tmp_path / "0" / "result.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
-        read_results(tmp_path)
 
 
 def test_returns_stand_in_where_there_is_no_reference(tmp_path):
     write(tmp_path / "0", {0: 10.0}, normalised=False, error=None)
-    (group,) = read_results(tmp_path)
+    (group,) = groups_of(tmp_path)
     assert group.scores == {0: 100.0} and group.errors == {}
-    assert "| sql | 100.0 | – | 1 | 1 | not certified |" in markdown([group], None)
+    assert rows(tmp_path)[0]["mean"] == "100.0" and "Bellman error" not in rows(tmp_path)[0]
 
 
-@pytest.mark.parametrize("x", ["noise.expert_fraction", "algo", "alpha"])
-def test_the_report_is_a_table_and_a_picture_beside_the_runs(tmp_path, x):
+def test_the_report_is_a_page_a_text_and_a_picture_beside_the_runs(tmp_path):
     write(tmp_path / "0", {0: 10.0, 1: 20.0})
     write(tmp_path / "1", {0: 30.0}, algo="iql", alpha=None, error=None)
-    words = (f"folder={tmp_path}", f"x={x}")
+    words = (f"folder={tmp_path}", "x=noise.expert_fraction")
     text = run_report(composed(words, "report"), tmp_path, list(words))
-    assert (tmp_path / "report.md").read_text() == text
-    picture = Image.open(tmp_path / "report.png")
-    assert picture.format == "PNG" and len(picture.convert("L").getcolors()) > 10
+    assert (tmp_path / "report.md").read_text() == text and "Left out" not in text
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    drawn = list((tmp_path / "report").glob("*.svg"))
+    assert len(drawn) == 2  # scores and Bellman errors, over x
+    for path in (tmp_path / "report.png", *(path.with_suffix(".png") for path in drawn)):
+        picture = Image.open(path)
+        assert picture.format == "PNG" and len(picture.convert("L").getcolors()) > 10
+
+
+@pytest.mark.parametrize("x", ["algo", "alpha"])
+def test_words_and_missing_numbers_are_places_on_an_axis(tmp_path, x):
+    write(tmp_path / "0", {0: 10.0, 1: 20.0})
+    write(tmp_path / "1", {0: 30.0}, algo="iql", alpha=None, error=None)
+    found = named(tmp_path, read_results(tmp_path, x), x)
+    figure = grid_over_x(found.pairs, x, found.look)
+    score, error = figure.axes
+    places = {"algo": ["iql", "sql"], "alpha": ["None", "1.0"]}[x]
+    assert [label.get_text() for label in score.get_xticklabels()] == places
+    assert score.get_title(loc="left") == "maze: last score (normalised) (1 to 2 seeds each)"
+    assert (score.get_legend() is None) == (x == "algo") and error.get_ylabel() == "Bellman error"
+
+
+def test_best_scores_are_shown_where_asked_for_and_compared_with_nothing(tmp_path):
+    write(tmp_path / "0", {0: 10.0, 1: 20.0})
+    found = named(tmp_path, read_results(tmp_path))
+    assert "65" not in "".join(shown(cell) for cell in scores_table(found).rows[0])
+    table = scores_table(found, best=True)
+    assert shown(table.rows[0][table.header.index("best")]) == "65.0"  # (60 + 70) / 2
+    assert "compared with nothing" in table.note
+
+
+def test_proportions_have_wilson_intervals(tmp_path):
+    """0 of 50 is 0 to 7.1 %; 0 of 50 and 1 of 50 are 1 of 100, 0.2 to 5.4 %."""
+    write(tmp_path / "0", {0: 0.0}, episodes=50, evaluation={"metric": "success"})
+    (row,) = rows(tmp_path)
+    assert (row["mean"], row["successes"]) == ("0.0", "0/50: 0.0 to 7.1 %")
+    write(tmp_path / "1", {1: 2.0}, episodes=50, evaluation={"metric": "success"})
+    assert rows(tmp_path)[0]["successes"] == "1/100: 0.2 to 5.4 %"
+    each = seeds_table(read_results(tmp_path))
+    assert [shown(row[4]) for row in each.rows] == ["0.0 [0.0, 7.1]", "2.0 [0.4, 10.5]"]
+
+
+def test_an_algorithm_has_one_colour_and_each_of_its_alphas_a_line_of_its_own(tmp_path):
+    for place, algo in enumerate(("sql", "iql", "bc")):
+        write(tmp_path / f"{place}a", {0: 1.0}, algo=algo, alpha=1.0)
+        write(tmp_path / f"{place}b", {0: 1.0}, algo=algo, alpha=2.0)
+        write(tmp_path / f"{place}c", {0: 1.0}, algo=algo, alpha=2.0, dataset="other")
+    found = named(tmp_path, read_results(tmp_path))
+    assert set(found.names) == {f"{a} alpha {v}" for a in ("sql", "iql", "bc") for v in (1.0, 2.0)}
+    look = found.look
+    assert len({look[f"{algo} alpha 1.0"].color for algo in ("sql", "iql", "bc")}) == 3
+    for algo in ("sql", "iql", "bc"):
+        one, two = look[f"{algo} alpha 1.0"], look[f"{algo} alpha 2.0"]
+        assert one.color == two.color and one.line != two.line and one.marker != two.marker
+
+
+def test_the_summary_fits_a_terminal_and_says_what_is_left_out(tmp_path):
+    write(tmp_path / "0", {0: 10.0, 1: 20.0})
+    for place in range(9):
+        write(tmp_path / f"bad{place}", {0: 1.0}, status="failed")
+    lines = summary(tmp_path).splitlines()
+    assert lines[0].split() == ["|", "algorithm", "|", "mean", "|", "seeds", "|"]
+    assert lines[2].split() == ["|", "sql", "|", "15.0", "[10.0,", "20.0]", "|", "2", "|"]
+    assert "9 left out:" in lines and lines[-1] == "  and 4 more"
 
 
 def test_a_folder_that_is_missing_is_one_message(tmp_path):
@@ -214,12 +283,19 @@ def test_a_folder_that_is_missing_is_one_message(tmp_path):
         b'{"status": "finished"}',
         b'{"status": ["finished"]}',
         b'{"status": "finished", "evaluation": "Hopper-v4"}',
+        b'{"status": "finished", "wall_seconds": 1' + b"0" * 400 + b"}",
     ],
 )
-def test_a_damaged_result_is_one_message(tmp_path, content):
-    (tmp_path / "result.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"result\.json (cannot be read|was not written)"):
+def test_a_damaged_result_is_one_message_and_the_rest_is_reported(tmp_path, content):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "result.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"no result\.json.*\n.*result\.json (cannot be|was not)"):
         read_results(tmp_path)
+    write(tmp_path / "good", {0: 10.0})
+    found = read_results(tmp_path)
+    assert found.groups[0].scores == {0: 10.0}
+    (note,) = found.notes
+    assert note.startswith(f"left out: {tmp_path / 'bad' / 'result.json'} ")
 
 
 @pytest.mark.parametrize(
@@ -230,6 +306,8 @@ def test_a_damaged_result_is_one_message(tmp_path, content):
         ("last", 3),
         ("last", {"return_mean": "high"}),
         ("last", {"return_mean": float("nan"), "normalized_score": None}),
+        ("last", {"return_mean": 10**400, "normalized_score": None}),
+        ("best", "high"),
     ],
 )
 def test_a_member_of_another_type_is_one_message(tmp_path, key, value):
@@ -244,5 +322,5 @@ def test_a_member_of_another_type_is_one_message(tmp_path, key, value):
 
 def test_a_score_that_is_no_number_is_left_out(tmp_path):
     write(tmp_path / "0", {0: 10.0, 1: None}, normalised=True)
-    (group,) = read_results(tmp_path)
+    (group,) = groups_of(tmp_path)
     assert group.scores == {0: 10.0}

@@ -1,19 +1,20 @@
-"""Gathers the results of many runs into a table and a picture."""
+"""Gathers the results of many runs into a page, tables and figures."""
 
-import io
 import logging
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from ivr.errors import UserError
-from ivr.files import write_text, write_whole
 
 log = logging.getLogger(__name__)
 
 
 def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
-    """Write report.md, and with x= report.png, into the folder of the runs; returns the table.
+    """Write report.html, report.md, report/ and with x= report.png into the folder of the runs.
+
+    Returns:
+        the contents of report.md.
 
     Raises:
         UserError: for a folder without results, or an x that they do not have.
@@ -23,16 +24,27 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     runs, x = Path(str(composed.folder)), composed.x
     if not runs.is_dir():
         raise UserError(f"folder={runs} is not a folder")
-    from ivr.report.results import read_results  # takes a second: matplotlib
-    from ivr.report.show import markdown, plot
+    if not isinstance(composed.best, bool):
+        raise UserError(f"best={composed.best}: true or false")
+    from ivr.report.contents import named, sections  # takes a second: matplotlib, SciPy
+    from ivr.report.figures import grid_over_x
+    from ivr.report.results import read_results
+    from ivr.report.summary import short
+    from ivr.report.write import image, save, write_report
 
-    groups = read_results(runs, None if x is None else str(x))
-    text = markdown(groups, x)
-    write_text(runs / "report.md", text)
-    log.info(text)
+    x = None if x is None else str(x)
+    found = named(runs, read_results(runs, x), x)
+    log.info(short(found))
     if x is not None:
-        picture = io.BytesIO()
-        plot(groups, str(x)).savefig(picture, format="png")
-        write_whole(runs / "report.png", lambda file: file.write(picture.getvalue()))
-    log.info(f"written to {runs}")
+        save(runs / "report.png", image(grid_over_x(found.pairs, x, found.look), "png"))
+    parts = sections(found, best=composed.best)
+    title = f"{', '.join(found.datasets[:3])}{' and others' * (len(found.datasets) > 3)}: results"
+    text = write_report(runs, title, _place(runs, overrides), parts)
+    log.info(f"written: {runs / 'report.html'}, report.md, and tables and figures in report/")
     return text
+
+
+def _place(runs: Path, overrides: list[str]) -> str:
+    import shlex
+
+    return f"Results below {runs}, by python report.py {' '.join(map(shlex.quote, overrides))}"

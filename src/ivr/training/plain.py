@@ -15,8 +15,11 @@ def number(value: Any) -> bool:
 
 
 def finite(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return number(value) and math.isfinite(value)
+    """Whether a value is a finite number that a float can hold."""
+    try:
+        return number(value) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def count(value: Any) -> bool:

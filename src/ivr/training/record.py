@@ -71,6 +71,7 @@ class RunRecord:
             "dataset": dataset["name"],
             "protocol": config["protocol"],
             "num_updates": config["num_updates"],
+            "overrides": list(self.overrides),
             "dataset_fingerprint": dataset["fingerprint"],
             "dataset_source": dataset["source"],
             "transitions": dataset["transitions"],

@@ -6,6 +6,7 @@ import subprocess
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ class ResultFile:
         result = {
             **self.facts,
             "status": status,
+            # Which of two results is the later one, wherever their files were copied to.
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "stopped_early": stopped_early,
             "updates_done": update,
             "failed_evaluations": list(failures),

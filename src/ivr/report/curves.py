@@ -1,0 +1,76 @@
+"""Learning curves: what each run's metrics.csv says of its evaluations."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ivr.report.intervals import Floats, bootstrap, mean_of_strata
+from ivr.report.results import SeedGroup
+from ivr.training.members import Member
+
+_LONGEST = 1000
+"""Characters of a row at most."""
+
+Series = dict[int, float]
+"""Value by update."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A mean over seeds at each update, with its interval."""
+
+    updates: list[int]
+    mean: Floats
+    interval: tuple[Floats, Floats] | None
+    seeds: int
+
+
+def read_metrics(path: Path, metrics: Collection[str]) -> dict[tuple[str, str], Series]:
+    """Read some metrics of a metrics.csv, by member and metric; what is no row is passed over."""
+    found: dict[tuple[str, str], Series] = {}
+    if not path.is_file():
+        return found
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        while line := file.readline(_LONGEST):
+            row = line.rstrip("\r\n").split(",")
+            if len(row) != 4 or row[2] not in metrics or not row[0].isdecimal():
+                continue
+            try:
+                value = float(row[3])
+            except ValueError:
+                continue
+            if math.isfinite(value):
+                found.setdefault((row[1], row[2]), {})[int(row[0])] = value
+    return found
+
+
+class Curves:
+    """Reads each file once, whatever is asked of it."""
+
+    def __init__(self, metrics: Collection[str]) -> None:
+        self.metrics = metrics
+        self._files: dict[Path, dict[tuple[str, str], Series]] = {}
+
+    def of(self, group: SeedGroup, metric: str) -> list[Series]:
+        """One series for each seed of a group that has one."""
+        found = []
+        for run in group.runs.values():
+            path = run.place.with_name("metrics.csv")
+            if path not in self._files:
+                self._files[path] = read_metrics(path, self.metrics)
+            label = Member(run.seed, group.alpha).label
+            found.append(self._files[path].get((label, metric), {}))
+        return [series for series in found if series]
+
+
+def average(series: Sequence[Series]) -> Curve | None:
+    """Average series over seeds at the updates that all of them have; None for less than two."""
+    common = sorted(set.intersection(*map(set, series))) if series else []
+    if len(common) < 2:
+        return None
+    values = np.array([[one[update] for update in common] for one in series])
+    interval = bootstrap([values], mean_of_strata)
+    return Curve(common, values.mean(0), interval, len(series))

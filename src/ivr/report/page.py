@@ -1,0 +1,36 @@
+"""Renders a report as one page of HTML that needs no other file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ivr.errors import printable
+from ivr.report.sections import Section
+from ivr.report.tables import shown
+
+
+def page(title: str, place: str, sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
+    """Fill `page.html`; what comes from files is text, its control characters spelled out.
+
+    Args:
+        title: of the page.
+        place: where the results lie, and what the page was made with.
+        sections: in their order.
+        images: SVG by the name of each picture; a document of its own each, so that names inside
+            it cannot meet those of another.
+    """
+    environment = Environment(
+        loader=PackageLoader("ivr", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+    )
+    return environment.get_template("page.html").render(
+        title=title,
+        place=place,
+        sections=sections,
+        images={name: base64.b64encode(svg).decode() for name, svg in images.items()},
+        shown=shown,
+    )

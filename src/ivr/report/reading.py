@@ -1,0 +1,90 @@
+"""Reads one result.json; whatever it holds, nothing of it runs or names a path."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ivr.errors import UserError
+from ivr.training.plain import count, finite, list_of, mapping_of, optional, plain, text
+
+_LARGEST = 64 << 20
+"""Bytes of a result.json that is read; one of a thousand members has less than one million."""
+
+
+def _is_score(value: Any) -> bool:
+    names = ("return_mean", "normalized_score", "bellman_error", "success_rate")
+    return (
+        plain(value)
+        and isinstance(value, dict)
+        and all(optional(finite)(value.get(name)) for name in names)
+        and optional(count)(value.get("episodes"))
+    )
+
+
+def _is_member(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and count(value.get("seed"))
+        and {"alpha", "last"} <= value.keys()
+        and optional(finite)(value["alpha"])
+        and optional(_is_score)(value["last"])
+        and optional(_is_score)(value.get("best"))
+    )
+
+
+_FIELDS = {
+    "status": text,
+    "algo": text,
+    "dataset": text,
+    "protocol": text,
+    "num_updates": count,
+    "dataset_source": text,
+    "members": list_of(_is_member),
+    "certificate": optional(lambda value: isinstance(value, dict) and text(value.get("status"))),
+    **dict.fromkeys(
+        ("evaluation", "options", "noise", "subset", "normalize", "online", "split"),
+        optional(lambda value: isinstance(value, dict) and plain(value)),
+    ),
+    **dict.fromkeys(
+        ("git_commit", "dataset_fingerprint", "device", "precision", "reward", "written"),
+        optional(text),
+    ),
+    **dict.fromkeys(
+        (
+            "discount",
+            "batch_size",
+            "reward_scale",
+            "reward_shift",
+            "wall_seconds",
+            "updates_per_second",
+        ),
+        optional(finite),
+    ),
+    "versions": optional(mapping_of(text)),
+    "overrides": optional(list_of(text)),
+}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read and check a result.json.
+
+    Raises:
+        UserError: it cannot be read, or is not what train.py writes.
+    """
+    try:
+        if not path.is_file():
+            raise ValueError("it is not a file")
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(result, dict):
+            raise UserError(f"{path} was not written by train.py: it holds no mapping")
+        wrong = [key for key, check in _FIELDS.items() if not check(result.get(key))]
+    except (OSError, ValueError, RecursionError, OverflowError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if wrong:
+        raise UserError(
+            f"{path} was not written by train.py, or is damaged: it lacks {wrong[0]}, or holds "
+            "something else there. Remove it, or train again"
+        )
+    return result

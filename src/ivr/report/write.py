@@ -1,0 +1,63 @@
+"""Writes a report: a page, a Markdown file, and a folder of tables and figures."""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ivr.files import write_text, write_whole
+from ivr.report.page import page
+from ivr.report.sections import Section
+from ivr.report.tables import markdown, to_csv, to_latex
+
+
+def write_report(folder: Path, title: str, place: str, sections: Sequence[Section]) -> str:
+    """Write report.html, report.md, and report/ with each table and figure.
+
+    Args:
+        folder: of the runs.
+        title: of the page.
+        place: where the results lie, in words.
+        sections: in their order.
+
+    Returns:
+        the contents of report.md.
+    """
+    images: dict[str, bytes] = {}
+    for section in sections:
+        for picture in section.pictures:
+            name = file_name(picture.name)
+            images[picture.name] = image(picture.figure, "svg")
+            save(folder / "report" / f"{name}.svg", images[picture.name])
+            save(folder / "report" / f"{name}.png", image(picture.figure, "png"))
+        for table in section.tables:
+            name = file_name(table.name)
+            write_text(folder / "report" / f"{name}.csv", to_csv(table))
+            write_text(folder / "report" / f"{name}.tex", to_latex(table))
+    write_text(folder / "report.html", page(title, place, sections, images))
+    text = f"# {title}\n"
+    for section in sections:
+        text += f"\n## {section.title}\n"
+        text += f"\n{section.text}\n" if section.text else ""
+        text += "".join(f"\n{markdown(table)}" for table in section.tables)
+    write_text(folder / "report.md", text)
+    return text
+
+
+def image(figure: Figure, form: str) -> bytes:
+    """Draw a figure as svg or png, the same bytes every time."""
+    file = io.BytesIO()
+    figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
+    return file.getvalue()
+
+
+def save(path: Path, content: bytes) -> None:
+    """Write bytes whole."""
+    write_whole(path, lambda file: file.write(content))
+
+
+def file_name(name: str) -> str:
+    """Make a name that no file system minds, of one that may come from a file."""
+    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".")[:100]
