@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from ivr.commands.report import run as run_report
-from ivr.report.aggregate import scores_of
-from ivr.report.contents import datasets_table, improvement_table, named, scores_table
-from ivr.report.curves import Curves, average, read_metrics
-from ivr.report.results import read_results
-from ivr.report.tables import Estimate, Table, shown
+from ivr.report.comparison import datasets_table, improvement_table
+from ivr.report.gathering.curves import Curves, read_metrics
+from ivr.report.gathering.results import read_results
+from ivr.report.named import named
+from ivr.report.output.tables import Estimate, Table, shown
+from ivr.report.scores import scores_table
+from ivr.report.statistics.aggregate import scores_of
+from ivr.report.statistics.averages import average
 from tests.report.making import write
 from tests.running import composed
 

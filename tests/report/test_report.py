@@ -9,14 +9,16 @@ from PIL import Image
 
 from ivr.commands.report import run as run_report
 from ivr.errors import UserError
-from ivr.report.contents import named, scores_table
 from ivr.report.figures import grid_over_x
-from ivr.report.names import group_names
+from ivr.report.gathering.groups import SeedGroup
+from ivr.report.gathering.names import group_names
+from ivr.report.gathering.results import read_results
+from ivr.report.named import named
+from ivr.report.output.tables import shown
 from ivr.report.paper import SCORES
 from ivr.report.provenance import seeds_table
-from ivr.report.results import SeedGroup, read_results
+from ivr.report.scores import scores_table
 from ivr.report.summary import summary
-from ivr.report.tables import shown
 from tests.report.making import write
 from tests.running import composed
 
@@ -177,6 +179,17 @@ def test_of_two_results_without_a_date_the_later_file_stands(tmp_path):
         os.utime(tmp_path / place / "result.json", (time, time))
     (group,) = groups_of(tmp_path)
     assert group.scores == {0: 10.0}
+
+
+def test_members_that_successive_halving_stopped_are_compared_with_nothing(tmp_path):
+    write(tmp_path / "0", {0: 10.0, 1: 90.0})
+    path = tmp_path / "0" / "result.json"
+    result = json.loads(path.read_text())
+    result["members"][1]["stopped"] = {"update": 5, "place": 2, "of": 2, "rung": 1}
+    path.write_text(json.dumps(result))
+    found = read_results(tmp_path)
+    assert found.groups[0].scores == {0: 10.0}
+    assert found.notes == [f"left out, as successive halving stopped seed 1 early: {path}"]
 
 
 def test_an_x_that_results_do_not_have_is_named(tmp_path):

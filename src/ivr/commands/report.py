@@ -1,6 +1,7 @@
 """Gathers the results of many runs into a page, tables and figures."""
 
 import logging
+import shlex
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,6 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from ivr.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_MOST = 1000
+"""Rollouts of a budget; simulating more takes minutes."""
 
 
 def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
@@ -24,13 +28,15 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     runs, x = Path(str(composed.folder)), composed.x
     if not runs.is_dir():
         raise UserError(f"folder={runs} is not a folder")
-    if not isinstance(composed.best, bool):
-        raise UserError(f"best={composed.best}: true or false")
-    from ivr.report.contents import named, sections  # takes a second: matplotlib, SciPy
+    budget, rank = _checked(composed)
+    from ivr.report.contents import sections  # takes a second: matplotlib, SciPy
+    from ivr.report.deployment import deployment
     from ivr.report.figures import grid_over_x
-    from ivr.report.results import read_results
+    from ivr.report.gathering.results import read_results
+    from ivr.report.named import named
+    from ivr.report.output.write import image, save, write_report
+    from ivr.report.provenance import provenance
     from ivr.report.summary import short
-    from ivr.report.write import image, save, write_report
 
     x = None if x is None else str(x)
     found = named(runs, read_results(runs, x), x)
@@ -38,13 +44,26 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     if x is not None:
         save(runs / "report.png", image(grid_over_x(found.pairs, x, found.look), "png"))
     parts = sections(found, best=composed.best)
+    if budget is not None:
+        parts += deployment(found, budget, rank)
+    parts += provenance(runs, found.results)
     title = f"{', '.join(found.datasets[:3])}{' and others' * (len(found.datasets) > 3)}: results"
     text = write_report(runs, title, _place(runs, overrides), parts)
     log.info(f"written: {runs / 'report.html'}, report.md, and tables and figures in report/")
     return text
 
 
-def _place(runs: Path, overrides: list[str]) -> str:
-    import shlex
+def _checked(composed: DictConfig) -> tuple[int | None, Path | None]:
+    """The budget and the path of a rank.json, before anything is read."""
+    budget, rank = composed.budget, composed.rank
+    if not isinstance(composed.best, bool):
+        raise UserError(f"best={composed.best}: true or false")
+    if budget is not None and (not isinstance(budget, int) or not 1 <= budget <= _MOST):
+        raise UserError(f"budget={budget}: a number of rollouts from 1 to {_MOST:,}")
+    if rank is not None and not Path(str(rank)).is_file():
+        raise UserError(f"rank={rank} is not a file: give the rank.json that rank.py wrote")
+    return budget, None if rank is None else Path(str(rank))
 
+
+def _place(runs: Path, overrides: list[str]) -> str:
     return f"Results below {runs}, by python report.py {' '.join(map(shlex.quote, overrides))}"

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ivr.errors import counted
-from ivr.report.aggregate import Scores, estimate, profile
-from ivr.report.curves import Curve
-from ivr.report.intervals import Floats
-from ivr.report.results import SeedGroup
-from ivr.report.style import Look, dress, legend, panel
-from ivr.report.tables import Estimate, Table
+from ivr.report.gathering.groups import SeedGroup
+from ivr.report.output.style import Look, dress, legend, panel
+from ivr.report.output.tables import Estimate, Table
+from ivr.report.statistics.aggregate import Scores, estimate, profile
+from ivr.report.statistics.averages import Curve
+from ivr.report.statistics.intervals import Floats
 
 BARS = "Bars: 95 % bootstrap interval of the mean over seeds (none of a single seed)."
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ivr.evaluation.scores import wilson_interval
-from ivr.report.results import Results, Run
-from ivr.report.sections import Section
-from ivr.report.tables import Cell, Estimate, Table
+from ivr.report.gathering.groups import Run
+from ivr.report.gathering.results import Results
+from ivr.report.output.sections import Section
+from ivr.report.output.tables import Cell, Estimate, Table
 
 
 def run_numbers(results: Results) -> dict[Path, int]:

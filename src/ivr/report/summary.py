@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ivr.report.contents import Named, named, scores_table
-from ivr.report.results import read_results
-from ivr.report.tables import Table, markdown
+from ivr.report.gathering.results import read_results
+from ivr.report.named import Named, named
+from ivr.report.output.tables import Table, markdown
+from ivr.report.scores import scores_table
 
 
 def summary(folder: Path, x: str | None = None) -> str:

@@ -29,6 +29,7 @@ def _is_member(value: Any) -> bool:
         and optional(finite)(value["alpha"])
         and optional(_is_score)(value["last"])
         and optional(_is_score)(value.get("best"))
+        and optional(plain)(value.get("stopped"))
     )
 
 

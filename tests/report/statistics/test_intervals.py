@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.report.aggregate import profile
-from ivr.report.intervals import (
+from ivr.report.statistics.aggregate import profile
+from ivr.report.statistics.intervals import (
     bootstrap,
     iqm,
     iqm_of_strata,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from ivr.report.tables import Table
+from ivr.report.output.tables import Table
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,10 @@
-"""Learning curves: what each run's metrics.csv says of its evaluations."""
+"""Reads what each run's metrics.csv says of its evaluations."""
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
-
-from ivr.report.intervals import Floats, bootstrap, mean_of_strata
-from ivr.report.results import SeedGroup
+from ivr.report.gathering.groups import SeedGroup
 from ivr.training.members import Member
 
 _LONGEST = 1000
@@ -16,16 +12,6 @@ _LONGEST = 1000
 
 Series = dict[int, float]
 """Value by update."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A mean over seeds at each update, with its interval."""
-
-    updates: list[int]
-    mean: Floats
-    interval: tuple[Floats, Floats] | None
-    seeds: int
 
 
 def read_metrics(path: Path, metrics: Collection[str]) -> dict[tuple[str, str], Series]:
@@ -64,13 +50,3 @@ class Curves:
             label = Member(run.seed, group.alpha).label
             found.append(self._files[path].get((label, metric), {}))
         return [series for series in found if series]
-
-
-def average(series: Sequence[Series]) -> Curve | None:
-    """Average series over seeds at the updates that all of them have; None for less than two."""
-    common = sorted(set.intersection(*map(set, series))) if series else []
-    if len(common) < 2:
-        return None
-    values = np.array([[one[update] for update in common] for one in series])
-    interval = bootstrap([values], mean_of_strata)
-    return Curve(common, values.mean(0), interval, len(series))

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from ivr.report.tables import Estimate, Table, markdown, to_csv, to_latex
+from ivr.report.output.tables import Estimate, Table, markdown, to_csv, to_latex
 
 TABLE = Table(
     "scores",

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivr.errors import counted
-from ivr.report.intervals import (
+from ivr.report.gathering.groups import SeedGroup
+from ivr.report.output.tables import Estimate
+from ivr.report.statistics.intervals import (
     Floats,
     bootstrap,
     iqm_of_strata,
     mean_of_strata,
     probability_of_improvement,
 )
-from ivr.report.results import SeedGroup
-from ivr.report.tables import Estimate
 
 
 @dataclass(frozen=True)

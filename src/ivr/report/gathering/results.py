@@ -1,134 +1,22 @@
 """Gathers the results below a folder: one group for the seeds of one setting."""
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ivr.errors import UserError
-from ivr.report.reading import read_result
+from ivr.report.gathering.groups import SETTINGS, Run, SeedGroup, score_of
+from ivr.report.gathering.reading import read_result
 from ivr.training.plain import plain
 
 log = logging.getLogger(__name__)
 
-SETTINGS = ("dataset", "algo", "protocol", "alpha", "num_updates")
-"""Facts that every result has, and that tell groups apart."""
 
 _NESTED = ("options", "noise", "subset", "normalize", "split", "online", "evaluation")
 _FLAT = ("discount", "batch_size", "reward", "reward_scale", "reward_shift", "precision")
 _NO_SETTING = {"evaluation.seed", "online.checkpoint"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One member of a finished run, at the end of its training."""
-
-    seed: int
-    score: float
-    """Last score: normalised, or the return where there is no reference."""
-    place: Path
-    """Of its result.json."""
-    result: dict[str, Any]
-    """The whole of that file, which was checked."""
-    member: dict[str, Any]
-    """Its part of the file."""
-
-    @property
-    def last(self) -> dict[str, Any]:
-        """The last evaluation."""
-        found: dict[str, Any] = self.member["last"]
-        return found
-
-    @property
-    def error(self) -> float | None:
-        """Last Bellman error; None of an algorithm without a critic."""
-        return self.last.get("bellman_error")
-
-    @property
-    def best(self) -> float | None:
-        """The best score of the training, by which nothing here is compared."""
-        best = self.member.get("best")
-        return best and _score(best)
-
-    @property
-    def normalised(self) -> bool:
-        """Whether the score has a reference, so that datasets may be averaged."""
-        return self.last["normalized_score"] is not None
-
-    @property
-    def successes(self) -> tuple[int, int] | None:
-        """Successful episodes, and all of them; None where success is not what is scored."""
-        rate, episodes = self.last.get("success_rate"), self.last.get("episodes")
-        metric = (self.result.get("evaluation") or {}).get("metric")
-        if metric != "success" or rate is None or not episodes or not 0 <= rate <= 1:
-            return None
-        return round(rate * episodes), episodes
-
-    @property
-    def written(self) -> datetime:
-        """When the file was written: as it says, or as the file system does."""
-        try:
-            found = datetime.fromisoformat(self.result["written"])
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-        except (KeyError, TypeError, ValueError):
-            return datetime.fromtimestamp(self.place.stat().st_mtime, UTC)
-
-
-@dataclass
-class SeedGroup:
-    """Runs that differ in their seed alone, at one x."""
-
-    settings: tuple[Any, ...]
-    """The values of SETTINGS."""
-    x: Any
-    facts: dict[str, Any]
-    """Everything else that was configured, under names such as options.expectile."""
-    runs: dict[int, Run] = field(default_factory=dict)
-    """By seed, in their order."""
-
-    @property
-    def dataset(self) -> str:
-        """The name of the data."""
-        return str(self.settings[0])
-
-    @property
-    def algo(self) -> str:
-        """The name of the algorithm."""
-        return str(self.settings[1])
-
-    @property
-    def alpha(self) -> float | None:
-        """The temperature; None of an algorithm that has none."""
-        found: float | None = self.settings[SETTINGS.index("alpha")]
-        return found
-
-    @property
-    def scores(self) -> dict[int, float]:
-        """Last score of each seed."""
-        return {seed: run.score for seed, run in self.runs.items()}
-
-    @property
-    def errors(self) -> dict[int, float]:
-        """Last Bellman error of each seed that has one."""
-        return {seed: run.error for seed, run in self.runs.items() if run.error is not None}
-
-    @property
-    def sources(self) -> set[str]:
-        """Where the data come from."""
-        return {run.result["dataset_source"] for run in self.runs.values()}
-
-    @property
-    def replays(self) -> set[str]:
-        """Status of the certificates: does the environment repeat the data?"""
-        found = (run.result.get("certificate") or {} for run in self.runs.values())
-        return {one.get("status", "not certified") for one in found}
-
-    @property
-    def normalised(self) -> bool:
-        """Whether all scores have a reference."""
-        return all(run.normalised for run in self.runs.values())
 
 
 @dataclass
@@ -172,8 +60,8 @@ def read_results(folder: Path, x: str | None = None) -> Results:
             group = _group_of(groups, settings, at, facts)
             _keep_latest(group, run, twice)
     notes += [
-        f"left out, as the same settings and seed ({', '.join(seeds)}) are there again, written "
-        f"later, in {newer}: {older}"
+        f"left out, as the same settings and seed are there again ({_few(seeds)}), written later, "
+        f"in {newer}: {older}"
         for (older, newer), seeds in twice.items()
     ]
     if not groups:
@@ -196,16 +84,12 @@ def _runs(path: Path, result: dict[str, Any], notes: list[str]) -> Iterator[Run]
         seed, last = member["seed"], member["last"]
         if member.get("diverged"):
             notes.append(f"left out, as seed {seed} diverged: {path}")
-        elif last is None or (score := _score(last)) is None:
+        elif member.get("stopped"):
+            notes.append(f"left out, as successive halving stopped seed {seed} early: {path}")
+        elif last is None or (score := score_of(last)) is None:
             notes.append(f"left out, as seed {seed} has no finite score: {path}")
         else:
             yield Run(seed, score, path, result, member)
-
-
-def _score(record: dict[str, Any]) -> float | None:
-    normalised: float | None = record.get("normalized_score")
-    found: float | None = record.get("return_mean")
-    return found if normalised is None else normalised
 
 
 def _facts(result: dict[str, Any]) -> dict[str, Any]:
@@ -248,6 +132,10 @@ def _keep_latest(group: SeedGroup, run: Run, twice: dict[tuple[Path, Path], list
         alpha = "" if group.alpha is None else f" (alpha {group.alpha:g})"
         twice.setdefault((older.place, run.place), []).append(f"{run.seed}{alpha}")
     group.runs[run.seed] = run
+
+
+def _few(seeds: Sequence[str]) -> str:
+    return f"seed {', '.join(seeds)}" if len(seeds) < 5 else f"{len(seeds)} of them"
 
 
 def _look_up(facts: dict[str, Any], x: str | None, path: Path) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ivr.errors import printable
-from ivr.report.sections import Section
-from ivr.report.tables import shown
+from ivr.report.output.sections import Section
+from ivr.report.output.tables import shown
 
 
 def page(title: str, place: str, sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
@@ -21,7 +21,7 @@ def page(title: str, place: str, sections: Sequence[Section], images: Mapping[st
             it cannot meet those of another.
     """
     environment = Environment(
-        loader=PackageLoader("ivr", "report"),
+        loader=PackageLoader("ivr", "report/output"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ivr.report.results import SETTINGS, SeedGroup
+from ivr.report.gathering.groups import SETTINGS, SeedGroup
 
 _BETWEEN_ALGORITHMS = ("protocol", "num_updates")
 """Settings in which two algorithms on the same data are expected to agree."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ivr.files import write_text, write_whole
-from ivr.report.page import page
-from ivr.report.sections import Section
-from ivr.report.tables import markdown, to_csv, to_latex
+from ivr.report.output.page import page
+from ivr.report.output.sections import Section
+from ivr.report.output.tables import markdown, to_csv, to_latex
 
 
 def write_report(folder: Path, title: str, place: str, sections: Sequence[Section]) -> str:
