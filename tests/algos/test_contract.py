@@ -6,6 +6,7 @@ import io
 from unittest.mock import patch
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from ivr.algos.engine.base import OfflineAlgorithm
@@ -18,6 +19,7 @@ from tests.algos.algorithm_making import (
     STATES,
     build,
     toy_batches,
+    toy_windows,
     train,
     until_all_stepped,
 )
@@ -200,6 +202,49 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(case, tmp_path):
     assert second.updates_done == 20
     for (name, a), b in zip(whole.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+class Measures(pl.Callback):
+    """Asks for losses between chunks, on transitions of seed 9."""
+
+    def __init__(self, case):
+        self.found, window = [], build(case, [0]).__dict__.get("context")
+        batch = toy_batches([9], range(1))
+        batch = (batch if window is None else toy_windows(batch, window)).at(0)
+        self.batch = batch.each(lambda t: t.expand(2, *t.shape[1:]))
+
+    def on_train_start(self, trainer, module):
+        self.found.append(module.losses(self.batch, draw=3))
+
+    def on_train_batch_end(self, trainer, module, *_):
+        self.found.append(module.losses(self.batch, draw=3))
+        again = module.losses(self.batch, draw=3)
+        for name, loss in self.found[-1].items():
+            assert torch.equal(loss, again[name]) and loss.shape == (2,), name
+        module.action_errors(self.batch), module.fitted(self.batch)
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_measuring_losses_changes_nothing(case):
+    """Neither weights, moments, counters nor draws: the run is the one that was not measured."""
+    plain, measured = build(case, [0, 4], 20), build(case, [0, 4], 20)
+    asked = Measures(case)
+    before, after = train(plain, 20), train(measured, 20, callbacks=[asked])
+    for (name, a), b in zip(
+        plain.state_dict().items(), measured.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+    for one, other in zip(before.optimizers, after.optimizers, strict=True):
+        for a, b in zip(one.state.values(), other.state.values(), strict=True):
+            assert all(torch.equal(a[key], b[key]) for key in a)
+    same = [algorithm.sums.state() for algorithm in (plain, measured)]
+    for a, b in zip(*same, strict=True):
+        assert a[0] == b[0] and torch.equal(a[1], b[1]) and a[2] == b[2]
+    names = {name for name in asked.found[-1] if name.startswith("loss/")}
+    wanted = ("model",) if case == "combo" else measured.trained_networks
+    if not case.startswith("remodel"):  # a run that collects data is not measured
+        assert names == {f"loss/{name}" for name in wanted}
+    assert not torch.equal(*(asked.found[i][min(names)] for i in (0, -1)))
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,10 @@ class ConservativeModelBasedPolicyOptimization(ConservativeQLearning):
             self.roll_out(batch)
         super().update(self.mixture(batch))
 
+    def measure(self, batch: Batch) -> None:
+        """The model alone: the other losses are of rollouts, which an update makes and keeps."""
+        self.minimise("model", self.model_loss, batch)
+
     def model_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Maximum likelihood of what is not held out: (R,), and metrics (R,)."""
         assert batch.held_out is not None

@@ -111,12 +111,16 @@ class DecisionTransformer(OfflineAlgorithm):
 
     def actor_loss(self, batch: Batch, keep: list[Tensor] | None) -> tuple[Tensor, Metrics]:
         """Regression of every action of a window."""
-        assert batch.returns_to_go is not None and batch.timesteps is not None
         assert batch.mask is not None
-        predicted = self.predict(
+        predicted = self.imitated(batch, keep)
+        return sequence_regression_loss(predicted, batch.actions, batch.mask), {}
+
+    def imitated(self, batch: Batch, keep: list[Tensor] | None = None) -> Tensor:
+        """Every action of a window, (R, B, K, A)."""
+        assert batch.returns_to_go is not None and batch.timesteps is not None
+        return self.predict(
             batch.returns_to_go, batch.observations, batch.actions, batch.timesteps, keep
         )
-        return sequence_regression_loss(predicted, batch.actions, batch.mask), {}
 
     def predict(
         self,

@@ -66,6 +66,10 @@ class ReinforcementViaSupervision(BehaviourCloning):
         assert batch.outcomes is not None
         return torch.cat((batch.observations, batch.outcomes), -1)
 
+    def imitated(self, batch: Batch) -> Tensor:
+        """The actor's mean, conditioned on what came of it."""
+        return super().mode(self.inputs(batch))
+
     def mode(self, observations: Tensor) -> Tensor:
         """The actor's mean, conditioned on `outcome_goal`."""
         asked = self.outcome_goal.expand(*observations.shape[:-1], -1)

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.options import EvaluateConfig
-from ivr.config.recorded import recorded_specs
+from ivr.config.recorded import recorded_data, recorded_specs
 from ivr.config.values import device as available
 from ivr.data.kinds import on_this_machine
 from ivr.data.load import load_dataset
+from ivr.data.serving.datamodule import TransitionDataModule
+from ivr.data.serving.held_out import held_out_batches
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.pictures import maze_picture, value_map
@@ -26,7 +28,9 @@ from ivr.evaluation.video import write_video
 from ivr.files import write_json, write_whole
 from ivr.training.checkpoints import load_policy
 from ivr.training.members import Member
+from ivr.training.scoring.held_out import HeldOut
 from ivr.training.scoring.scores import describe, scores
+from ivr.training.summary import held_out_table
 from ivr.types import DataFacts
 
 log = logging.getLogger(__name__)
@@ -40,10 +44,12 @@ def run(
 ) -> dict[str, Any]:
     """Evaluate as configured; returns the contents of scores.json.
 
-    It calls `begin` once the checkpoint is known to be usable.
+    It calls `begin` once the checkpoint is known to be usable. Where the run has no environment,
+    the policies are measured on its held-out episodes instead, or on its data where there are none.
 
     Raises:
-        UserError: for a checkpoint that cannot be used, or a run without an environment.
+        UserError: for a checkpoint that cannot be used, or a run that has neither an environment
+            nor data on this machine.
     """
     config = EvaluateConfig.parse(composed)
     policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
@@ -53,6 +59,14 @@ def run(
     data, task_spec = recorded_specs(description, config.env)
     task = _task(description, task_spec)
     members = [Member(*pair) for pair in description["members"]]
+    updates = content.get("updates") or [content["updates_done"]] * len(members)
+    if task is None:
+        result = _without_environment(policy, description, updates, begin)
+        result = {"checkpoint": config.checkpoint, **result}
+        write_json(folder / "scores.json", result)
+        log.info("\n".join(held_out_table(result)))
+        log.info(f"written to {folder}")
+        return result
     begin()
     with EnvironmentPool(task) as pool:
         outcome = evaluate(
@@ -65,7 +79,6 @@ def run(
             record_paths=True,
             labels=[member.label for member in members],
         )
-    updates = content.get("updates") or [content["updates_done"]] * len(members)
     result = {
         "checkpoint": config.checkpoint,
         "dataset_source": description["dataset"]["source"],
@@ -101,12 +114,55 @@ def run(
     return result
 
 
-def _task(description: dict[str, Any], spec: TaskSpec) -> Task:
+def _without_environment(
+    policy: OfflineAlgorithm,
+    description: dict[str, Any],
+    updates: list[int],
+    begin: Callable[[], None],
+) -> dict[str, Any]:
+    """What there is of a run without an environment: measures on data, and no score.
+
+    Raises:
+        UserError: the data are not on this machine.
+    """
+    try:
+        data, _ = recorded_data(description)
+    except UserError as error:
+        raise UserError(
+            f"this run names no environment, so only its data are left to measure on, and {error}"
+        ) from error
+    begin()
+    served = TransitionDataModule(
+        data.training.to(policy.device),
+        seeds=policy.seeds,
+        batch_size=min(256, data.training.num_transitions),
+        num_updates=1,
+        chunk=1,
+        needs=policy.needs(description["arguments"]),
+    )
+    measured_on = data.training if data.held_out is None else data.held_out
+    batches = held_out_batches(measured_on, served)
+    found = HeldOut(batches, data.training.info.reward_scale).measure(policy)
+    return {
+        "dataset_source": description["dataset"]["source"],
+        "evaluation": None,
+        "split": description["dataset"].get("split"),
+        "transitions": measured_on.num_transitions,
+        "members": [
+            {"seed": seed, "alpha": alpha, "held_out": {"last": {**one, "update": update}}}
+            for (seed, alpha), one, update in zip(
+                description["members"], found, updates, strict=True
+            )
+        ],
+    }
+
+
+def _task(description: dict[str, Any], spec: TaskSpec) -> Task | None:
     known = description["dataset"]
     facts = DataFacts(known["observation_dim"], known["action_low"], known["action_high"])
     task = make_task(spec, facts, known["env_spec"])
     if task is None:
-        raise UserError("this run names no environment, so there is nothing to evaluate it in")
+        return None
     goal = known.get("goal")
     if task.maze is not None and goal and list(goal) != task.maze.centre(task.maze.goal).tolist():
         log.warning(

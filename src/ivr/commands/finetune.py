@@ -96,7 +96,8 @@ def _finetune(
     record = RunRecord(
         algorithm=spec,
         arguments=arguments,
-        config=origin.description["config"]
+        config={"split": 0.0, "split_seed": 0, "best_by": "auto"}  # earlier checkpoints name none
+        | dict(origin.description["config"])
         | {
             "algo": node,
             "batch_size": config.batch_size,
@@ -149,6 +150,7 @@ def _finetune(
         checkpoint_every=config.checkpoint_every * each,
         log_every=config.log_every * each,
         device=config.device,
+        best_by="auto",
         precision=config.precision,
         resumed_from=resumed_from,
     )

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from ivr.config.dataset import parse_dataset
 from ivr.config.recorded import recorded_specs
 from ivr.config.selection import RankConfig
-from ivr.config.transforms import build_transform
+from ivr.config.transforms import build_transform, split_of
 from ivr.config.values import device as available
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts
@@ -120,7 +120,7 @@ def _data(
         for group in ("noise", "subset")
     }
     spec = within(spec, lambda: bounds_of(task))
-    dataset = prepare(spec, groups["noise"], groups["subset"]).training
+    dataset = prepare(spec, groups["noise"], groups["subset"], split_of(first["config"])).training
     if dataset.info.fingerprint != first["dataset"]["fingerprint"]:
         raise UserError(
             f"the data have changed: dataset={spec.name} has the fingerprint "
@@ -138,7 +138,8 @@ def _origin(description: Mapping[str, Any]) -> Any:
     """What decides the transitions that a run was trained on, but for their rewards."""
     config = description["config"]
     dataset = {key: value for key, value in config["dataset"].items() if key not in _REWARD}
-    return dataset, *(config.get(group) or {"name": "none"} for group in ("noise", "subset"))
+    transforms = (config.get(group) or {"name": "none"} for group in ("noise", "subset"))
+    return dataset, *transforms, split_of(config)
 
 
 def _check_fit(

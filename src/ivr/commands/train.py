@@ -19,6 +19,7 @@ from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.kinds import within
 from ivr.data.prepare import Prepared, clean_sample, prepare, time_limits
 from ivr.data.serving.datamodule import TransitionDataModule
+from ivr.data.serving.held_out import held_out_batches
 from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.training.checkpoints import load_resumable
@@ -36,6 +37,7 @@ from ivr.training.optimized import LastMetrics, check_metric, optimized
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import checkpoint_to_resume, resume_from
+from ivr.training.scoring.held_out import HeldOut, check_best_by
 from ivr.training.summary import divergence, next_steps, table
 
 log = logging.getLogger(__name__)
@@ -88,11 +90,16 @@ def _train(
 ) -> dict[str, Any]:
     log.info(f"run folder: {folder}")
     spec = within(config.data, lambda: bounds_of(config.task))
-    data = prepare(spec, config.noise, config.subset)
+    data = prepare(spec, config.noise, config.subset, config.held_out)
     dataset = data.training
     info = dataset.info
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
     log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
+    if info.split is not None:
+        log.info(
+            f"  held out: {info.split['episodes']:,} of {info.split['of_episodes']:,} episodes "
+            f"({info.split['transitions']:,} transitions), split={config.split}"
+        )
     task = _task(config, dataset)
     if task is not None and task.way is not None:
         log.info(f"  evaluated {task.way}")
@@ -100,7 +107,8 @@ def _train(
     if said is not None:
         log.warning(said)
     certificate = None if task is None else certify(spec, task)
-    check_metric(config.optimized_metric, evaluated=task is not None)
+    check_metric(config.optimized_metric, evaluated=task is not None, split=config.split > 0)
+    check_best_by(config.best_by, evaluated=task is not None, split=config.split > 0)
     result: dict[str, Any] = {"status": "running"}
     while result["status"] == "running":  # from rung to rung, where there are any
         if config.halving is not None and resumed_from is not None:
@@ -201,14 +209,19 @@ def _fit(
         checkpoint_every=config.checkpoint_every,
         log_every=config.log_every,
         device=config.device,
+        best_by=config.best_by,
         precision=config.precision,
         resumed_from=resumed_from,
     )
+    held_out = None
+    if data.held_out is not None:
+        held_out = HeldOut(held_out_batches(data.held_out, datamodule), info.reward_scale)
     clean = clean_sample(data.clean, datamodule.needs, config.device)
     if config.device == "cpu":
         keep_freed_memory()
     begin()
-    return fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors)
+    observed = dataset.observations
+    return fit(plan, algorithm, datamodule, task, observed, clean, doors, held_out=held_out)
 
 
 def _until(config: TrainConfig, members: int, resumed_from: Path | None) -> int:

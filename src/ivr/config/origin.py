@@ -9,14 +9,12 @@ from typing import Any
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.dataset import parse_dataset
 from ivr.config.online import FinetuneConfig
-from ivr.config.recorded import recorded_specs
-from ivr.config.transforms import build_transform
+from ivr.config.recorded import recorded_data
 from ivr.data.facts import basic_facts
-from ivr.data.kinds import on_this_machine, within
+from ivr.data.kinds import within
 from ivr.data.prepare import Prepared, prepare
 from ivr.errors import UserError
 from ivr.evaluation.task.build import Task, bounds_of, make_task
-from ivr.programs import command
 from ivr.training.checkpoints import load_policy, load_resumable
 from ivr.training.members import Member
 
@@ -112,26 +110,8 @@ def _data_and_task(description: dict[str, Any]) -> tuple[Prepared, Task]:
     Raises:
         UserError: they are not available, or not what they were.
     """
-    data_spec, task_spec = recorded_specs(description)
-    if not on_this_machine(data_spec):
-        raise UserError(
-            f"the data of the checkpoint, dataset={data_spec.name}, are not on this machine. A "
-            "checkpoint may come from anywhere, so nothing is fetched or made for it: "
-            f"{command('inspect_data')} dataset={data_spec.name} does"
-        )
-    recorded = description["config"]
-    groups = {
-        group: build_transform(group, recorded.get(group) or {"name": "none"})
-        for group in ("noise", "subset")
-    }
-    data_spec = within(data_spec, lambda: bounds_of(task_spec))
-    data = prepare(data_spec, groups["noise"], groups["subset"])
-    info, known = data.training.info, description["dataset"]
-    if info.fingerprint != known["fingerprint"]:
-        raise UserError(
-            f"the data have changed: dataset={info.name} has the fingerprint {info.fingerprint}, "
-            f"the checkpoint was trained on {known['fingerprint']}"
-        )
+    data, task_spec = recorded_data(description)
+    info = data.training.info
     task = make_task(task_spec, basic_facts(data.training), info.env_spec)
     if task is None:
         raise UserError("this run names no environment, so there is nowhere to go online")

@@ -6,9 +6,14 @@ from typing import Any
 
 from ivr.config.dataset import parse_dataset
 from ivr.config.resumed import reaches_out
+from ivr.config.transforms import build_transform, split_of
+from ivr.data.kinds import on_this_machine, within
+from ivr.data.prepare import Prepared, prepare
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
+from ivr.evaluation.task.build import bounds_of
 from ivr.evaluation.task.spec import TaskSpec
+from ivr.programs import command
 
 
 def recorded_specs(
@@ -37,3 +42,41 @@ def recorded_specs(
             "files. If you trust it, name the environment yourself: env=..."
         )
     return data, task
+
+
+def recorded_data(
+    description: Mapping[str, Any], env: str | None = None
+) -> tuple[Prepared, TaskSpec]:
+    """The data of a checkpoint's description as its run had them, what it held out among them.
+
+    Args:
+        description: of the run, as a checkpoint holds it.
+        env: another environment; see `recorded_specs`.
+
+    Returns:
+        What was trained on, and where the run had a split what was held out; and the task.
+
+    Raises:
+        UserError: they are not on this machine, or not what they were.
+    """
+    data_spec, task_spec = recorded_specs(description, env)
+    if not on_this_machine(data_spec):
+        raise UserError(
+            f"the data of the checkpoint, dataset={data_spec.name}, are not on this machine. A "
+            "checkpoint may come from anywhere, so nothing is fetched or made for it: "
+            f"{command('inspect_data')} dataset={data_spec.name} does"
+        )
+    config = description["config"]
+    noise, subset = (
+        build_transform(group, config.get(group) or {"name": "none"})
+        for group in ("noise", "subset")
+    )
+    data_spec = within(data_spec, lambda: bounds_of(task_spec))
+    data = prepare(data_spec, noise, subset, split_of(config))
+    info, known = data.training.info, description["dataset"]
+    if info.fingerprint != known["fingerprint"]:
+        raise UserError(
+            f"the data have changed: dataset={info.name} has the fingerprint {info.fingerprint}, "
+            f"the checkpoint was trained on {known['fingerprint']}"
+        )
+    return data, task_spec

@@ -12,10 +12,11 @@ from ivr.config import doors, values
 from ivr.config.dataset import parse_dataset
 from ivr.config.fields import check
 from ivr.config.options import of_training
-from ivr.config.transforms import KINDS, build_transform
+from ivr.config.transforms import KINDS, build_transform, split_of
 from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.normalisation import Standard
+from ivr.data.transforms.split import Split
 from ivr.data.transforms.subsets import Subset
 from ivr.errors import UserError, nearest
 from ivr.evaluation.task.spec import TaskSpec
@@ -61,6 +62,9 @@ class TrainConfig:
     eval_errors: str
     checkpoint_every: int
     log_every: int
+    split: float
+    split_seed: int
+    best_by: str
     device: str
     compile: str
     precision: str
@@ -70,6 +74,11 @@ class TrainConfig:
     optimized_metric: str | None
     plain: dict[str, Any]
     """The composed configuration in plain types, with `alpha` and `seed` as lists."""
+
+    @property
+    def held_out(self) -> Split | None:
+        """The split; None where nothing is held out."""
+        return split_of(self.plain)
 
     @classmethod
     def parse(cls, config: DictConfig) -> "TrainConfig":

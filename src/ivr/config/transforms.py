@@ -6,6 +6,7 @@ from typing import Any
 from ivr.config.fields import check, parameter_types
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.normalisation import Standard
+from ivr.data.transforms.split import Split
 from ivr.data.transforms.subsets import SUBSETS
 from ivr.errors import UserError, nearest
 
@@ -14,6 +15,12 @@ KINDS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "subset": SUBSETS,
     "normalize": {"standard": Standard},
 }
+
+
+def split_of(config: Mapping[str, Any]) -> Split | None:
+    """The split of a configuration, or of one that a checkpoint holds; None for none."""
+    share = config.get("split") or 0.0
+    return Split(share, config.get("split_seed") or 0) if share else None
 
 
 def build_transform(group: str, node: Mapping[str, Any]) -> Any:

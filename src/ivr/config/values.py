@@ -52,16 +52,33 @@ def seeds(value: Any) -> list[int]:
     return given
 
 
-def whole(key: str, value: Any) -> int:
-    """A whole number from 1.
+def split(value: Any) -> float:
+    """The share of the episodes that is held out, 0 for none.
+
+    Raises:
+        UserError: for anything but a number from 0 to below 1.
+    """
+    if not fits(value, float) or not 0 <= value < 1:
+        raise UserError(
+            f"split={shown(value)}: must be a share of the episodes from 0, which holds nothing "
+            "out, to below 1, as in split=0.1"
+        )
+    return float(value)
+
+
+def whole(key: str, value: Any, least: int = 1) -> int:
+    """A whole number from `least`.
 
     Raises:
         UserError: for anything else.
     """
     if isinstance(value, float) and value.is_integer():  # 1e4
         value = int(value)
-    if not fits(value, int) or value < 1:
-        raise UserError(f"{key}={shown(value)}: must be a whole number from 1, as in {key}=1000")
+    if not fits(value, int) or value < least:
+        example = 1000 if least else 0
+        raise UserError(
+            f"{key}={shown(value)}: must be a whole number from {least}, as in {key}={example}"
+        )
     return int(value)
 
 

@@ -37,6 +37,8 @@ class DatasetInfo:
     """What was mixed in, as it came out; see `mixing.Mix`."""
     subset: dict[str, Any] | None = None
     """What was kept; see `subsets`."""
+    split: dict[str, Any] | None = None
+    """What was held out of it; see `split.Split`."""
     requirements: tuple[str, ...] = ()
     """Packages that the data say their environment needs, as pip takes them."""
 

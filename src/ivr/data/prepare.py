@@ -1,7 +1,8 @@
-"""From a `DataSpec` to what is trained on: noise, then a subset, then the rewards.
+"""From a `DataSpec` to what is trained on: a split, then noise, then a subset, then the rewards.
 
-Every statistic (return_range, the best trajectories, what observations are normalised by) is that
-of the transitions that are trained on, as in the released code.
+What is held out is split off the data as they were recorded, so that it is the same whatever noise
+or subset is trained on. Every statistic (return_range, the best trajectories, what observations are
+normalised by) is that of the transitions that are trained on, as in the released code.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
 from ivr.data.transforms.picking import digest, pick
 from ivr.data.transforms.selection import select
+from ivr.data.transforms.split import Split
 from ivr.data.transforms.subsets import Subset
 from ivr.errors import UserError
 from ivr.types import Batch, Needs
@@ -35,13 +37,17 @@ class Prepared(NamedTuple):
 
     training: OfflineDataset
     clean: OfflineDataset
-    """The dataset without noise and whole, its rewards transformed like those trained on."""
+    """The dataset without noise and whole but for what is held out, its rewards transformed like
+    those trained on."""
+    held_out: OfflineDataset | None = None
+    """The episodes that are kept out of both, their rewards transformed likewise."""
 
 
 def prepare(
     spec: DataSpec,
     mix: Mix | None = None,
     subset: Subset | None = None,
+    split: Split | None = None,
     cache: Path | None = None,
     progress: bool = True,
 ) -> Prepared:
@@ -51,18 +57,21 @@ def prepare(
         spec: which data.
         mix: which noise to mix in.
         subset: which part to keep of what is then there.
+        split: which episodes to hold out of all of that.
         cache: folder of converted data; see `load_dataset`.
         progress: show progress bars.
 
     Raises:
         UserError: as `load_dataset` does, and where a transform does not suit the data.
     """
-    if mix is None and subset is None:
+    if mix is None and subset is None and split is None:
         dataset = load_dataset(spec, cache, progress)
         return Prepared(dataset, dataset)
     reward = RewardTransform(spec.reward, spec.reward_scale, spec.reward_shift)
     recorded = dataclasses.replace(spec, reward="none", reward_scale=1.0, reward_shift=0.0)
-    clean = load_dataset(recorded, cache, progress)
+    clean, held_out = load_dataset(recorded, cache, progress), None
+    if split is not None:
+        clean, held_out = split(clean)
     training = clean
     if mix is not None:
         other = dataclasses.replace(recorded, path=mix.source, id=mix.id, name=f"{spec.name}_noise")
@@ -77,7 +86,11 @@ def prepare(
     if subset is not None:
         training = _keep(training, subset)
     scale, shift = reward.affine(training.episode_returns.numpy())
-    return Prepared(_scaled(training, scale, shift), _scaled(clean, scale, shift))
+    return Prepared(
+        _scaled(training, scale, shift),
+        _scaled(clean, scale, shift),
+        None if held_out is None else _scaled(held_out, scale, shift),
+    )
 
 
 def time_limits(dataset: OfflineDataset, limit: int | None) -> str | None:

@@ -19,8 +19,17 @@ def best_member(content: Mapping[str, Any]) -> int | None:
 
 
 def member_scores(content: Mapping[str, Any]) -> list[float]:
-    """The mean return of each member, NaN where it has none; nothing where none was evaluated."""
-    state = _mapping(_mapping(content.get("callbacks")).get("EvaluationCallback"))
+    """The mean return of each member, NaN where it has none; nothing where none was evaluated.
+
+    Without an environment it is the measure on held-out episodes that the run's best.ckpt follows,
+    as a number of which more is better.
+    """
+    callbacks = _mapping(content.get("callbacks"))
+    state = _mapping(callbacks.get("EvaluationCallback"))
+    measured = _mapping(callbacks.get("HeldOutCallback"))
+    ranking = content.get("ranking", measured.get("ranking") if not state else None)
+    if isinstance(ranking, list) and len(ranking) == len(content["ivr"]["members"]):
+        return [float(x) if number(x) else math.nan for x in ranking]
     found = content.get("scores", state.get("last"))
     records = found if isinstance(found, list) else []
     if len(records) != len(content["ivr"]["members"]):

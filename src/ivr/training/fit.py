@@ -20,6 +20,7 @@ from ivr.training.callbacks.checkpoints import LastCheckpoint
 from ivr.training.callbacks.epochs import Epochs
 from ivr.training.callbacks.evaluate import EvaluationCallback
 from ivr.training.callbacks.guard import DivergenceGuard, Interrupted, InterruptGuard
+from ivr.training.callbacks.held_out import HeldOutCallback
 from ivr.training.callbacks.metrics import MetricsRecorder
 from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import Measuring, ResultFile, ResultWriter
@@ -31,6 +32,7 @@ from ivr.training.precisions import PRECISIONS
 from ivr.training.record import RunRecord
 from ivr.training.scoring.best import BestPolicies
 from ivr.training.scoring.evaluator import Evaluator
+from ivr.training.scoring.held_out import HeldOut
 from ivr.training.scoring.report import EvaluationReport
 from ivr.types import Batch
 
@@ -55,6 +57,8 @@ class Plan:
     checkpoint_every: int
     log_every: int
     device: str
+    best_by: str
+    """The measure that best.ckpt follows where there is no environment; see `followed`."""
     precision: str
     """A key of `PRECISIONS`."""
     resumed_from: Path | None
@@ -69,6 +73,7 @@ def fit(
     clean: Batch,
     doors: Doors,
     measuring: Measuring | None = None,
+    held_out: HeldOut | None = None,
 ) -> dict[str, Any]:
     """Train; returns the contents of result.json, which is written however the training ends.
 
@@ -81,6 +86,7 @@ def fit(
         clean: transitions (N, ...) that the Bellman error is measured on.
         doors: loggers, callbacks and options of the Trainer that a person chose.
         measuring: of a run that collects data; None for one that does not.
+        held_out: what is measured beside that; None for nothing.
 
     Raises:
         UserError: where a loss is not finite, an environment fails, or a file cannot be written.
@@ -113,11 +119,23 @@ def fit(
             save=last.save_before_evaluation,
             continue_after_errors=plan.eval_errors == "continue",
         )
+    measured = None
+    if held_out is not None:
+        measured = HeldOutCallback(
+            plan.eval_every,
+            labels,
+            held_out,
+            loggers,
+            bar.announce,
+            BestPolicies(checkpoints / "best.ckpt", description) if task is None else None,
+            plan.best_by,
+        )
     result = ResultWriter(
         ResultFile(plan.folder / "result.json", plan.record.result(), members, plan.record.stopped),
         evaluation,
         divergence,
         measuring,
+        measured,
     )
     if measuring is not None:
         measuring.loggers = loggers
@@ -130,6 +148,8 @@ def fit(
         MetricsRecorder(plan.log_every, labels, loggers, lambda: divergence.frozen),
         *([] if doors.has_progress_bar else [bar]),
         *([measuring] if measuring else []),
+        # Before the evaluation, which saves: what is saved has been measured.
+        *([measured] if measured else []),
         *([evaluation] if evaluation else []),
         result,
         *doors.callbacks,
@@ -184,14 +204,9 @@ def fit(
             for logger in loggers:
                 # Once: a finished run that is resumed has logged them.
                 news = result.started or caught_up
-                if (
-                    isinstance(logger, MemberTensorBoard)
-                    and evaluation
-                    and evaluation.last
-                    and news
-                ):
+                if isinstance(logger, MemberTensorBoard) and news and result.known:
                     logger.log_hyperparameters(
-                        algorithm.updates_done, plan.record.hyperparameters(), evaluation.last
+                        algorithm.updates_done, plan.record.hyperparameters(), result.known
                     )
                 logger.close()
             if pool is not None:

@@ -132,6 +132,14 @@ def _of(content: dict[str, Any], kept: list[int]) -> dict[str, Any]:
         "best_weights": weights(evaluation["best_weights"]),
         "metrics": {name: of_each(values) for name, values in evaluation["metrics"].items()},
     }
+    measured = callbacks.get("HeldOutCallback")
+    if measured is not None:
+        lists = ("last", "ranking", "best", "best_scores")
+        callbacks["HeldOutCallback"] = (
+            measured
+            | {name: of_each(measured[name]) for name in lists}
+            | {"best_weights": weights(measured["best_weights"])}
+        )
     guard = callbacks["DivergenceGuard"]
     callbacks["DivergenceGuard"] = {"diverged": of_each(guard["diverged"])}
     return content | {

@@ -31,7 +31,7 @@ class LastMetrics(pl.Callback):
         self.values = {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
-def check_metric(name: str | None, evaluated: bool) -> None:
+def check_metric(name: str | None, evaluated: bool, split: bool = False) -> None:
     """Refuse before a training a metric that it cannot have.
 
     Names of the algorithm's own, such as loss/critic, are known when it has trained.
@@ -39,12 +39,15 @@ def check_metric(name: str | None, evaluated: bool) -> None:
     Args:
         name: of a metric, None for none.
         evaluated: whether the training has an environment to evaluate in.
+        split: whether it holds anything out to measure on.
 
     Raises:
         UserError: there is no such metric, or no evaluation.
     """
     if name is None:
         return
+    if name.startswith("held_out/") and not split:
+        raise UserError(f"optimized_metric={name}: nothing is held out. Give split=0.1 too")
     near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.8)
     if name not in METRICS and (near or name.startswith("evaluation/") or "/" not in name):
         raise UserError(f"optimized_metric={name} is unknown{nearest(name, METRICS)}")

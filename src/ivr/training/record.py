@@ -14,7 +14,7 @@ EVALUATION_SEED = 1_000_000
 
 FIXED = (
     "algo", "dataset", "noise", "subset", "normalize", "protocol", "alpha", "seed", "discount",
-    "batch_size", "precision", "halving",
+    "batch_size", "precision", "halving", "split", "split_seed", "best_by",
 )  # fmt: skip
 """Keys of the configuration that must be the same in a run that is resumed."""
 
@@ -75,6 +75,7 @@ class RunRecord:
             "dataset_fingerprint": dataset["fingerprint"],
             "dataset_source": dataset["source"],
             "transitions": dataset["transitions"],
+            "split": dataset["split"],
             **self.transforms(),
             "bellman_error_data": self.clean_fingerprint,
             "discount": config["discount"],
@@ -108,6 +109,6 @@ class RunRecord:
     def hyperparameters(self) -> dict[str, Any]:
         """Settings for TensorBoard's table of runs."""
         names = {"algo": self.algorithm.name, "dataset": self.dataset["name"]}
-        keys = ("protocol", "discount", "num_updates", "batch_size")
+        keys = ("protocol", "discount", "num_updates", "batch_size", "split")
         options = {f"algo.{name}": value for name, value in self.algorithm.options.items()}
         return names | {key: self.config[key] for key in keys} | options

@@ -19,12 +19,15 @@ _PLACES = {"dataset": "path", "noise": "source"}
 
 # What earlier checkpoints do not name was so.
 _NONE = {"name": "none"}
-_UNNAMED = {
+_UNNAMED: dict[str, Any] = {
     "noise": _NONE,
     "subset": _NONE,
     "normalize": _NONE,
     "precision": "float32",
     "halving": {},
+    "split": 0.0,
+    "split_seed": 0,
+    "best_by": "auto",
 }
 
 
@@ -141,7 +144,8 @@ def _check_sums(sums: Any, runs: int) -> None:
 
 def _check_best(callbacks: dict[str, Any], algorithm: OfflineAlgorithm) -> None:
     """Raise a ValueError unless the best weights are none yet or fit the algorithm."""
-    best = callbacks.get("EvaluationCallback", {}).get("best_weights") or {}
     own = algorithm.state_dict()
-    if best and (best.keys() != own.keys() or any(best[k].shape != own[k].shape for k in own)):
-        raise ValueError("the best weights are of another network")
+    for keeper in ("EvaluationCallback", "HeldOutCallback"):
+        best = callbacks.get(keeper, {}).get("best_weights") or {}
+        if best and (best.keys() != own.keys() or any(best[k].shape != own[k].shape for k in own)):
+            raise ValueError("the best weights are of another network")

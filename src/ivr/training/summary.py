@@ -8,6 +8,8 @@ from typing import Any
 
 from ivr.programs import command
 
+_MEASURES = ("explained_variance", "bellman_error", "action_error")
+
 
 def table(result: dict[str, Any]) -> str:
     """The members' last and best scores, one line each."""
@@ -51,7 +53,42 @@ def table(result: dict[str, Any]) -> str:
         lines.append("last and best are normalized scores, or returns where there is no reference")
         if halved:
             lines.append("stopped: at that update, by halving; its policies are in rungN_last.ckpt")
+    elif result["members"][0].get("held_out"):
+        lines += held_out_table(result)
     return "\n".join(lines)
+
+
+def held_out_table(result: dict[str, Any]) -> list[str]:
+    """What was measured on held-out episodes, where there are no scores: lines, one a member."""
+    split, members = result["split"], result["members"]
+    by = members[0]["held_out"].get("best_by")
+    names = [name for name in _MEASURES if name in members[0]["held_out"]["last"]]
+    columns = list(dict.fromkeys([*names, *([by] if by else [])]))
+    rows: list[tuple[str, ...]] = [("seed", "alpha", "update", *columns)]
+    if by:
+        rows[0] += ("best", "  at update")
+    for member in members:
+        last, best = member["held_out"]["last"], member["held_out"].get("best")
+        alpha = "-" if member["alpha"] is None else f"{member['alpha']:g}"
+        cells = [str(member["seed"]), alpha, str(last["update"])]
+        cells += [_short(last[name]) for name in columns]
+        if by:
+            cells += ["-", "-"] if best is None else [_short(best[by]), str(best["update"])]
+        rows.append(tuple(cells))
+    where = f"the {result['transitions']:,} transitions that were trained on, as none are held out"
+    if split is not None:
+        where = f"{split['episodes']:,} held-out episodes ({split['transitions']:,} transitions)"
+    return [
+        "no environment: no score is known, and none of these is one",
+        f"measured on {where}:",
+        "",
+        *_right_aligned(rows),
+        *([f"best is the {by} by which best.ckpt was chosen"] if by else []),
+    ]
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _right_aligned(rows: list[tuple[str, ...]]) -> list[str]:

@@ -57,6 +57,13 @@ class Agent(pl.LightningModule, ABC):
         mean: Tensor = self.get_submodule("actor")(observations)
         return mean
 
+    def imitated(self, batch: Batch) -> Tensor:
+        """The deterministic policy where the data were, told what they tell: (R, B, A) in [-1, 1].
+
+        Held against the data's actions. Observations are normalised already.
+        """
+        return self.mode(batch.observations)
+
     def value_of(self, observations: Tensor) -> Tensor | None:
         """V(s) of normalised observations, (R, N, O) to (R, N); None where no V is learned."""
         return None
@@ -120,8 +127,24 @@ class Agent(pl.LightningModule, ABC):
 
         None where there is no critic.
         """
-        fitted = self.critic_and_target(self._standardised(batch))
+        fitted = self.fitted(batch)
         return None if fitted is None else bellman_error(*fitted)
+
+    @final
+    @torch.no_grad()
+    def fitted(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """Q (R, K, B) and its target (R, B) on raw transitions; None where there is no critic."""
+        return self.critic_and_target(self._standardised(batch))
+
+    @final
+    @torch.no_grad()
+    def action_errors(self, batch: Batch) -> Tensor:
+        """Squared errors of the policy at the data's actions, scaled to [-1, 1]: (R, B).
+
+        Of raw transitions; the mean over the A numbers of an action.
+        """
+        batch = self._standardised(batch)
+        return (self.imitated(batch) - batch.actions).square().mean(-1)
 
     def _standardised(self, batch: Batch) -> Batch:
         return batch._replace(

@@ -46,6 +46,14 @@ class OfflineAlgorithm(TrainingLoop):
     def update(self, batch: Batch) -> None:
         """One update on a batch with axes (R, B): `minimise` each network's loss, in order."""
 
+    def measure(self, batch: Batch) -> None:
+        """What `update` minimises, where that is measured on transitions that are held out.
+
+        `minimise` and `polyak` change nothing then. An algorithm whose update changes anything else
+        leaves that out here.
+        """
+        self.update(batch)
+
     @classmethod
     def needs(cls, options: Mapping[str, Any]) -> Needs:
         """What it asks of the data beyond transitions, given its constructor's keywords."""
@@ -80,6 +88,9 @@ class OfflineAlgorithm(TrainingLoop):
             The loss's metrics, which are logged as well.
         """
         loss, metrics = self._stepper.loss(name, loss_fn)(*inputs)
+        if not self._stepper.trains:
+            self._reported[f"loss/{name}"] = loss
+            return metrics
         parameters = list(self.get_submodule(name).parameters())
         gradients = torch.autograd.grad(loss.sum(), parameters)
         self._reported.update({f"loss/{name}": loss.detach(), **metrics})
@@ -93,4 +104,6 @@ class OfflineAlgorithm(TrainingLoop):
     @torch.no_grad()
     def polyak(self, network: nn.Module, target: nn.Module, tau: float) -> None:
         """target <- (1 - tau) target + tau network, for every parameter."""
+        if not self._stepper.trains:
+            return
         torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), tau)

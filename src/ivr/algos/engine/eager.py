@@ -27,6 +27,7 @@ class EagerStepper:
         compile_losses: bool = False,
     ) -> None:
         self.optimizers = dict(optimizers)
+        self.trains = True
         self.measures_gradients = False
         self._update = update
         self._compile_losses = compile_losses

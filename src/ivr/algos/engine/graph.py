@@ -36,6 +36,7 @@ class GraphStepper:
         torch._dynamo.assume_constant_result(random.key)  # type: ignore[no-untyped-call]
         self.compiles = True
         """Whether the compiler has not failed so far."""
+        self.trains = True
         self.eager = eager
         self.adam = GraphAdam({name: o.optimizer for name, o in eager.optimizers.items()})
         self._update = update

@@ -15,7 +15,7 @@ from ivr.algos.engine.eager import EagerStepper
 from ivr.algos.engine.graph import GraphStepper
 from ivr.algos.engine.noise import Noise
 from ivr.algos.engine.records import Record, Sums
-from ivr.algos.engine.stepper import Metrics, Stepper, Turn
+from ivr.algos.engine.stepper import Measuring, Metrics, Stepper, Turn
 from ivr.types import Batch
 
 
@@ -72,6 +72,10 @@ class TrainingLoop(Agent):
     @abstractmethod
     def update(self, batch: Batch) -> None:
         """One update on a batch with axes (R, B)."""
+
+    @abstractmethod
+    def measure(self, batch: Batch) -> None:
+        """Evaluate the losses of an update, and change nothing."""
 
     def before_update(self, update: int) -> None:
         """Do what is done once, before a certain update; it is never compiled."""
@@ -137,6 +141,29 @@ class TrainingLoop(Agent):
             self.sums.add(record)
         self._stepper.end()
         self.last_metrics = self.records[-1].metrics
+
+    @torch.no_grad()
+    def losses(self, batch: Batch, draw: int = 0) -> Metrics:
+        """The loss of each network on raw transitions (R, B), at the weights of now: (R,) each.
+
+        Nothing is trained, dropped out or counted: a run goes on as if it had not been asked.
+
+        Args:
+            batch: with what the algorithm needs.
+            draw: number of the draws of an algorithm that makes some; the same ones every time.
+        """
+        held = getattr(self, "_stepper", None), self._due, self._reported, self.noise.training
+        clock = self.noise.clock.clone()
+        self._stepper, self._due, self._reported = Measuring(), self.trained_networks, {}
+        self.noise.eval()
+        self.noise.clock.fill_(draw)
+        try:
+            self.measure(self._standardised(batch))
+            return self._reported
+        finally:
+            self._stepper, self._due, self._reported, training = held  # type: ignore[assignment]
+            self.noise.train(training)
+            self.noise.clock.copy_(clock)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counter and the running sums beside the weights."""

@@ -39,9 +39,9 @@ class Noise(nn.Module):
     def dropout(self, rate: float, like: Tensor, sizes: Sequence[int]) -> list[Tensor] | None:
         """Masks (R, B, size) that keep a unit with probability 1 - rate and divide by it.
 
-        The first two axes of `like` are R and B. None at rate 0.
+        The first two axes of `like` are R and B. None at rate 0, and where nothing is trained.
         """
-        if rate == 0:
+        if rate == 0 or not self.training:
             return None
         runs, n = like.shape[:2]
         drawn = self._uniform("dropout", n * sum(sizes)).view(runs, n, sum(sizes))

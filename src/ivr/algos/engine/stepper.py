@@ -26,6 +26,10 @@ class Stepper(Protocol):
     """Carries out the updates of one chunk after another."""
 
     @property
+    def trains(self) -> bool:
+        """Whether anything is changed; else losses are evaluated, and that is all."""
+
+    @property
     def measures_gradients(self) -> bool:
         """Whether the current update reports the norms of its gradients."""
 
@@ -43,3 +47,28 @@ class Stepper(Protocol):
 
     def step(self, name: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> Any:
         """Take one step of a network's optimizer; `update` calls it through `minimise`."""
+
+
+class Measuring:
+    """Evaluates losses and steps nothing."""
+
+    trains = False
+    measures_gradients = False
+
+    def begin(self, turns: Sequence[Turn]) -> None:
+        """Do nothing."""
+
+    def update(self, batch: Batch, i: int) -> Record:
+        """Refuse: it has no updates."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def loss(self, name: str, loss_fn: Loss) -> Loss:
+        """Return the loss as it is."""
+        return loss_fn
+
+    def step(self, name: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+        """Refuse: nothing is stepped."""
+        raise NotImplementedError

@@ -4,6 +4,7 @@ RvS (Emmons et al., ICLR 2022), section 4. An outcome has W numbers; `target` is
 policy is asked for when it is evaluated.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -24,6 +25,9 @@ class Outcomes(Protocol):
     def draw(self, index: Tensor, seeds: Sequence[int], updates: Tensor) -> Tensor:
         """Draw outcomes of the transitions at `index` (C, R, B) at updates (C,): (C, R, B, W)."""
 
+    def of(self, dataset: OfflineDataset) -> "Outcomes":
+        """The outcomes of other data, such as those held out, in the units of these."""
+
 
 class ReturnOutcomes:
     """RvS-R: the undiscounted return to go, before its transform, divided by the steps left.
@@ -34,12 +38,25 @@ class ReturnOutcomes:
 
     def __init__(self, dataset: OfflineDataset, target: float | None) -> None:
         """`target`: the return of a whole episode to ask for; None: the best of the data."""
-        horizon = int(dataset.steps.max()) + 1
-        values = dataset.returns_to_go / (horizon - dataset.steps)
-        mean, deviation = values.mean(), values.std(correction=0).clamp(min=1e-12)
-        self._values = ((values - mean) / deviation).float()[:, None]
+        self._horizon = int(dataset.steps.max()) + 1
+        values = self._rates(dataset)
+        self._mean, self._deviation = values.mean(), values.std(correction=0).clamp(min=1e-12)
+        self._values = self._normalised(values)
         asked = float(dataset.episode_returns.max()) if target is None else target
-        self.target = [float((asked / horizon - mean) / deviation)]
+        self.target = [float((asked / self._horizon - self._mean) / self._deviation)]
+
+    def _rates(self, dataset: OfflineDataset) -> Tensor:
+        # An episode that is longer than all of the data's counts as at their end.
+        return dataset.returns_to_go / (self._horizon - dataset.steps).clamp(min=1)
+
+    def _normalised(self, values: Tensor) -> Tensor:
+        return ((values - self._mean) / self._deviation).float()[:, None]
+
+    def of(self, dataset: OfflineDataset) -> "ReturnOutcomes":
+        """The outcomes of other data, such as those held out, in the units of these."""
+        other = copy.copy(self)
+        other._values = self._normalised(self._rates(dataset))
+        return other
 
     def draw(self, index: Tensor, seeds: Sequence[int], updates: Tensor) -> Tensor:
         """Look the outcome up: it does not depend on chance."""
@@ -58,6 +75,10 @@ class GoalOutcomes:
             )
         self.target = list(goal)
         self._dataset = dataset
+
+    def of(self, dataset: OfflineDataset) -> "GoalOutcomes":
+        """The outcomes of other data, such as those held out."""
+        return GoalOutcomes(dataset)
 
     def draw(self, index: Tensor, seeds: Sequence[int], updates: Tensor) -> Tensor:
         """Draw a later position for each transition, a function of (seed, update)."""

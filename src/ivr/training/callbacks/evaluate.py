@@ -121,7 +121,7 @@ class EvaluationCallback(pl.Callback):
         warning = without_score(evaluated.result, self.labels)
         if warning is not None:
             log.warning(f"update {evaluated.update}: {warning}")
-        self.best.keep(module, evaluated)
+        self.best.keep(module, evaluated.update, evaluated.scores, evaluated.result.score.tolist())
         self.report.send(evaluated)
         self.last, self.metrics = evaluated.scores, metrics(evaluated)
         self.evaluated_at = evaluated.update

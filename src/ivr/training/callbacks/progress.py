@@ -21,7 +21,7 @@ class UpdateProgressBar(ProgressBar):
 
     def __init__(self) -> None:
         super().__init__()
-        self._score = ""
+        self._score: dict[str, str] = {}
         self._bar: Any = None
 
     def disable(self) -> None:
@@ -46,8 +46,7 @@ class UpdateProgressBar(ProgressBar):
         """Advance to the updates done."""
         assert isinstance(module, OfflineAlgorithm)
         self._bar.update(trainer.global_step - self._bar.n)
-        shown = {"score": self._score} if self._score else {}
-        shown |= {
+        shown = self._score | {
             key.removeprefix("loss/"): f"{value.nanmean().item():.3g}"
             for key, value in module.last_metrics.items()
             if key.startswith("loss/")
@@ -67,9 +66,9 @@ class UpdateProgressBar(ProgressBar):
         if self._bar is not None:
             self._bar.close()
 
-    def announce(self, line: str, score: str) -> None:
+    def announce(self, line: str, score: str, name: str = "score") -> None:
         """Log a line above the bar, and keep showing the members' mean score in it."""
-        self._score = score
+        self._score = {name: score}
         with tqdm.external_write_mode(file=sys.stderr):
             log.info(line)
 

@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 from ivr.files import write_json
 from ivr.training.callbacks.evaluate import EvaluationCallback
 from ivr.training.callbacks.guard import DivergenceGuard
+from ivr.training.callbacks.held_out import HeldOutCallback
 from ivr.training.callbacks.states import checked
 from ivr.training.loggers.protocol import MemberLogger
 from ivr.training.members import Member
@@ -74,6 +75,7 @@ class ResultFile:
         diverged: Sequence[dict[str, Any] | None] = (),
         stopped_early: bool = False,
         measures: Sequence[dict[str, Any]] = (),
+        held_out: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Write and return the contents; `status` is running, finished, interrupted or failed."""
         result = {
@@ -94,6 +96,7 @@ class ResultFile:
                     "last": last[k] if last else None,
                     "best": best[k] if best else None,
                     **({"online": measures[k]} if measures else {}),
+                    **({"held_out": held_out[k]} if held_out else {}),
                 }
                 for k, member in enumerate(self.members)
             ]
@@ -122,6 +125,7 @@ class ResultWriter(pl.Callback):
         evaluation: whose scores; None where nothing is evaluated.
         guard: knows which members diverged.
         measuring: what else is known of the members; None for nothing.
+        held_out: what is measured on what was held out; None for nothing.
     """
 
     def __init__(
@@ -130,11 +134,13 @@ class ResultWriter(pl.Callback):
         evaluation: EvaluationCallback | None,
         guard: DivergenceGuard,
         measuring: Measuring | None = None,
+        held_out: HeldOutCallback | None = None,
     ) -> None:
         self.file = file
         self.evaluation = evaluation
         self.guard = guard
         self.measuring = measuring
+        self.held_out = held_out
         self._started: tuple[float, int, float] | None = None
         self._speed: float | None = None
         self._written_at = 0
@@ -144,8 +150,10 @@ class ResultWriter(pl.Callback):
         self.write("running", trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        if self.evaluation is not None and self.evaluation.evaluated_at > self._written_at:
-            self._written_at = self.evaluation.evaluated_at
+        evaluated = self.evaluation.evaluated_at if self.evaluation else 0
+        measured = self.held_out.measured_at if self.held_out else 0
+        if max(evaluated, measured) > self._written_at:
+            self._written_at = max(evaluated, measured)
             self.write("running", trainer.global_step)
 
     @property
@@ -178,11 +186,34 @@ class ResultWriter(pl.Callback):
             diverged=self.guard.diverged,
             failures=self.evaluation.failures if self.evaluation else (),
             measures=self.measuring.measures() if self.measuring else (),
+            held_out=self._held_out(),
         )
 
     @property
+    def known(self) -> list[dict[str, float | int | None]]:
+        """The numbers of each member at the end: its scores, and what was measured beside them."""
+        scores = self.evaluation.last if self.evaluation else []
+        measured = self.held_out.last if self.held_out else []
+        named = [{f"held_out/{key}": x for key, x in record.items()} for record in measured]
+        if not scores or not named:
+            return scores or named
+        return [score | record for score, record in zip(scores, named, strict=True)]
+
+    def _held_out(self) -> list[dict[str, Any]]:
+        """The latest measures of each member, and those that best.ckpt was written at."""
+        callback = self.held_out
+        if callback is None or not callback.last:
+            return []
+        best = callback.best.known if callback.best else [None] * len(callback.last)
+        return [
+            {"last": last, "best": record, "best_by": callback.followed}
+            for last, record in zip(callback.last, best, strict=True)
+        ]
+
+    @property
     def _evaluation_seconds(self) -> float:
-        return self.evaluation.seconds if self.evaluation else 0.0
+        seconds = self.evaluation.seconds if self.evaluation else 0.0
+        return seconds + (self.held_out.seconds if self.held_out else 0.0)
 
 
 def versions() -> dict[str, str]:

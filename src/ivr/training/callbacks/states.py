@@ -15,27 +15,25 @@ def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
     Raises:
         UserError: where one is missing or of another type.
     """
-
-    def each(item: Callable[[Any], bool]) -> Callable[[Any], bool]:
-        return lambda x: isinstance(x, list) and len(x) in (0, members) and all(map(item, x))
-
-    def record(x: Any) -> bool:
-        return _mapping(x, lambda value: value is None or number(value))
-
-    lists = each(number)
     checks = {
         "evaluated_at": count,
         "failures": lambda x: isinstance(x, list) and all(map(_failure, x)),
-        "seconds": number,
-        "last": each(record),
-        "best": each(record),
-        "best_scores": lists,
-        "best_weights": lambda x: _mapping(x, lambda value: isinstance(value, Tensor)),
-        "metrics": lambda x: _mapping(x, lists),
+        "metrics": lambda x: _mapping(x, _each(number, members)),
+        **_scores(members),
     }
     # Earlier checkpoints hold neither the metrics nor the evaluations that failed.
     found = {"metrics": {}, "failures": [], **mapping(state)}
     return checked("EvaluationCallback", found, checks)
+
+
+def checked_held_out(state: Any, members: int) -> dict[str, Any]:
+    """Return the fields of the state of a callback that measures on what was held out.
+
+    Raises:
+        UserError: where one is missing or of another type.
+    """
+    checks = {"measured_at": count, "ranking": _each(number, members), **_scores(members)}
+    return checked("HeldOutCallback", state, checks)
 
 
 def evaluated_at(callbacks: Any, update: int) -> int:
@@ -89,6 +87,25 @@ def checked(name: str, state: Any, checks: dict[str, Callable[[Any], bool]]) -> 
 def mapping(value: Any) -> dict[Any, Any]:
     """Return a mapping as it is, and anything else as an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def _each(item: Callable[[Any], bool], members: int) -> Callable[[Any], bool]:
+    return lambda x: isinstance(x, list) and len(x) in (0, members) and all(map(item, x))
+
+
+def _scores(members: int) -> dict[str, Callable[[Any], bool]]:
+    """Checks of the records of members, the last and the best, with the best's weights."""
+
+    def record(x: Any) -> bool:
+        return _mapping(x, lambda value: value is None or number(value))
+
+    return {
+        "seconds": number,
+        "last": _each(record, members),
+        "best": _each(record, members),
+        "best_scores": _each(number, members),
+        "best_weights": lambda x: _mapping(x, lambda value: isinstance(value, Tensor)),
+    }
 
 
 def _failure(value: Any) -> bool:

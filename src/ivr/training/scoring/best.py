@@ -1,6 +1,7 @@
 """Keeps each member as it was at its own best evaluation."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from torch import Tensor
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.files import write_whole
 from ivr.training.checkpoints import described
-from ivr.training.scoring.evaluator import Evaluated
 from ivr.training.scoring.scores import Score
 
 
@@ -38,18 +38,30 @@ class BestPolicies:
         pairs = zip(self.records, self.scores, strict=True)
         return [None if math.isnan(score) else record for record, score in pairs]
 
-    def keep(self, module: OfflineAlgorithm, evaluated: Evaluated) -> None:
-        """Take over the members that have never scored higher, and write the file."""
-        update, found = evaluated.update, evaluated.result.score.tolist()
-        found = [score if math.isfinite(score) else math.nan for score in found]
+    def keep(
+        self,
+        module: OfflineAlgorithm,
+        update: int,
+        records: Sequence[Score],
+        scores: Sequence[float],
+    ) -> None:
+        """Take over the members that have never scored higher, and write the file.
+
+        Args:
+            module: the members as they are.
+            update: after which they are so.
+            records: what is known of each of them then.
+            scores: the number of each by which it may be the best.
+        """
+        found = [score if math.isfinite(score) else math.nan for score in scores]
         weights = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
         if not self.records:
-            self.records = [{**score, "update": update} for score in evaluated.scores]
+            self.records = [{**record, "update": update} for record in records]
             self.scores = found
             self.weights = {name: tensor.clone() for name, tensor in weights.items()}
         for k, score in enumerate(found):
             if score > self.scores[k] or (math.isnan(self.scores[k]) and not math.isnan(score)):
-                self.records[k] = {**evaluated.scores[k], "update": update}
+                self.records[k] = {**records[k], "update": update}
                 self.scores[k] = score
                 for name, tensor in weights.items():
                     self.weights[name][k] = tensor[k]
@@ -57,6 +69,8 @@ class BestPolicies:
             "state_dict": self.weights,
             "updates": [score["update"] for score in self.records],
             "scores": self.records,
+            # By which one of them is the best, the higher the better.
+            "ranking": self.scores,
             # What `load_from_checkpoint` restores besides the weights.
             "updates_done": update,
             "sums": [],
