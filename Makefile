@@ -18,10 +18,15 @@ export MUJOCO_GL ?= egl
 endif
 endif
 
-# The stamp's name holds this folder and the Python: a copied .venv, which would run the code of
-# the folder that it was copied from, and another PYTHON are set up again.
-STAMP := .venv/.ready-$(shell { pwd; $(PYTHON) -V || true; } 2>&1 | cksum | cut -d' ' -f1)
+# Two stamps, for what training needs and for what tests need besides. Their names hold this folder
+# and the Python: a copied .venv, which would run the code of the folder that it was copied from, and
+# another PYTHON are set up again.
+ID := $(shell { pwd; $(PYTHON) -V || true; } 2>&1 | cksum | cut -d' ' -f1)
+RUN := .venv/.ready-$(ID)
+DEV := .venv/.ready-dev-$(ID)
 PIP := -m pip --disable-pip-version-check
+UV = command -v uv >/dev/null && { env | grep '^UV_' >/dev/null || ! .venv/bin/python $(PIP) config list \
+	| grep -E 'index|find-links|constraint' >/dev/null; }
 
 .PHONY: help train compare test slow extras lint format tensorboard benchmark peers authors lock clean
 
@@ -30,10 +35,10 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 		|| sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1  \2/p' Makefile
 
-train: $(STAMP) ## Train: make train ARGS="algo=sql dataset=antmaze-umaze seed=3"
+train: $(RUN) ## Train: make train ARGS="algo=sql dataset=antmaze-umaze seed=3"
 	@.venv/bin/python train.py $(ARGS)
 
-compare: $(STAMP) ## Train the methods that the paper compares, 3 seeds, equal updates; ARGS as for train
+compare: $(RUN) ## Train the methods that the paper compares, 3 seeds, equal updates; ARGS as for train
 	@folder=outputs/compare/$$(date +%Y-%m-%d_%H-%M-%S); \
 	status=0; .venv/bin/python train.py experiment=compare hydra.sweep.dir=$$folder $(ARGS) || status=$$?; \
 	if compgen -G "$$folder/*/result.json" >/dev/null; then \
@@ -42,27 +47,27 @@ compare: $(STAMP) ## Train the methods that the paper compares, 3 seeds, equal u
 test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)
 
-slow: $(STAMP) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
+slow: $(DEV) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
 	@.venv/bin/python -m pytest -q -m "not peers and not extras" --timeout 1800 $(ARGS)
 
-extras: $(STAMP) ## Install W&B and MLflow, and test their loggers
+extras: $(DEV) ## Install W&B and MLflow, and test their loggers
 	@.venv/bin/python $(PIP) install -q -c constraints.txt -e ".[dev,wandb,mlflow]"
 	@.venv/bin/python -m pytest -q -m extras $(ARGS)
 
-lint: $(STAMP) ## Check style, formatting and types
+lint: $(DEV) ## Check style, formatting and types
 	@.venv/bin/python -m ruff check --quiet
 	@.venv/bin/python -m ruff format --check --output-format concise \
 		|| { echo '`make format` mends the formatting.'; exit 1; }
 	@.venv/bin/python -m mypy
 
-format: $(STAMP) ## Format the code and mend what ruff can
+format: $(DEV) ## Format the code and mend what ruff can
 	@.venv/bin/python -m ruff check --fix --quiet || true
 	@.venv/bin/python -m ruff format
 
-tensorboard: $(STAMP) ## Show the curves of every run under outputs/
+tensorboard: $(RUN) ## Show the curves of every run under outputs/
 	@.venv/bin/python -m tensorboard.main --logdir outputs $(ARGS)
 
-benchmark: $(STAMP) ## Speed, memory and start-up, as ratios and tables
+benchmark: $(DEV) ## Speed, memory and start-up, as ratios and tables
 	@for program in throughput scaling startup memory evaluation; do \
 		echo; echo "# benchmarks/$$program.py"; .venv/bin/python benchmarks/$$program.py; done
 
@@ -93,22 +98,27 @@ clean: ## Remove .venv, .venv-peers, .venv-authors and the tools' caches; output
 	@rm -rf .venv .venv-peers .venv-authors .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist src/*.egg-info
 	@find . -name __pycache__ -type d -not -path './outputs/*' -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt
+$(RUN): WANTED := .
+$(DEV): WANTED := .[dev]
+$(RUN) $(DEV): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "ivr needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) -V 2>&1 || true)"; \
 		echo 'Name another one, as in: make train PYTHON=python3.12'; exit 1; } >&2
 	@if [ "$$(.venv/bin/python -V 2>&1)" != "$$($(PYTHON) -V 2>&1)" ]; then \
-		echo 'Setting up .venv (once, a few minutes) ...'; \
+		echo 'Setting up .venv (once, a minute or two) ...'; \
 		$(PYTHON) -m venv --clear .venv || { \
 			echo 'Could not make .venv. On Debian and Ubuntu: sudo apt install python3-venv'; \
 			exit 1; } >&2; \
 	else echo 'Bringing .venv up to date ...'; fi
-	@rm -f .venv/.ready-*
-	@# On a terminal one line says what pip does; what fails is printed whole.
-	@install="install -c constraints.txt -e .[dev]"; \
+	@rm -f $(RUN) $(DEV)
+	@# uv where there is one, unless pip is told of an index or of files that uv would not look at.
+	@# Nothing is compiled ahead: Python compiles the few modules that it imports. On a terminal one
+	@# line says what pip does; what fails is printed whole.
+	@if $(UV) && uv pip install -q --python .venv/bin/python -c constraints.txt -e "$(WANTED)"; then exit; fi; \
+	install="install --no-compile -c constraints.txt -e $(WANTED)"; \
 	if [ -t 1 ]; then \
 		.venv/bin/python $(PIP) $$install --progress-bar off | while read -r line; do \
 			case $$line in Collecting*|Downloading*|Building*|Installing*) \
 				printf '\r\033[K  %.70s' "$${line%% (from*}";; esac; done; printf '\r\033[K'; \
 	else .venv/bin/python $(PIP) $$install -qq; fi
-	@touch $@
+	@touch $(RUN) $@

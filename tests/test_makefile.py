@@ -102,13 +102,52 @@ def test_setting_up_takes_a_line_and_shows_what_fails(tmp_path, terminal, fails)
         os.close(other_side)
         shown = _until_the_end(screen)
     lines = shown.replace("\r\n", "\n").splitlines()
-    assert lines[0] == "Setting up .venv (once, a few minutes) ..."
+    assert lines[0] == "Setting up .venv (once, a minute or two) ..."
     assert ("Collecting package100" in shown) == terminal
     assert "Requirement" not in shown and "somewhere" not in shown
     assert shown.count("\n") <= 4, "more than a few lines"
     assert (process.returncode == 0) == ("trained" in shown) == (not fails)
     assert ("ERROR: no such package" in shown) == fails
     assert bool(list((tmp_path / ".venv").glob(".ready-*"))) == (not fails)
+
+
+INSTALLS = """#!/usr/bin/env bash
+# For Python and uv: notes what is installed, by whom.
+folder=$(dirname "$0")
+case "$*" in
+  -V) echo Python 3.12.0;;
+  "-m venv "*) mkdir -p .venv/bin; cp "$0" .venv/bin/python;;
+  *"config list") echo "${PIP_SETTINGS:-}";;
+  *install*) all="$*"; echo "$(basename "$0") ${all##*-e }" >> installs
+    if [ "$(basename "$0")" = uv ]; then exit "${UV_FAILS:-0}"; fi;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "uv", "settings", "expected"),
+    [
+        ("train", False, {}, ["python . -qq"]),
+        ("train", True, {}, ["uv ."]),
+        ("format", True, {}, ["uv .[dev]"]),
+        ("train", True, {"UV_FAILS": "1", "UV_OFFLINE": "1"}, ["uv .", "python . -qq"]),
+        ("train", True, {"PIP_SETTINGS": "global.find-links='wheels'"}, ["python . -qq"]),
+    ],
+)
+def test_training_installs_no_tools_and_uv_is_tried_first(
+    tmp_path, target, uv, settings, expected
+) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("python", "uv") if uv else ("python",):
+        (tmp_path / "bin" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(INSTALLS)
+        (tmp_path / "bin" / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"} | settings
+    for _ in range(2):  # the second finds everything set up
+        command = ["make", target, f"PYTHON={tmp_path}/bin/python"]
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert (tmp_path / "installs").read_text().splitlines() == expected
 
 
 def _until_the_end(screen: int) -> str:
