@@ -18,6 +18,7 @@ from ivr.report.output.tables import shown
 from ivr.report.paper import SCORES
 from ivr.report.provenance import seeds_table
 from ivr.report.scores import scores_table
+from ivr.report.sensitivity import over_alpha
 from ivr.report.summary import summary
 from tests.report.making import write
 from tests.running import composed
@@ -255,17 +256,31 @@ def test_proportions_have_wilson_intervals(tmp_path):
 
 
 def test_an_algorithm_has_one_colour_and_each_of_its_alphas_a_line_of_its_own(tmp_path):
-    for place, algo in enumerate(("sql", "iql", "bc")):
-        write(tmp_path / f"{place}a", {0: 1.0}, algo=algo, alpha=1.0)
-        write(tmp_path / f"{place}b", {0: 1.0}, algo=algo, alpha=2.0)
-        write(tmp_path / f"{place}c", {0: 1.0}, algo=algo, alpha=2.0, dataset="other")
+    for algo in ("sql", "iql"):
+        for alpha in (1.0, 2.0):
+            for dataset in ("maze", "other"):
+                place = tmp_path / f"{algo}{alpha}{dataset}"
+                write(place, {0: 1.0}, algo=algo, alpha=alpha, dataset=dataset)
+    write(tmp_path / "bc", {0: 1.0}, algo="bc", alpha=None)
     found = named(tmp_path, read_results(tmp_path))
-    assert set(found.names) == {f"{a} alpha {v}" for a in ("sql", "iql", "bc") for v in (1.0, 2.0)}
+    # What differs within an algorithm is in its names, and in no other's.
+    both = {f"{algo} alpha {alpha}" for algo in ("sql", "iql") for alpha in (1.0, 2.0)}
+    assert set(found.names) == both | {"bc"}
     look = found.look
-    assert len({look[f"{algo} alpha 1.0"].color for algo in ("sql", "iql", "bc")}) == 3
-    for algo in ("sql", "iql", "bc"):
+    assert len({look[name].color for name in ("bc", "sql alpha 1.0", "iql alpha 1.0")}) == 3
+    for algo in ("sql", "iql"):
         one, two = look[f"{algo} alpha 1.0"], look[f"{algo} alpha 2.0"]
         assert one.color == two.color and one.line != two.line and one.marker != two.marker
+    alphas = over_alpha(found)
+    assert {name: alphas.look[name].color for name in ("sql", "iql")} == {
+        name: look[f"{name} alpha 1.0"].color for name in ("sql", "iql")
+    }
+
+
+def test_two_algorithms_that_trained_for_different_times_say_so(tmp_path):
+    write(tmp_path / "0", {0: 1.0}, algo="bc", num_updates=10)
+    write(tmp_path / "1", {0: 1.0}, algo="sql", num_updates=20)
+    assert group_names(groups_of(tmp_path)) == ["bc num_updates 10", "sql num_updates 20"]
 
 
 def test_the_summary_fits_a_terminal_and_says_what_is_left_out(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ivr.errors import counted
 from ivr.report.gathering.groups import SeedGroup
@@ -132,10 +133,9 @@ def over_x(
             lines.setdefault(name, []).append(group)
     for number, (name, line) in enumerate(lines.items()):
         kind = look[name]
-        shift = 0.0
-        if places.categories:  # side by side, so that no bar hides another
-            shift = 0.0 if x == "algo" else 0.12 * (number - (len(lines) - 1) / 2)
-        at = [places.of(group) + shift for group in line]
+        # Side by side, so that no bar hides another.
+        beside = 0.0 if x == "algo" else number - (len(lines) - 1) / 2
+        at = [places.of(group, beside) for group in line]
         found = [estimate([np.array(list(quantity(group).values()))], "mean") for group in line]
         for where, group, one in zip(at, line, found, strict=True):
             runs = list(quantity(group).values())
@@ -150,8 +150,11 @@ def over_x(
         turned = max(map(len, places.categories)) * len(places.categories) > 50
         axes.set_xticks(range(len(places.categories)), places.categories, rotation=30 * turned,
                         ha="right" if turned else "center")  # fmt: skip
-    elif places.logarithmic:
-        axes.set_xscale("log")
+    else:
+        axes.set_xscale("log" if places.logarithmic else "linear")
+        if len(places.numbers) < 9:
+            axes.set_xticks(places.numbers, [f"{number:g}" for number in places.numbers])
+            axes.xaxis.set_minor_locator(NullLocator())
     positive = ylabel.startswith("Bellman") and all(
         value > 0 for _, group in groups for value in quantity(group).values()
     )
@@ -167,10 +170,17 @@ class _Places:
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         all_numbers = len(numbers) == len(values)
         self.categories = [] if all_numbers else list(dict.fromkeys(map(str, values)))
-        self.logarithmic = all_numbers and min(numbers) > 0 and max(numbers) >= 20 * min(numbers)
+        self.numbers = sorted({float(number) for number in numbers}) if all_numbers else []
+        self.logarithmic = all_numbers and min(numbers) > 0 and max(numbers) >= 10 * min(numbers)
 
-    def of(self, group: SeedGroup) -> float:
-        return self.categories.index(str(group.x)) if self.categories else float(group.x)
+    def of(self, group: SeedGroup, beside: float) -> float:
+        """Where a group stands, so many widths of a bar beside its value."""
+        if self.categories:
+            return self.categories.index(str(group.x)) + 0.12 * beside
+        first, last = self.numbers[0], self.numbers[-1]
+        if self.logarithmic:
+            return float(group.x) * float((last / first) ** (0.015 * beside))
+        return float(group.x) + 0.015 * beside * (last - first)
 
 
 def _places(groups: Sequence[SeedGroup]) -> _Places:

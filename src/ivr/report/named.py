@@ -48,11 +48,19 @@ class Named:
         return [(name, group) for name, group in self.pairs if group.dataset == dataset]
 
 
-def named(folder: Path, results: Results, x: str | None = None) -> Named:
-    """Name all groups, and give each variant one look."""
+def named(folder: Path, results: Results, x: str | None = None, algos: Sequence[str] = ()) -> Named:
+    """Name all groups, and give each variant one look.
+
+    Args:
+        folder: of the runs.
+        results: found there.
+        x: the option that they are laid out over.
+        algos: those of the whole report, where these results are a part of it.
+    """
     names = variants(results.groups)
-    algos = [group.algo for group in results.groups]
-    return Named(folder, results, x, names, looks(list(zip(algos, names, strict=True))))
+    pairs = [(group.algo, name) for group, name in zip(results.groups, names, strict=True)]
+    order = algos or sorted({algo for algo, _ in pairs})
+    return Named(folder, results, x, names, looks(pairs, order))
 
 
 def array(group: SeedGroup) -> Floats:

@@ -37,4 +37,5 @@ def over_alpha(found: Named) -> Named | None:
     for group in groups:
         counts.setdefault((group.dataset, group.algo), set()).add(group.alpha)
     kept = [g for g in groups if len(counts[g.dataset, g.algo]) > 1]
-    return named(found.folder, Results(kept, []), "alpha") if kept else None
+    algos = sorted({group.algo for group in found.groups})
+    return named(found.folder, Results(kept, []), "alpha", algos) if kept else None

@@ -42,19 +42,19 @@ def cost(found: Named) -> Section | None:
         rows.append([
             group.dataset, name, *([str(group.x)] if found.x else []),
             Estimate(float(np.median(speeds)), None, ",.1f") if speeds else None,
-            " or ".join(map(str, members)),
+            " or ".join(map(str, members)), len(results),
             Estimate(float(np.median(hours)), None, ".2f"),
-            Estimate(sum(hours), None, ".2f"), devices,
+            devices,
         ])  # fmt: skip
     if not rows:
         return None
     every = {run.place: run.result for group in found.groups for run in group.runs.values()}
     total = sum(result.get("wall_seconds") or 0.0 for result in every.values()) / 3600
     header = ["dataset", "algorithm", *([found.x] if found.x else []), "updates/s", "members"]
-    header += ["hours a run", "hours", "device"]
+    header += ["runs", "hours a run", "device"]
     note = (
         f"All {len(every)} runs took {total:.2f} hours, evaluations included. Updates/s: median "
-        "over runs, evaluations left out, of all members of a run at once; a run that trained "
-        "several settings side by side is counted in the row of each."
+        "over runs, evaluations left out, of all members of a run at once. Hours a run: median, "
+        "for all its members; one that trained several settings side by side is in each row."
     )
     return Section("Cost", "", [Table("cost", "Cost", header, rows, note)])

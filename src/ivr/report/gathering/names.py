@@ -19,17 +19,21 @@ def variants(groups: Sequence[SeedGroup]) -> list[str]:
     order = ["alpha", "num_updates", "protocol"]
     order += [name for facts in everything for name in facts if name not in SETTINGS]
     order = sorted(dict.fromkeys(order), key=lambda name: name == "data")
-    shown: list[str] = []
+    shown: dict[str, list[str]] = {group.algo: [] for group in groups}
     for name in order:
-        alike: defaultdict[str, set[str]] = defaultdict(set)
+        alike: defaultdict[str, dict[str, set[str]]] = defaultdict(dict)
         for group, facts in zip(groups, everything, strict=True):
-            same = [facts.get(other) for other in shown]
-            algo = None if name in _BETWEEN_ALGORITHMS else group.algo
-            alike[repr((group.dataset, group.x, algo, same))].add(repr(facts.get(name)))
-        if any(len(values) > 1 for values in alike.values()):
-            shown.append(name)
+            same = [facts.get(other) for other in shown[group.algo]]
+            place = repr((group.dataset, group.x))
+            if name not in _BETWEEN_ALGORITHMS:
+                place = repr((place, group.algo, same))
+            alike[place].setdefault(repr(facts.get(name)), set()).add(group.algo)
+        for values in alike.values():
+            if len(values) > 1:
+                for algo in set.union(*values.values()):
+                    shown[algo] += [] if name in shown[algo] else [name]
     return [
-        " ".join([group.algo, *(_said(name, facts.get(name)) for name in shown)])
+        " ".join([group.algo, *(_said(name, facts.get(name)) for name in shown[group.algo])])
         for group, facts in zip(groups, everything, strict=True)
     ]
 

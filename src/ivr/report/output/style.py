@@ -27,13 +27,13 @@ class Look:
     line: str
 
 
-def looks(variants: Sequence[tuple[str, str]]) -> dict[str, Look]:
+def looks(variants: Sequence[tuple[str, str]], algos: Sequence[str]) -> dict[str, Look]:
     """Give each variant the colour of its algorithm, and a marker and a line of its own.
 
     Args:
         variants: algorithm and name of each.
+        algos: of the whole report, in the order of their colours.
     """
-    algos = sorted({algo for algo, _ in variants})
     found: dict[str, Look] = {}
     counts: dict[str, int] = {}
     for algo, name in dict.fromkeys(variants):
@@ -68,7 +68,7 @@ def dress(axes: Axes, title: str) -> None:
     """Give a panel its title, grid and letters."""
     axes.set_title("\n".join(textwrap.wrap(title, 62)), fontsize=10, loc="left", color=TEXT)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8.5)
+    axes.tick_params(which="both", labelsize=8.5)
     axes.xaxis.label.set_fontsize(9)
     axes.yaxis.label.set_fontsize(9)
     axes.grid(color=GRID, lw=0.6)
