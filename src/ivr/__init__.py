@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Dataset,
         Evaluation,
         Policy,
+        Ranking,
         Result,
         evaluate,
         finetune,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         from_frame,
         load_dataset,
         load_policy,
+        rank,
         train,
     )
 
@@ -31,6 +33,7 @@ __all__ = [
     "Dataset",
     "Evaluation",
     "Policy",
+    "Ranking",
     "Result",
     "UserError",
     "__version__",
@@ -40,6 +43,7 @@ __all__ = [
     "from_frame",
     "load_dataset",
     "load_policy",
+    "rank",
     "train",
 ]
 

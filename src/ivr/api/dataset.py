@@ -103,7 +103,7 @@ def load_dataset(name: str | None = None, /, **options: Any) -> Dataset:
     if name is None and "path" in options:
         name = "arrays"
     given = merged({"dataset": name}, {f"dataset.{key}": value for key, value in options.items()})
-    config, _ = compose_command("inspect_data", given)
+    config = compose_command("inspect_data", given).config
     from ivr.config.options import InspectConfig
     from ivr.data.kinds import check_available, within
     from ivr.data.load import load_dataset as load

@@ -57,6 +57,16 @@ class Result:
         """The best score of each member, which is chosen after the fact and so flatters it."""
         return [_score(member["best"]) for member in self.members]
 
+    @property
+    def held_out(self) -> list[dict[str, float]] | None:
+        """The last measures of each member on what `split` held out (docs/held_out.md).
+
+        None without a split. No measure is a score.
+        """
+        if not all(member.get("held_out") for member in self.members):
+            return None
+        return [dict(member["held_out"]["last"]) for member in self.members]
+
     def policy(self, member: int | str | None = "best") -> Policy:
         """The policies after the last update; see `load_policy`."""
         return load_policy(self.last_checkpoint, member=member)

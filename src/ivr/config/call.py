@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
@@ -28,6 +28,7 @@ from ivr.config.resumed import written
 from ivr.config.run_files import Printable
 from ivr.config.search import Search
 from ivr.errors import UserError
+from ivr.programs import command as started_by
 
 _turn = threading.RLock()
 """One command at a time: settings of torch, warnings and logging are the process's."""
@@ -68,24 +69,35 @@ def call(
         options = {**options, "hydra.run.dir": str(folder)}
     with _turn:
         try:
-            config, hydra_config = compose_command(command, options, config_dir)
-            where = Path(str(hydra_config.hydra.run.dir))
-            overrides = list(hydra_config.hydra.overrides.task)
+            composed = compose_command(command, options, config_dir)
             with _said(verbose), _settings_kept():
-                found = perform(command, function, config, hydra_config, where, overrides, **more)
+                found = perform(command, function, *composed, **more)
         except UserError as error:
-            raise UserError(str(error).replace("hydra.run.dir", "folder")) from error
+            error.args = (str(error).replace("hydra.run.dir", "folder"),)
+            raise
         except SystemExit as end:
             if end.code == 130:
                 raise KeyboardInterrupt from None
             raise UserError(str(end.code)) from None
-    return found, where
+    return found, composed.folder
+
+
+class Composed(NamedTuple):
+    """A command's configuration."""
+
+    config: DictConfig
+    hydra: DictConfig
+    """Hydra's own, under `hydra`."""
+    folder: Path
+    """Of the run."""
+    overrides: list[str]
+    """That it was composed with, Hydra's own left out."""
 
 
 def compose_command(
     command: str, options: Mapping[str, Any], config_dir: str | Path | None = None
-) -> tuple[DictConfig, DictConfig]:
-    """Compose a command's configuration; returns it, and Hydra's own under `hydra`.
+) -> Composed:
+    """Compose a command's configuration.
 
     Raises:
         UserError: an option does not exist, or a value cannot be read.
@@ -96,20 +108,19 @@ def compose_command(
         search = Search(name, folders)
         overrides = checked([at_home(one) for one in as_overrides(options)], name, search)
         config = search.compose(overrides, with_hydra=True)
-        hydra_config = OmegaConf.create({"hydra": config.hydra})
         try:
-            sweep = config.hydra.mode == RunMode.MULTIRUN
-            OmegaConf.update(hydra_config, "hydra.run.dir", str(config.hydra.run.dir))
+            sweep, folder = config.hydra.mode == RunMode.MULTIRUN, Path(str(config.hydra.run.dir))
         except OmegaConfBaseException as error:
             raise UserError(f"hydra.run.dir: {error}") from None
     if sweep:
         raise UserError(
             f"experiment={options.get('experiment')} is many runs: call once for each, or start it "
-            f"with python {command}.py"
+            f"with {started_by(command)}"
         )
+    own = OmegaConf.create({"hydra": config.hydra})
     with open_dict(config):
         del config["hydra"]
-    return config, hydra_config
+    return Composed(config, own, folder, list(own.hydra.overrides.task))
 
 
 def as_overrides(options: Mapping[str, Any]) -> list[str]:

@@ -50,9 +50,10 @@ class InterruptGuard(pl.Callback):
         self.check()
 
     def restore(self) -> None:
-        """Give the signals back."""
+        """Give the signals back, unless Lightning has given back those that it had taken itself."""
         for which, handler in self._previous.items():
-            signal.signal(which, handler)
+            if signal.getsignal(which) == self._request:
+                signal.signal(which, handler)
         self._previous = {}
 
     def _request(self, number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,121 @@
+"""Data in memory are the data of the same file."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import ivr
+from ivr.data.load import cache_folder
+from tests.api.api_making import changed, log, own
+
+BOUNDS = {"action_low": 0, "action_high": 100}
+
+
+def test_arrays_are_the_same_data_as_their_file(tmp_path):
+    arrays = log()
+    np.savez(tmp_path / "log.npz", **arrays)
+    file = ivr.load_dataset(path=tmp_path / "log.npz", **BOUNDS)
+    data = own()
+    assert data.fingerprint == file.fingerprint and len(data) == 56  # 60 less 4 last rows
+    kept = np.setdiff1d(np.arange(60), [11, 23, 35, 47])
+    for name in ("observations", "actions", "rewards"):
+        found = getattr(data, name)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, arrays[name][kept], rtol=1e-5, atol=1e-5)
+    assert data.episode.tolist() == arrays["episode"][kept].tolist()
+    np.testing.assert_array_equal(data.next_observations[:10], data.observations[1:11])
+    assert data.terminated.nonzero()[0].tolist() == [55]
+    assert data.truncated.nonzero()[0].tolist() == [10, 21, 32, 43]
+    assert "56 transitions, 5 episodes, 3 observations, 1 actions" in repr(data)
+
+
+def test_they_are_kept_once_or_where_one_says(tmp_path):
+    kept = Path(own().options["dataset.path"])
+    assert kept.parent == cache_folder(None) / "arrays"
+    assert changed().options["dataset.path"] == kept
+    other = changed(rewards=log()["rewards"] + 1)
+    assert other.options["dataset.path"] != kept and other.fingerprint != own().fingerprint
+    named = changed(path=tmp_path / "mine.npz")
+    assert (tmp_path / "mine.npz").is_file() and named.fingerprint == own().fingerprint
+    with pytest.raises(ivr.UserError, match=r"mine.csv: from_arrays keeps them in an .npz"):
+        changed(path=tmp_path / "mine.csv")
+
+
+def test_rewards_are_those_that_were_recorded(tmp_path):
+    scaled = changed(reward="scale_shift", reward_scale=2.0, reward_shift=-3.0)
+    np.testing.assert_allclose(scaled.rewards, own().rewards, rtol=1e-5)
+    np.testing.assert_allclose(scaled.content.rewards, 2 * own().rewards - 3, rtol=1e-5)
+
+
+def test_d4rls_names_are_other_names_of_the_marks():
+    arrays = log()
+    ends = np.arange(60) % 12 == 11
+    del arrays["episode"]
+    arrays["terminals"] = arrays.pop("terminated")
+    data = ivr.from_arrays(**arrays, timeouts=ends & ~arrays["terminals"], **BOUNDS)
+    assert data.fingerprint == own().fingerprint
+    with pytest.raises(ivr.UserError, match="terminated and terminals are two names"):
+        changed(terminals=arrays["terminals"])
+
+
+def as_columns() -> dict[str, object]:
+    arrays = log()
+    names = ("level_m", "pressure_Pa", "flow")
+    return {
+        **dict(zip(names, arrays["observations"].T, strict=True)),
+        "valve_percent": arrays["actions"][:, 0],
+        "r": arrays["rewards"],
+        "day": [f"2024-05-{1 + day:02}" for day in arrays["episode"]],
+        "failed": arrays["terminated"],
+    }
+
+
+COLUMNS = {
+    "observations": ["level_m", "pressure_Pa", "flow"],
+    "actions": ["valve_percent"],
+    "reward": "r",
+    "episode": "day",
+    "terminated": "failed",
+}
+
+
+@pytest.mark.parametrize("kind", ["dict", "pyarrow"])
+def test_columns_of_a_frame_are_the_same_data(kind):
+    frame = as_columns() if kind == "dict" else pa.table(as_columns())
+    assert ivr.from_frame(frame, **COLUMNS, **BOUNDS).fingerprint == own().fingerprint
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(ivr.UserError, match="no column levle_m: it has level_m, pressure_Pa"):
+        ivr.from_frame(as_columns(), **COLUMNS | {"observations": ["levle_m"]}, **BOUNDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rewards": np.zeros(59)}, r"rewards"),
+        ({"observations": np.full((60, 3), np.nan)}, "observations"),
+        ({"actions": np.full((60, 1), 101.0)}, "101"),
+        ({"observations": [[1, 2], [3]]}, "observations is no array of one shape"),
+        ({"actions": [None] * 60}, "actions holds objects"),
+        ({"episode": None, "terminated": None}, "neither terminated, truncated nor episode"),
+    ],
+)
+def test_data_with_a_defect_are_refused_and_not_kept(change, message):
+    folder = cache_folder(None) / "arrays"
+    own()
+    before = set(folder.iterdir())
+    with pytest.raises(ivr.UserError, match=message) as error:
+        changed(**change)
+    assert set(folder.iterdir()) == before and str(folder) not in str(error.value)
+
+
+def test_a_name_is_that_of_the_command_line(small_pointmaze):
+    data = ivr.load_dataset("pointmaze-umaze")
+    assert data.options == {"dataset": "pointmaze-umaze"} and data.observations.shape[1] == 4
+    with pytest.raises(ivr.UserError, match="dataset=pointmaze-umaz is unknown: did you mean"):
+        ivr.load_dataset("pointmaze-umaz")
+    with pytest.raises(ivr.UserError, match=r"unknown key dataset.vew: did you mean"):
+        ivr.load_dataset("pointmaze-umaze", vew="flat")
