@@ -33,7 +33,7 @@ def write(path: Path, scores: dict[int, float | None], **changes: Any) -> None:
         {"seed": k, "alpha": alpha, "last": record(score), "best": record((score or 0) + 50)}
         for k, score in scores.items()
     ]
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)
     (path / "result.json").write_text(json.dumps(result))
     if curve is not None:
         label = "" if alpha is None else f"_alpha{alpha!r}"

@@ -61,7 +61,7 @@ def improvement_table(scores: Scores) -> Table:
     return Table("improvement", "Probability of improvement", ["X", "Y", "P(X > Y)"], rows, note)
 
 
-def comparison(found: Named, scores: Scores) -> Section:
+def comparison(found: Named, scores: Scores) -> list[Section]:
     """Means over datasets, performance profiles, and who beats whom."""
     names = list(scores.runs)
     over = f"{len(scores.datasets)} datasets" if len(scores.datasets) > 1 else scores.datasets[0]
@@ -85,4 +85,7 @@ def comparison(found: Named, scores: Scores) -> Section:
     pictures.append(Picture("profiles", title, figures.profiles(scores, found.look, title)))
     title = f"Probability of improvement: {over}"
     pictures.append(Picture("improvement", title, figures.matrix(table, names, title, words)))
-    return Section("Which algorithm is better", "", [table], pictures)
+    return [
+        Section("Which algorithm is better", "", [], pictures),
+        Section("Probability of improvement, pair by pair", "", [table], folded=True),
+    ]

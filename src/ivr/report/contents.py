@@ -7,6 +7,7 @@ from ivr.report.scores import scores
 from ivr.report.sensitivity import over_alpha, over_option
 from ivr.report.statistics.aggregate import scores_of
 from ivr.report.training import cost, learning
+from ivr.report.values import values
 
 
 def sections(found: Named, *, best: bool = False) -> list[Section]:
@@ -22,10 +23,10 @@ def sections(found: Named, *, best: bool = False) -> list[Section]:
         if len(found.datasets) > 1:
             parts.append(Section("Datasets and algorithms", "", [datasets_table(found, over)]))
         if len(over.runs) > 1:
-            parts.append(comparison(found, over))
+            parts += comparison(found, over)
     if found.x is not None:
         parts.append(over_option(found, found.x, f"Over {found.x}"))
     elif (alphas := over_alpha(found)) is not None:
         parts.append(over_option(alphas, "alpha", "Sensitivity to α"))
-    parts += [learning(found), cost(found)]
+    parts += [learning(found), values(found), cost(found)]
     return [part for part in parts if part is not None]

@@ -190,12 +190,19 @@ def _places(groups: Sequence[SeedGroup]) -> _Places:
 def scatter(
     title: str, points: Mapping[str, tuple[Floats, Floats]], look: Mapping[str, Look], words: str
 ) -> Figure:
-    """Draw V(s₀) over the return that came, a mark for each run, and the line where they agree."""
+    """Draw V(s₀) over the return that came, a mark for each run, and the line where they agree.
+
+    Args:
+        title: of the figure.
+        points: V(s₀) and return of each variant's runs, (seeds,) each.
+        look: of each variant.
+        words: below it.
+    """
     figure, axes = panel(title, words, height=3.3)
     values = np.concatenate([np.concatenate(pair) for pair in points.values()])
     ends = [float(values.min()), float(values.max())]
     axes.plot(ends, ends, color="#888", lw=1, ls="--", label="V(s₀) = return")
-    for name, (came, promised) in points.items():
+    for name, (promised, came) in points.items():
         kind = look[name]
         axes.plot(came, promised, kind.marker, color=kind.color, ms=6, mec="white", label=name)
     axes.set(xlabel="discounted return that came", ylabel="V(s₀) that was promised")

@@ -14,6 +14,9 @@ from ivr.report.paper import SCORES
 from ivr.report.provenance import data_table, run_numbers
 from ivr.report.statistics.aggregate import estimate
 
+FEW = 10
+"""Seeds from which an interval is about as wide as it says."""
+
 
 def scores_table(found: Named, best: bool = False) -> Table:
     """One row for each group: mean and IQM with intervals, successes, errors, seeds, the data."""
@@ -53,6 +56,11 @@ def _words(found: Named, columns: Sequence[str]) -> str:
         "Brackets: 95 % bootstrap interval over seeds. IQM: mean of the middle half of the seeds; "
         "of three seeds or fewer it is the mean.",
     ]
+    fewest = min(len(group.runs) for group in found.groups)
+    if 1 < fewest < FEW:
+        words.append(
+            f"Of {fewest} seeds a 95 % interval is too narrow: docs/report.md says by how much."
+        )
     if "successes" in columns:
         words.append(
             "Successes: of all episodes of all seeds, with the Wilson interval, in which episodes "

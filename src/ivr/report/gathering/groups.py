@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.training.plain import finite, list_of
+
 Floats = NDArray[np.float64]
 
 SETTINGS = ("dataset", "algo", "protocol", "alpha", "num_updates")
@@ -68,7 +70,25 @@ class Run:
         if self.successes is not None:
             good, count = self.successes
             return np.repeat([100.0, 0.0], [good, count - good])
-        return None
+        lists = (self.member.get("episodes") or {}).get("last") or {}
+        task = self.result.get("evaluation") or {}
+        found = lists.get("tasks" if task.get("metric") == "tasks" else "return")
+        reference: Any = task.get("reference")
+        if not found or None in found:
+            return None
+        values = np.array(found, np.float64)
+        if not self.normalised:
+            return values
+        if not list_of(finite)(reference) or len(reference) != 2 or reference[0] == reference[1]:
+            return None
+        low, high = reference
+        return np.asarray(100 * (values - low) / (high - low))
+
+    @property
+    def values(self) -> tuple[float, float] | None:
+        """V at the first states, and the discounted return that came; None where not recorded."""
+        value, came = self.last.get("value_start"), self.last.get("discounted_return")
+        return None if value is None or came is None else (value, came)
 
     @property
     def written(self) -> datetime:

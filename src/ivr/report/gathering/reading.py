@@ -12,12 +12,32 @@ _LARGEST = 64 << 20
 
 
 def _is_score(value: Any) -> bool:
-    names = ("return_mean", "normalized_score", "bellman_error", "success_rate")
+    names = (
+        "return_mean",
+        "normalized_score",
+        "bellman_error",
+        "success_rate",
+        "value_start",
+        "discounted_return",
+    )
     return (
         plain(value)
         and isinstance(value, dict)
         and all(optional(finite)(value.get(name)) for name in names)
         and optional(count)(value.get("episodes"))
+    )
+
+
+def _has_episodes(value: Any) -> bool:
+    """Whether it has lists of the last evaluation's episodes, all of one length, or says none."""
+    if not isinstance(value, dict):
+        return False
+    lists = value.get("last")
+    each = list_of(lambda x: x is None or isinstance(x, bool) or finite(x))
+    return lists is None or (
+        isinstance(lists, dict)
+        and all(text(name) and each(column) for name, column in lists.items())
+        and len(set(map(len, lists.values()))) < 2
     )
 
 
@@ -30,6 +50,7 @@ def _is_member(value: Any) -> bool:
         and optional(_is_score)(value["last"])
         and optional(_is_score)(value.get("best"))
         and optional(plain)(value.get("stopped"))
+        and optional(_has_episodes)(value.get("episodes"))
     )
 
 
