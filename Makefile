@@ -28,7 +28,7 @@ PIP := -m pip --disable-pip-version-check
 UV = command -v uv >/dev/null && { env | grep '^UV_' >/dev/null || ! .venv/bin/python $(PIP) config list \
 	| grep -E 'index|find-links|constraint' >/dev/null; }
 
-.PHONY: help train compare test slow extras lint format tensorboard benchmark peers authors lock clean
+.PHONY: help train compare test slow extras engines lint format tensorboard benchmark peers authors lock clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -48,11 +48,15 @@ test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)
 
 slow: $(DEV) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
-	@.venv/bin/python -m pytest -q -m "not peers and not extras" --timeout 1800 $(ARGS)
+	@.venv/bin/python -m pytest -q -m "not peers and not extras and not engines" --timeout 1800 $(ARGS)
 
 extras: $(DEV) ## Install W&B and MLflow, and test their loggers
 	@.venv/bin/python $(PIP) install -q -c constraints.txt -e ".[dev,wandb,mlflow]"
 	@.venv/bin/python -m pytest -q -m extras $(ARGS)
+
+engines: $(DEV) ## Install joblib, submitit, Ray and Optuna, and run real sweeps on them
+	@.venv/bin/python $(PIP) install -q -c constraints.txt -e ".[dev,joblib,slurm,ray,optuna]"
+	@.venv/bin/python -m pytest -q -m engines --timeout 900 $(ARGS)
 
 lint: $(DEV) ## Check style, formatting and types
 	@.venv/bin/python -m ruff check --quiet
@@ -87,7 +91,7 @@ lock: ## Write constraints.txt anew from pyproject.toml
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder" constraints.txt.new' EXIT; \
 	echo 'Resolving the newest releases that pyproject.toml takes (a few minutes) ...'; \
 	$(PYTHON) -m venv "$$folder"; \
-	"$$folder/bin/python" $(PIP) install -qq -e ".[dev,wandb,mlflow]"; \
+	"$$folder/bin/python" $(PIP) install -qq -e ".[dev,wandb,mlflow,joblib,slurm,ray,optuna]"; \
 	{ sed -n '/^#/p' constraints.txt; \
 	"$$folder/bin/python" $(PIP) list --format=freeze --exclude-editable --exclude pip --exclude ivr \
 		| grep -viE '^(nvidia|cuda|triton)' | sed -E 's/\+.*//' | LC_ALL=C sort -f; } > constraints.txt.new; \

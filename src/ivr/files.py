@@ -1,5 +1,6 @@
 """Writes files whole or not at all."""
 
+import errno
 import json
 import math
 import os
@@ -19,13 +20,29 @@ _temporary_folder = threading.Lock()
 _TEMPORARY = re.compile(r"\..+\.(ckpt|csv|json)\.[a-z0-9_]{8}")
 
 
+class DiskFullError(UserError):
+    """There is no room for a file."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error of writing says that the disk, or the user's share of it, is full."""
+    causes = (error, error.__cause__, error.__context__)
+    numbers = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+    return any(
+        (isinstance(cause, OSError) and cause.errno in numbers)
+        or "No space left on device" in str(cause)
+        for cause in causes
+    )
+
+
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, sync it to disk, and rename it.
 
     A crash at any moment leaves either the old file or the new one.
 
     Raises:
-        UserError: where the disk is full or the folder cannot be written; the old file stays.
+        DiskFullError: the disk is full; the old file stays.
+        UserError: the folder cannot be written; the old file stays.
     """
     temporary = None
     try:
@@ -41,7 +58,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except (OSError, RuntimeError) as error:
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         free = shutil.disk_usage(folder).free >> 20
-        raise UserError(
+        raise (DiskFullError if is_full(error) else UserError)(
             f"cannot write {path}: {error} ({free} MiB are free there). A file that stood there "
             "before is unharmed. Free space or choose another folder with hydra.run.dir=..."
         ) from error

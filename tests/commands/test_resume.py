@@ -207,17 +207,18 @@ def test_resume_auto_without_a_checkpoint_starts_from_the_beginning(tmp_path):
 @pytest.mark.slow
 def test_a_sweep_goes_on_in_the_folders_that_it_had(tmp_path):
     """The first job gets further, the second, which never began, begins."""
-    words = (*SMALL, *WORDS, f"hydra.sweep.dir={tmp_path}", "resume=auto")
+    words = (*SMALL, *WORDS, f"hydra.sweep.dir={tmp_path}", "sweep=night")
 
     def sweep(*more: str) -> None:
-        command = [sys.executable, "train.py", "--multirun", *words, *more]
+        command = [sys.executable, "train.py", *words, *more]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
-    sweep("num_updates=100", "algo=sql")
-    assert json.loads((tmp_path / "0" / "result.json").read_text())["updates_done"] == 100
+    sweep("num_updates=100", "algo=choice(sql)")
+    assert json.loads((tmp_path / "algo-sql" / "result.json").read_text())["updates_done"] == 100
     sweep("algo=sql,eql")
-    for job, algo in enumerate(("sql", "eql")):
-        result = json.loads((tmp_path / str(job) / "result.json").read_text())
+    for algo in ("sql", "eql"):
+        folder = tmp_path / f"algo-{algo}"
+        result = json.loads((folder / "result.json").read_text())
         assert (result["algo"], result["updates_done"]) == (algo, 300)
-        updates = [row[0] for row in logged(tmp_path / str(job)) if row[2] == "loss/value"]
+        updates = [row[0] for row in logged(folder) if row[2] == "loss/value"]
         assert updates == [str(20 * k) for k in range(1, 16) for _ in range(2)], "none twice"

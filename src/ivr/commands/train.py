@@ -75,7 +75,9 @@ def train(
     resumed_from = checkpoint_to_resume(config.resume, folder)
     check_free(folder, resumed_from)
     with owned(folder):
-        check_free(folder, resumed_from)  # its owner may have ended meanwhile
+        # Its owner may have ended, or begun, meanwhile.
+        resumed_from = checkpoint_to_resume(config.resume, folder, quietly=True)
+        check_free(folder, resumed_from)
         doors = open_doors(composed, folder, callbacks)
         return _train(config, doors, folder, overrides, resumed_from, begin)
 

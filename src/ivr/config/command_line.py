@@ -16,23 +16,33 @@ import hydra
 from farama_notifications import notifications
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config.dataset import parse_dataset
 from ivr.config.options import check_options
-from ivr.config.overrides import at_home, check_overrides, open_node, parse_overrides, text
+from ivr.config.overrides import (
+    at_home,
+    check_overrides,
+    check_sweep,
+    open_node,
+    parse_overrides,
+    text,
+)
 from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
+from ivr.config.sweep.job import CommandError, run_job
 from ivr.data.kinds import check_available
 from ivr.errors import UserError, printable
 from ivr.programs import PROGRAMS
 
 # News about environments that are not used here, printed when those that are are imported.
 notifications.pop("gymnasium_robotics", None)
+
+_SWEPT = ("train", "finetune")
+"""Commands whose sweeps resume."""
 
 
 def main(command: str) -> None:
@@ -86,13 +96,24 @@ def job(command: str) -> Callable[[DictConfig], Any]:
         # To a person a warning is its message; where it was raised matters to developers only.
         warnings.formatwarning = lambda message, *_, **__: f"{printable(str(message))}\n"
         hydra_config = HydraConfig.get()
+        elsewhere = Path.cwd() != Path(hydra_config.runtime.cwd)
+        if hydra_config.mode == RunMode.MULTIRUN and elsewhere and not hydra_config.job.chdir:
+            os.chdir(hydra_config.runtime.cwd)  # a launcher's process may have started elsewhere
         if hydra_config.job.chdir:
             _keep_places(config, Path(hydra_config.runtime.cwd))
         # As it is: a folder may have a name like an interpolation.
         runtime: Any = OmegaConf.to_container(hydra_config.runtime, resolve=False)
         folder, overrides = Path(runtime["output_dir"]), hydra_config.overrides.task
-        try:
+
+        def start() -> Any:
             return perform(command, "run", config, HydraConfig.instance().cfg, folder, overrides)
+
+        try:
+            if hydra_config.mode != RunMode.MULTIRUN or command not in _SWEPT:
+                return start()
+            # Jobs run in this process, one after the other, unless a launcher sends them elsewhere.
+            alone = hydra_config.launcher._target_.endswith(".BasicLauncher")
+            return run_job(folder, overrides, start, alone)
         except UserError as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise CommandError(f"Error: {error}") from None
@@ -158,10 +179,6 @@ def _keep_places(config: DictConfig, start: Path) -> None:
             OmegaConf.update(config, key, [str(start / str(one)) for one in value], merge=False)
 
 
-class CommandError(CompactHydraException):
-    """A UserError in a sweep: Hydra prints the message alone and goes on with the next job."""
-
-
 def check_data(config: DictConfig) -> None:
     """Check the dataset node of a composed configuration, and that its data are available.
 
@@ -188,7 +205,10 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
             folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
         search = Search(given.config_name or config_name, folders)
-        return checked(overrides, config_name, search, given.multirun) + flags
+        named = config_name in map(config_of, _SWEPT) and check_sweep(overrides)
+        if named and not given.multirun:
+            flags.append("--multirun")
+        return checked(overrides, config_name, search, named or given.multirun) + flags
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
 

@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config import doors, values
 from ivr.config.fields import fits
+from ivr.config.options import OF_SWEEP
 from ivr.data.serving.schedule import Schedule
 from ivr.errors import UserError, nearest
 from ivr.training.precisions import LIBRARIES, PRECISIONS
@@ -68,7 +69,8 @@ class FinetuneConfig:
             raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
             raise UserError(str(error)) from error
-        raw = {key: value for key, value in raw.items() if key not in (*doors.NODES, "num_updates")}
+        others = (*doors.NODES, *OF_SWEEP, "num_updates")
+        raw = {key: value for key, value in raw.items() if key not in others}
         for key in raw:
             if key not in _KEYS:
                 raise UserError(f"unknown key {key}{nearest(str(key), _KEYS)}")

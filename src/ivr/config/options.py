@@ -40,6 +40,9 @@ _OF_TRAINING: dict[str, Callable[[Any], Any]] = {
     "float32_products": partial(values.one_of, "float32_products", allowed=("auto", *LIBRARIES)),
     "eval_errors": partial(values.one_of, "eval_errors", allowed=("stop", "continue")),
 }
+OF_SWEEP = ("sweep", "failed")
+"""Keys that decide which jobs of a sweep run, and nothing in them."""
+
 _OF_CHECKPOINT = ("seed", "num_updates")
 """What finetune.py may be given as null: a run online takes it from elsewhere."""
 

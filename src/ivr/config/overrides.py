@@ -60,6 +60,28 @@ def text(override: Override) -> str:
         return str(value)
 
 
+def check_sweep(overrides: Sequence[str]) -> bool:
+    """Whether the overrides name a sweep.
+
+    Raises:
+        UserError: the name is none for a folder, or `failed` is unknown.
+    """
+    named = False
+    for override in parse_overrides(overrides):
+        name, value = override.key_or_group, override.input_line.partition("=")[2]  # type: ignore[union-attr]
+        if name == "sweep":
+            named = True
+            if not re.fullmatch(r"\w[\w.+-]*", value):
+                raise UserError(
+                    f"sweep={value}: must be a name of letters, digits, and . + - _, as in "
+                    "sweep=night, which is the folder outputs/sweeps/night; "
+                    "hydra.sweep.dir=FOLDER is any other"
+                )
+        elif name == "failed" and value not in ("skip", "retry"):
+            raise UserError(f"failed={value}: must be skip or retry")
+    return named
+
+
 def check_overrides(overrides: Sequence[str], search: Search) -> None:
     """Look every key and choice up.
 

@@ -11,7 +11,7 @@ from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option
 from ivr.config import doors, values
 from ivr.config.dataset import parse_dataset
 from ivr.config.fields import check
-from ivr.config.options import of_training
+from ivr.config.options import OF_SWEEP, of_training
 from ivr.config.transforms import KINDS, build_transform, split_of
 from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
@@ -91,7 +91,7 @@ class TrainConfig:
             raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
             raise _of_resolver(error) or UserError(str(error)) from error
-        raw = {key: value for key, value in raw.items() if key not in doors.NODES}
+        raw = {key: value for key, value in raw.items() if key not in (*doors.NODES, *OF_SWEEP)}
         for key in raw:
             if key not in _TRAIN_KEYS:
                 raise UserError(f"unknown key {key}{nearest(str(key), _TRAIN_KEYS)}")

@@ -16,6 +16,7 @@ from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.evaluation.task.build import Task
+from ivr.files import DiskFullError, is_full
 from ivr.training.callbacks.checkpoints import LastCheckpoint
 from ivr.training.callbacks.epochs import Epochs
 from ivr.training.callbacks.evaluate import EvaluationCallback
@@ -225,7 +226,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise (DiskFullError if is_full(error) else UserError)(
             f"cannot write to {folder}: {error}. Free space, then resume with "
             f"resume={folder / 'checkpoints' / 'last.ckpt'}"
         ) from error

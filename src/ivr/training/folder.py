@@ -17,10 +17,17 @@ from ivr.errors import UserError
 from ivr.files import remove_temporary, write_json
 
 _ENTRIES = (
-    ".hydra", ".lock", ".owner.json", "checkpoints", "log.txt", "metrics.csv", "result.json",
-    "tensorboard",
+    ".hydra", ".lock", ".owner.json", "checkpoints", "job.json", "log.txt", "metrics.csv",
+    "result.json", "tensorboard",
 )  # fmt: skip
 """What a run writes into its folder."""
+
+_GLANCE = 0.3
+"""Seconds: whoever only looks whether a folder is owned holds its lock for less."""
+
+
+class InUseError(UserError):
+    """Another process trains in the folder."""
 
 
 def check_checkpoint(path: Path) -> None:
@@ -80,15 +87,15 @@ def owned(folder: Path) -> Iterator[None]:
     there is removed.
 
     Raises:
-        UserError: another process owns it.
+        InUseError: another process owns it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock, owner = FileLock(folder / ".lock"), folder / ".owner.json"
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GLANCE)
     except Timeout:
-        raise UserError(
-            f"hydra.run.dir={folder} is in use: {_told(owner)} trains there. Wait for its end, "
+        raise InUseError(
+            f"hydra.run.dir={folder} is in use: {owner_of(folder)} trains there. Wait for its end, "
             "stop it, or choose another folder"
         ) from None
     except NotImplementedError:  # a file system without locks
@@ -107,10 +114,10 @@ def owned(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _told(owner: Path) -> str:
+def owner_of(folder: Path) -> str:
     """Say who owns a folder, as far as its file can be read."""
     try:
-        with owner.open("rb") as file:
+        with (folder / ".owner.json").open("rb") as file:
             known = json.loads(file.read(1000))
         return f"process {known['pid']} on {known['host']}, since {known['since']},"
     except (OSError, ValueError, KeyError, TypeError):

@@ -31,7 +31,7 @@ _UNNAMED: dict[str, Any] = {
 }
 
 
-def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
+def checkpoint_to_resume(resume: str | None, folder: Path, quietly: bool = False) -> Path | None:
     """The checkpoint of the option `resume`; None where the run in `folder` starts anew."""
     if not resume:
         return None
@@ -40,7 +40,8 @@ def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
     path = folder / "checkpoints" / "last.ckpt"
     if path.exists():
         return path
-    log.info(f"resume=auto: no {path} yet, so this run starts from the beginning")
+    if not quietly:
+        log.info(f"resume=auto: no {path} yet, so this run starts from the beginning")
     return None
 
 

@@ -1,6 +1,7 @@
 """The live progress bar, which counts updates."""
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -32,6 +33,8 @@ class UpdateProgressBar(ProgressBar):
         interactive = sys.stderr.isatty()
         self._bar = tqdm(
             total=trainer.max_steps,
+            # Of several jobs on one terminal the bars would overwrite each other (conf/launcher/).
+            disable=os.environ.get("TQDM_DISABLE") == "1",
             initial=trainer.global_step,
             # A log file is read later: a line now and then is enough.
             mininterval=0.2 if interactive else 15,

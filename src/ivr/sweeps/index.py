@@ -1,0 +1,91 @@
+"""sweep.json: which jobs a sweep's folder has, and what each of them is."""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ivr.errors import UserError
+from ivr.files import write_json
+from ivr.sweeps.jobs import Job, read_job
+from ivr.sweeps.names import choose_name, same_job, settings
+from ivr.training.plain import list_of, mapping_of, text
+
+FILE = "sweep.json"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9.+_-]{0,254}")
+
+
+def enlist(folder: Path, jobs: Sequence[Sequence[str]], swept: Collection[str]) -> list[str]:
+    """Name the jobs of a command, and note them in the sweep's folder.
+
+    A job that the folder has already, in whatever order its words were given then, keeps its name.
+    Two commands at once wait for each other here.
+
+    Args:
+        folder: of the sweep.
+        jobs: the overrides of each.
+        swept: options with several values.
+
+    Returns:
+        The name of each job's folder; two jobs of the same settings have the same name.
+
+    Raises:
+        UserError: the folder cannot be written, or its sweep.json is damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".sweep.lock"):
+        words, earlier = _read(folder) if (folder / FILE).exists() else ({}, [])
+        known = {name: settings(of) for name, of in words.items()}
+        swept = {*swept, *earlier}
+        names = []
+        for job in jobs:
+            own = settings(job)
+            same = (name for name, other in known.items() if same_job(own, other, swept))
+            name = next(same, None) or choose_name(own, swept, known)
+            known[name], words[name] = own, list(job)
+            names.append(name)
+        write_json(folder / FILE, {"swept": sorted(swept), "jobs": words})
+    return names
+
+
+def read_index(folder: Path) -> dict[str, list[str]]:
+    """The overrides of each job, by its name, in the order in which they were given.
+
+    Raises:
+        UserError: the folder holds no sweep, or a damaged one.
+    """
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(
+            f"{folder} holds no sweep ({FILE} is missing): give the folder of one, as in "
+            "outputs/sweeps/night"
+        )
+    try:
+        content: Any = json.loads(path.read_bytes()[: 64 << 20])
+        jobs, swept = content["jobs"], content["swept"]
+        if not mapping_of(list_of(text))(jobs) or not all(map(_NAME.fullmatch, jobs)):
+            raise ValueError("jobs must be a mapping from names of folders to overrides")
+        if not list_of(text)(swept):
+            raise ValueError("swept must be a list of options")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged: {error}. Remove it: the same command writes it anew, and finds "
+            "the jobs that are done"
+        ) from error
+    return {name: list(words) for name, words in jobs.items()}, list(swept)
+
+
+def read_sweep(folder: Path) -> list[Job]:
+    """Look at every job of a sweep.
+
+    Raises:
+        UserError: the folder holds no sweep.
+    """
+    return [read_job(folder / name) for name in read_index(folder)]

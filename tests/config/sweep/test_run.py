@@ -1,0 +1,158 @@
+"""Sweeps: what is left is done, one failure stops no other, whatever the order of the words."""
+
+import errno
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from ivr.commands import train
+from ivr.config import command_line
+from ivr.errors import UserError
+from ivr.files import DiskFullError, write_whole
+from ivr.training.folder import owned
+
+Sweeping = Callable[..., tuple[list[str], str]]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Sweep without training: returns the jobs that ran, and what was printed."""
+
+    def run(*words: str, also: Callable[[DictConfig], None] = lambda config: None):
+        ran = []
+
+        def stub(config: DictConfig, folder: Path, overrides: list[str], begin) -> float:
+            ran.append(folder.name)
+            with owned(folder):
+                begin()
+                also(config)
+                content = {"status": "finished", "updates_done": config.num_updates}
+                (folder / "result.json").write_text(json.dumps(content))
+            return float(len(ran))
+
+        monkeypatch.setattr(train, "run", stub)
+        arguments = ["train.py", *words, f"hydra.sweep.dir={tmp_path}/night"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        try:
+            command_line.main("train")
+        except SystemExit as end:
+            print(end)
+        return ran, capsys.readouterr().out
+
+    return run
+
+
+def test_the_same_command_does_the_rest_whatever_the_order(sweep: Sweeping) -> None:
+    ran, said = sweep("--multirun", "algo=sql,eql", "discount=0.9")
+    assert ran == ["algo-sql", "algo-eql"]
+    assert "sweep night: 1 of 2 jobs done, 1 left" in said
+    assert "sweep night: 2 of 2 jobs done" in said and "status.py folder=" in said
+    ran, _ = sweep("discount=0.9,0.5", "sweep=night", "algo=eql", "device=cpu")
+    assert ran == ["algo-eql_discount-0.5"]
+    # Longer ones go on.
+    assert sweep("sweep=night", "discount=0.9", "algo=eql", "num_updates=9")[0] == ["algo-eql"]
+
+
+def fail(config: DictConfig) -> None:
+    if config.algo.name == "sql":
+        raise UserError("alpha is ill")
+    if config.algo.name == "eql":
+        raise ZeroDivisionError("nobody foresaw it")
+
+
+def test_one_failed_job_stops_no_other_and_is_tried_again_on_request(
+    sweep: Sweeping, tmp_path: Path
+) -> None:
+    words = ("sweep=night", "algo=sql,eql,bc")
+    ran, said = sweep(*words, also=fail)
+    assert ran == ["algo-sql", "algo-eql", "algo-bc"]
+    assert "failed: algo-sql: alpha is ill\n" in said
+    assert "failed: algo-eql: ZeroDivisionError: nobody foresaw it\n" in said
+    assert said.endswith("Error: 2 of 3 jobs failed, as said above\n")
+    noted = json.loads((tmp_path / "night" / "algo-eql" / "job.json").read_text())
+    assert 'raise ZeroDivisionError("nobody foresaw it")' in noted["traceback"]
+    assert sweep(*words)[0] == []
+    assert sweep(*words, "failed=retry")[0] == ["algo-sql", "algo-eql"]
+
+
+@pytest.mark.slow
+def test_a_job_that_cannot_be_composed_has_failed(sweep: Sweeping) -> None:
+    words = ("sweep=night", "hydra.sweeper.params={algo.expectile:'0.7'}", "algo=eql,iql")
+    ran, said = sweep(*words)
+    assert ran == ["algo-iql"]
+    assert "failed: algo-eql: cannot be composed: Could not override 'algo.expectile'" in said
+
+
+def test_a_full_disk_is_one_message_and_no_failure(sweep: Sweeping) -> None:
+    def full(config: DictConfig) -> None:
+        def write(file: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        write_whole(Path("nowhere") / "result.json", write)
+
+    ran, said = sweep("sweep=night", "algo=sql,eql", also=full)
+    assert ran == ["algo-sql"] and said.count("No space left on device") == 1
+    assert "The same command does the rest" in said
+    assert sweep("sweep=night", "algo=sql,eql")[0] == ["algo-sql", "algo-eql"]
+
+
+@pytest.mark.slow  # the next test covers most of it
+def test_what_another_process_trains_is_left_to_it(sweep: Sweeping, tmp_path: Path) -> None:
+    with owned(tmp_path / "night" / "algo-sql"):
+        ran, said = sweep("sweep=night", "algo=sql,eql")
+        assert ran == ["algo-eql"]
+        assert "1 of 2 jobs done, 1 running" in said and "running: algo-sql: process" in said
+    assert sweep("sweep=night", "algo=sql,eql")[0] == ["algo-sql"]
+
+
+def test_a_job_that_another_process_took_meanwhile_is_left_to_it(
+    sweep: Sweeping, tmp_path: Path
+) -> None:
+    """Whose owner then dies: the sweep takes it in the end."""
+    taken = owned(tmp_path / "night" / "algo-eql")
+
+    def other(config: DictConfig) -> None:
+        if config.algo.name == "sql":
+            taken.__enter__()
+        if config.algo.name == "bc":
+            taken.__exit__(None, None, None)
+
+    ran, said = sweep("sweep=night", "algo=sql,eql,bc", also=other)
+    assert ran == ["algo-sql", "algo-eql", "algo-bc", "algo-eql"]
+    assert "left to another process: algo-eql" in said and "3 of 3 jobs done" in said
+
+
+def test_a_sweep_that_is_done_loads_no_torch(sweep: Sweeping, tmp_path: Path) -> None:
+    sweep("sweep=night", "algo=sql")
+    code = (
+        "import sys; sys.argv = ['train.py', 'sweep=night', 'algo=sql', "
+        f"'hydra.sweep.dir={tmp_path}/night']\n"
+        "from ivr.config.entry import main\nmain('train')\nassert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "1 of 1 job done" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("sweep=../x", "a name of letters"), ("sweep=a,b", "a name of"), ("failed=no", "skip or r")],
+)
+def test_bad_words_are_refused(sweep: Sweeping, tmp_path: Path, word: str, said: str) -> None:
+    ran, out = sweep("--multirun", "algo=sql,eql", word)
+    assert ran == [] and said in out and not (tmp_path / "night").exists()
+
+
+def test_a_full_disk_is_known_as_such(tmp_path: Path) -> None:
+    def torch_s(file: object) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise RuntimeError("unexpected pos 64 vs 0") from None
+
+    with pytest.raises(DiskFullError):
+        write_whole(tmp_path / "last.ckpt", torch_s)
