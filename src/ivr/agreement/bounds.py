@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivr.agreement.names import called
+
 _ROUNDING = 1e-5
 """What float32 may add to an action, as a part of half the distance between its bounds."""
 
@@ -37,19 +39,28 @@ def unresolved(
     return np.flatnonzero((spread > _RESOLUTION) & (part < _RESOLUTION))
 
 
+def outside_by_number(
+    actions: NDArray[np.floating], low: ArrayLike, high: ArrayLike
+) -> NDArray[np.int64]:
+    """Count for each number the actions (N, A) in which it is outside of its bounds (A,): (A,)."""
+    return np.asarray(_beyond(actions, low, high).sum(0))
+
+
 def outside(actions: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> NDArray[np.bool_]:
     """Which of the actions (N, A) are outside of the bounds (A,) by more than rounding: (N,)."""
     return np.asarray(_beyond(actions, low, high).any(1))
 
 
-def outside_in_words(action: NDArray[np.floating], low: ArrayLike, high: ArrayLike) -> str:
+def outside_in_words(
+    action: NDArray[np.floating], low: ArrayLike, high: ArrayLike, names: Sequence[str] = ()
+) -> str:
     """Say which number of an action (A,) is outside of the bounds (A,), the first where several."""
     low, high = np.asarray(low), np.asarray(high)
     numbers = np.flatnonzero(_beyond(action, low, high))
     first = numbers[0]
+    name = called(names, "action", int(first))
     said = (
-        f"action {first} is {action[first]:.8g}, outside its bounds {low[first]:.8g} to "
-        f"{high[first]:.8g}"
+        f"{name} is {action[first]:.8g}, outside its bounds {low[first]:.8g} to {high[first]:.8g}"
     )
     return said + (f", as {len(numbers) - 1} more of the action" if len(numbers) > 1 else "")
 

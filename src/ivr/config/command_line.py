@@ -4,6 +4,7 @@ What takes seconds to import (torch, simulators) is imported when the overrides 
 """
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -93,6 +94,8 @@ def job(command: str) -> Callable[[DictConfig], Any]:
 
     def run(config: DictConfig) -> Any:
         _print_anything()
+        # It says in every run that it is slower than it could be.
+        logging.getLogger("OpenGL.acceleratesupport").setLevel(logging.WARNING)
         # To a person a warning is its message; where it was raised matters to developers only.
         warnings.formatwarning = lambda message, *_, **__: f"{printable(str(message))}\n"
         hydra_config = HydraConfig.get()

@@ -41,6 +41,10 @@ class DatasetInfo:
     """What was held out of it; see `split.Split`."""
     requirements: tuple[str, ...] = ()
     """Packages that the data say their environment needs, as pip takes them."""
+    observation_names: tuple[str, ...] = ()
+    """O names such as pressure_Pa; () where the data name none. See `agreement.names.Names`."""
+    action_names: tuple[str, ...] = ()
+    """A names, likewise."""
 
 
 @dataclass(frozen=True, eq=False)

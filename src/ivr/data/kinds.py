@@ -41,7 +41,12 @@ class Kind:
     takes_bounds: bool = False
     """Whether dataset.action_low and dataset.action_high apply."""
     finds_bounds: bool = False
-    """Whether bounds that are not given are the least and the greatest action of the data."""
+    """Whether bounds that neither are given nor an environment's are the least and the greatest
+    action of the data."""
+    environment_bounds: bool = False
+    """Whether bounds that are not given are the environment's."""
+    takes_columns: bool = False
+    """Whether dataset.columns and dataset.missing apply."""
     takes_transitions: bool = False
     """Whether dataset.transitions applies."""
 
@@ -61,6 +66,16 @@ def open_source(spec: DataSpec, progress: bool = True) -> Source:
         raise UserError(
             f"{' and '.join(named)}: dataset.source={spec.source} has bounds of its own; leave "
             f"{'both' if len(named) > 1 else 'it'} out."
+        )
+    if spec.actions is not None and not kind.takes_bounds:
+        raise UserError(
+            f"dataset.actions={spec.actions}: dataset.source={spec.source} has a rule of its own; "
+            "leave it out."
+        )
+    if not kind.takes_columns and (spec.read_columns.given or spec.missing != "refuse"):
+        raise UserError(
+            "dataset.columns and dataset.missing are for tables of one's own, with "
+            f"dataset.source=arrays; dataset.source={spec.source} has a format of its own."
         )
     if not kind.takes_transitions and spec.transitions is not None:
         raise UserError(
@@ -87,7 +102,7 @@ def within(
     """
     kind = KINDS.get(spec.source)
     missing = [key for key in ("action_low", "action_high") if getattr(spec, key) is None]
-    found = bounds() if kind is not None and kind.finds_bounds and missing else None
+    found = bounds() if kind is not None and kind.environment_bounds and missing else None
     if found is None:
         return spec
     own: dict[str, Any] = dict(zip(("action_low", "action_high"), found, strict=True))
@@ -126,7 +141,9 @@ def _open_minari(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.minari.source import MinariSource
 
     folder = locate(spec.id, _folder(spec))
-    source = MinariSource(folder, spec.action_low, spec.action_high, spec.read_terminals)
+    source = MinariSource(
+        folder, spec.action_low, spec.action_high, spec.read_terminals, spec.actions != "refuse"
+    )
     if spec.id is not None and source.id != spec.id:
         warnings.warn(
             f"{source.place} holds {source.id}, and not {spec.id}: scores are not those of "
@@ -159,7 +176,14 @@ def _open_hdf5(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.d4rl.source import D4RLSource
 
     paths = locate_d4rl(spec.id, spec.path, progress)
-    return D4RLSource(paths, spec.max_episode_steps, terminals=spec.read_terminals)
+    return D4RLSource(
+        paths,
+        spec.max_episode_steps,
+        terminals=spec.read_terminals,
+        action_low=spec.action_low,
+        action_high=spec.action_high,
+        clip=spec.actions == "clip",
+    )
 
 
 def _open_generated(spec: DataSpec, progress: bool) -> Source:
@@ -185,7 +209,15 @@ def _find_arrays(spec: DataSpec) -> list[Path]:
 def _open_arrays(spec: DataSpec, progress: bool) -> Source:
     from ivr.data.sources.arrays.source import ArraysSource
 
-    return ArraysSource(_find_arrays(spec), spec.action_low, spec.action_high, spec.read_terminals)
+    return ArraysSource(
+        _find_arrays(spec),
+        spec.action_low,
+        spec.action_high,
+        spec.read_terminals,
+        spec.read_columns,
+        spec.actions == "clip",
+        spec.missing,
+    )
 
 
 def _folder(spec: DataSpec, path: Paths = None) -> str | Path | None:
@@ -242,6 +274,8 @@ KINDS = {
         find=_find_d4rl,
         check=_check_d4rl,
         addresses=addresses,
+        takes_bounds=True,
+        environment_bounds=True,
     ),
     "generated": Kind(
         "made by ivr, not D4RL", open=_open_generated, find=_find_generated, takes_transitions=True
@@ -253,6 +287,8 @@ KINDS = {
         check=_find_arrays,
         takes_bounds=True,
         finds_bounds=True,
+        environment_bounds=True,
+        takes_columns=True,
     ),
 }
 """What dataset.source can be."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ivr.agreement.names import called
 from ivr.agreement.views import check_view, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.data.cache.convert import convert, key
@@ -76,13 +77,10 @@ def load_dataset(
     if recorded.is_dict and (said := left_out(spec.view, [*recorded.boxes, *recorded.unread])):
         warnings.warn(f"{recorded.id}: {printable(said)}", stacklevel=2)
     low, high = facts["action_low"], facts["action_high"]
+    for said in facts["notes"]:
+        warnings.warn(printable(said), stacklevel=2)
     if facts["clipped"]:
-        warnings.warn(
-            f"{recorded.id}: {facts['clipped']:,} of {len(columns['rows']):,} actions lie outside "
-            f"their bounds, {low} to {high}, and are clipped to them. inspect_data.py "
-            "lists them.",
-            stacklevel=2,
-        )
+        warnings.warn(f"{recorded.id}: {_clipped(facts, len(columns['rows']))}", stacklevel=2)
     if KINDS[spec.source].finds_bounds and None in (spec.action_low, spec.action_high):
         warnings.warn(
             f"actions are scaled by the data's own bounds, from {low} to {high}, where "
@@ -114,8 +112,26 @@ def load_dataset(
         reward_scale=scale,
         reward_shift=shift,
         requirements=requirements(recorded.metadata),
+        observation_names=tuple(map(printable, facts["observation_names"])),
+        action_names=tuple(map(printable, facts["action_names"])),
     )
     return OfflineDataset(**columns, info=info)
+
+
+def _clipped(facts: Mapping[str, Any], transitions: int) -> str:
+    """Say how many actions are clipped, and which of their numbers."""
+    counts, (least, greatest) = facts["clipped_by_number"], facts["action_range"]
+    said = [
+        f"{called(facts['action_names'], 'action', i)} in {count:,} ({least[i]:.4g} to "
+        f"{greatest[i]:.4g}, bounds {facts['action_low'][i]:.4g} to {facts['action_high'][i]:.4g})"
+        for i, count in enumerate(counts)
+        if count
+    ]
+    more = f", and {len(said) - 8} more" if len(said) > 8 else ""
+    return (
+        f"{facts['clipped']:,} of {transitions:,} actions lie outside their bounds and are clipped "
+        f"to them: {', '.join(said[:8])}{more}. dataset.actions=refuse stops at the first."
+    )
 
 
 def requirements(metadata: Mapping[str, Any]) -> tuple[str, ...]:

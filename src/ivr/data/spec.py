@@ -1,12 +1,18 @@
 """Which data a training reads, and how. Light to import: it is known before anything is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ivr.data.sources.arrays.mapping import ColumnMap
 from ivr.data.sources.source import Bound
 from ivr.data.sources.terminals import Terminals
 from ivr.errors import UserError
+
+_ACTIONS = ("refuse", "clip")
+MISSING = ("refuse", "drop_episode", "previous")
+"""What can be done about missing values."""
 
 Paths = str | Path | Sequence[str] | None
 
@@ -57,20 +63,36 @@ class DataSpec:
     maze_scale: float | None = None
     """Metres a cell."""
     action_low: Bound = None
-    """The least action: one number for all dimensions, or one for each. None: with source=arrays,
-    the environment's, or without one the least in the data; with source=minari, the recorded one.
-    Other sources have their own."""
+    """The least action: one number for all dimensions, or one for each. None: with source=arrays
+    and d4rl_hdf5, the environment's, or without one the least in the data, or -1; with
+    source=minari, the recorded one. Other sources have their own."""
     action_high: Bound = None
     """The greatest action, likewise."""
+    actions: str | None = None
+    """What is done about actions beyond their bounds: refuse or clip. None: clip with
+    source=minari, refuse with arrays and d4rl_hdf5; D4RL's own are clipped."""
+    columns: Mapping[str, Any] | None = None
+    """With source=arrays, which columns are what; see `mapping.ColumnMap`."""
+    missing: str = "refuse"
+    """With source=arrays, what is done about missing values: refuse, drop_episode or previous."""
 
     def __post_init__(self) -> None:
         for key in ("max_episode_steps", "transitions"):
             number = getattr(self, key)
             if number is not None and number < 1:
                 raise UserError(f"dataset.{key}={number}: must be a whole number from 1")
-        self.read_terminals  # noqa: B018  checks them
+        for key, choices in (("actions", (None, *_ACTIONS)), ("missing", MISSING)):
+            if getattr(self, key) not in choices:
+                allowed = " or ".join(choice for choice in choices if choice is not None)
+                raise UserError(f"dataset.{key}={getattr(self, key)}: must be {allowed}")
+        self.read_terminals, self.read_columns  # noqa: B018  checks them
 
     @property
     def read_terminals(self) -> Terminals:
         """How recorded terminals are read."""
         return Terminals(self.terminals, self.max_episode_steps)
+
+    @property
+    def read_columns(self) -> ColumnMap:
+        """Which columns are what."""
+        return ColumnMap.parse(self.columns)

@@ -67,6 +67,11 @@ def _is_name(value: Any) -> bool:
     )
 
 
+def _named(value: Any, width: int) -> bool:
+    """Whether a value is a name for each number, none at all, or what earlier files hold."""
+    return value is None or (list_of(text)(value) and len(value) in (0, width))
+
+
 _FACTS: dict[str, Check] = {
     "name": text,
     "source": text,
@@ -87,7 +92,10 @@ _DESCRIPTION: dict[str, Check] = {
     "overrides": list_of(text),
     "members": list_of(_member, least=1),
     "dataset": lambda x: (
-        mapping_of(plain)(x) and all(check(x.get(key)) for key, check in _FACTS.items())
+        mapping_of(plain)(x)
+        and all(check(x.get(key)) for key, check in _FACTS.items())
+        and _named(x.get("observation_names"), x["observation_dim"])
+        and _named(x.get("action_names"), len(x["action_low"]))
     ),
 }
 _STOPPED: dict[str, Check] = {

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ivr.agreement.bounds import unresolved
+from ivr.agreement.bounds import outside, outside_by_number, unresolved
+from ivr.agreement.names import called
 from ivr.agreement.views import View, join, view_keys
 from ivr.data.cache.making import make_folder
 from ivr.data.cache.rewards import RewardTransform
@@ -18,11 +19,11 @@ from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.cache.store import ColumnWriter, checksum, write_info
 from ivr.data.sources.defects import BOUNDS, Defects, Report, refuse
 from ivr.data.sources.download import check_digest
-from ivr.data.sources.source import Episode, Source, no_transitions
+from ivr.data.sources.source import Episode, Source, no_transitions, observation_names
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
-_FORMAT = 5
+_FORMAT = 6
 """Raised whenever a conversion would give other numbers or other files."""
 
 _ACTION_EDGE = 1 - 1e-5
@@ -113,13 +114,11 @@ def _write(
     returns: list[np.float64] = []
     low, high = source.action_low, source.action_high
     least, greatest = np.full(actions, np.inf), np.full(actions, -np.inf)
-    clipped = left_out = 0
+    clipped, beyond = 0, np.zeros(actions, np.int64)
+    left_out = 0
 
     def report(defects: Defects) -> None:
-        nonlocal clipped
-        if defects.kind == BOUNDS and source.clips_actions:
-            clipped += defects.count
-        else:
+        if defects.kind != BOUNDS or not source.clips_actions:
             refuse(defects)
 
     from_maze = in_maze(source, maze)
@@ -132,6 +131,9 @@ def _write(
             continue
         least = np.minimum(least, episode.actions[:steps].min(0))
         greatest = np.maximum(greatest, episode.actions[:steps].max(0))
+        if source.clips_actions:
+            clipped += int(outside(episode.actions[:steps], low, high).sum())
+            beyond += outside_by_number(episode.actions[:steps], low, high)
         scaled = 2 * (episode.actions[:steps] - low) / (high - low) - 1
         # Which entries these are depends on their values, and must not change on the way.
         keys = keys or view_keys(view, episode.observations)
@@ -146,8 +148,9 @@ def _write(
     if not returns:
         raise UserError(no_transitions(source, left_out))
     for number in unresolved(least, greatest, low, high)[:1]:
+        name = called(source.action_names, "action", int(number))
         raise UserError(
-            f"{source.id} at {source.place}: number {number} of an action lies between "
+            f"{source.id} at {source.place}: {name} lies between "
             f"{least[number]:g} and {greatest[number]:g}, and its bounds are {low[number]:g} "
             f"to {high[number]:g}. Actions are scaled by their bounds, and between these all "
             "of them would be the same. Give narrower ones: dataset.action_low=... "
@@ -161,5 +164,16 @@ def _write(
     (folder / "recorded_rewards.npy").unlink()
     for column in columns.values():
         column.close()
-    facts = {"fingerprint": content.hexdigest(), "episodes": len(returns), "clipped": clipped}
-    write_info(folder, facts | {"action_low": low.tolist(), "action_high": high.tolist()})
+    facts = {
+        "fingerprint": content.hexdigest(),
+        "episodes": len(returns),
+        "action_low": low.tolist(),
+        "action_high": high.tolist(),
+        "clipped": clipped,
+        "clipped_by_number": beyond.tolist(),
+        "action_range": [least.tolist(), greatest.tolist()],
+        "observation_names": observation_names(source, keys),
+        "action_names": source.action_names,
+        "notes": list(source.notes),
+    }
+    write_info(folder, facts)

@@ -1,6 +1,6 @@
 """Cuts columns of transitions into episodes and checks each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivr.agreement.bounds import outside, outside_in_words
+from ivr.agreement.names import Names
 from ivr.data.sources.columns import Column
 from ivr.data.sources.defects import BOUNDS, FINITE, Defect, Defects, Report, refuse
 from ivr.data.sources.ends import ends, qlearning_ends
@@ -15,12 +16,16 @@ from ivr.data.sources.source import Episode, unusable, unusable_in_words
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 
 
-class Bounds(NamedTuple):
-    """The bounds of actions, and what to do about an action outside of them."""
+class Checks(NamedTuple):
+    """The bounds of actions, the names of all numbers, and what to do about what is wrong."""
 
     low: NDArray[np.float64]  # (A,)
     high: NDArray[np.float64]  # (A,)
     advice: str
+    """About an action outside of its bounds."""
+    names: Names = Names()
+    missing: str = "Remove the episode or mend the file."
+    """About a number that is missing or not finite."""
 
 
 class _Rows(NamedTuple):
@@ -41,7 +46,7 @@ def episodes(
     path: Path,
     columns: Mapping[str, Column],
     limit: int | None,
-    bounds: Bounds,
+    checks: Checks,
     report: Report = refuse,
     qlearning: bool = False,
     terminals: Terminals = AS_RECORDED,
@@ -77,37 +82,48 @@ def episodes(
         elif qlearning and terminated:
             after = columns["observations"].read(stop, stop + 1)
         rows = _Rows(str(path), number, start, read, after)
-        for defects in _defects(rows, bounds):
+        for defects in _defects(rows, checks):
             report(defects)
         yield _episode(rows, terminated)
         start = stop
 
 
-def _defects(rows: _Rows, bounds: Bounds) -> Iterator[Defects]:
+def _defects(rows: _Rows, checks: Checks) -> Iterator[Defects]:
     for name, values in rows.columns.items():
-        yield _not_finite(rows, name, values, unusable(values))
+        own = getattr(checks.names, name, ())
+        yield _not_finite(rows, name, values, unusable(values), own, checks.missing)
     actions = rows.columns["actions"]
-    beyond = outside(actions, bounds.low, bounds.high)
+    beyond = outside(actions, checks.low, checks.high)
     steps = np.flatnonzero(beyond & np.isfinite(actions).all(1))
     yield Defects(
         BOUNDS,
         len(steps),
         lambda i: rows.defect(
             steps[i],
-            f"{outside_in_words(actions[steps[i]], bounds.low, bounds.high)}.",
-            bounds.advice,
+            outside_in_words(actions[steps[i]], checks.low, checks.high, checks.names.actions)
+            + ".",
+            checks.advice,
         ),
     )
     if rows.after is not None:
         last = len(actions) - 1
         values = np.broadcast_to(rows.after, (last + 1, *rows.after.shape[1:]))
-        yield _not_finite(rows, "next_observations", values, last + unusable(rows.after))
+        steps = last + unusable(rows.after)
+        own = checks.names.observations
+        yield _not_finite(rows, "next_observations", values, steps, own, checks.missing)
 
 
-def _not_finite(rows: _Rows, name: str, values: NDArray[Any], steps: NDArray[np.int64]) -> Defects:
+def _not_finite(
+    rows: _Rows,
+    name: str,
+    values: NDArray[Any],
+    steps: NDArray[np.int64],
+    names: Sequence[str],
+    advice: str,
+) -> Defects:
     def at(i: int) -> Defect:
-        what = f"{name} holds {unusable_in_words(values[steps[i]])}, which is not a finite number."
-        return rows.defect(steps[i], what, "Remove the episode or mend the file.")
+        found = unusable_in_words(values[steps[i]], names)
+        return rows.defect(steps[i], f"{name} holds {found}, which is not a finite number.", advice)
 
     return Defects(FINITE, len(steps), at)
 

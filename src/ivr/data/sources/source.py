@@ -1,12 +1,13 @@
 """Defines what a conversion needs of a source of episodes, whatever its format."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.names import all_names, called
 from ivr.agreement.views import Observations
 from ivr.data.sources.defects import Report, refuse
 from ivr.errors import UserError
@@ -76,6 +77,18 @@ class Source(Protocol):
         """Shape of each entry of an observation that is a vector."""
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What was done to the data and what is assumed about them, in sentences."""
+
+    @property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the numbers of each entry of an observation; none, or () for unnamed ones."""
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Names of the numbers of an action; () where the data name none."""
+
+    @property
     def action_low(self) -> NDArray[np.float64]:
         """Least actions (A,)."""
 
@@ -131,11 +144,35 @@ def filled(
         if bound.shape not in ((), ours.shape):
             raise UserError(
                 f"dataset.{name}={given} has {bound.size} numbers, and actions have "
-                f"{len(ours)}: give one for each, or one for all. Where dataset=arrays is given "
-                "none it takes the environment's, which then is another one than the data's."
+                f"{len(ours)}: give one for each, or one for all. Where none are given they are "
+                "the environment's, which then is another one than the data's."
             )
         found.append(np.broadcast_to(bound, ours.shape))
     return found[0], found[1]
+
+
+def check_bounds(name: str, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    """Check that actions can be scaled by their bounds (A,).
+
+    Raises:
+        UserError: one is not finite, or not below the other.
+    """
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+        raise UserError(
+            f"{name}: the action bounds are {low.tolist()} to {high.tolist()}; actions "
+            "are scaled by their bounds, so these must be finite, low below high. Give others: "
+            "dataset.action_low=... dataset.action_high=..."
+        )
+
+
+def observation_names(source: Source, keys: Sequence[str]) -> tuple[str, ...]:
+    """Name the numbers of an observation that joins the entries `keys`; () where none is named."""
+    names = [source.names.get(key, ()) for key in keys]
+    if not any(names):
+        return ()
+    sizes = [source.boxes[key][0] for key in keys]
+    each = zip(names, keys, sizes, strict=True)
+    return tuple(name for own, key, size in each for name in all_names(own, key, size))
 
 
 def no_transitions(source: Source, left_out: int) -> str:
@@ -166,12 +203,12 @@ def unusable(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.flatnonzero(~finite.reshape(len(finite), -1).all(1))
 
 
-def unusable_in_words(values: NDArray[Any]) -> str:
+def unusable_in_words(values: NDArray[Any], names: Sequence[str] = ()) -> str:
     """Say which number of a row (n,), or the one number (), cannot be held by float32."""
     if np.ndim(values) == 0:
         return f"{values}"
     number = unusable(values)[0]
-    return f"{values[number]} in dimension {number}"
+    return f"{values[number]} in {called(names, 'dimension', number)}"
 
 
 def not_marks(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -196,7 +196,7 @@ def test_a_single_array_is_no_npz(tmp_path):
     ("keys", "says"),
     [
         ({"action_low": 3, "action_high": 3}, r"bounds of action 0 are 3\.0 to 3\.0.*from 0\.0"),
-        ({"action_low": None, "action_high": None}, r"action 0 are 0\.0 to 0\.0.*be left out"),
+        ({"action_low": None, "action_high": None}, r"action 0 are 0\.0 to 0\.0.*leave it out"),
         ({"action_high": [1, 2, 3]}, r"dataset\.action_high=\[1, 2, 3\] has 3 numbers, .* have 2"),
     ],
 )  # fmt: skip
@@ -207,8 +207,8 @@ def test_bounds_that_cannot_be(tmp_path, keys, says):
 
 
 def test_bounds_that_a_source_does_not_take(tmp_path):
-    with pytest.raises(UserError, match=r"^dataset\.action_high=2: dataset\.source=d4rl_hdf5 has"):
-        load_dataset(name="x", source="d4rl_hdf5", action_high=2, cache=tmp_path)
+    with pytest.raises(UserError, match=r"^dataset\.action_high=2: dataset\.source=d4rl has"):
+        load_dataset(name="x", source="d4rl", action_high=2, cache=tmp_path)
 
 
 def test_files_of_two_kinds_are_not_joined(tmp_path):
@@ -247,21 +247,23 @@ def test_a_path_without_data(tmp_path):
         ("rewards", "reward"),
     ],
 )
-def test_a_column_of_another_name_is_to_be_renamed(tmp_path, name, other):
+def test_a_column_of_another_name_is_to_be_mapped(tmp_path, name, other):
     arrays = encoded_arrays([Made(3, "terminal")])
     arrays[other] = arrays.pop(name)
-    path = write_arrays(tmp_path / "a", arrays)
-    with pytest.raises(UserError, match=f"has no {name}: .*Rename '{other}' to {name}."):
+    path, role = write_arrays(tmp_path / "a", arrays), name.replace("rewards", "reward")
+    with pytest.raises(
+        UserError, match=f"has no {name}: .*Did you mean dataset.columns.{role}=.*{other}"
+    ):
         read_arrays(path)
 
 
 @pytest.mark.parametrize(
     ("name", "other", "says"),
     [
-        ("terminated", "terminals", "Rename 'terminals' to terminated."),
-        ("terminated", "dones", "Rename 'dones' to terminated, if the task itself ended there"),
-        ("truncated", "timeouts", "Rename 'timeouts' to truncated."),
-        ("episode", "episode_id", "Rename 'episode_id' to episode."),
+        ("terminated", "terminals", "dataset.columns.terminated=terminals?"),
+        ("terminated", "dones", "dataset.columns.terminated=dones, if the task itself ended there"),
+        ("truncated", "timeouts", "dataset.columns.truncated=timeouts?"),
+        ("episode", "episode_id", "dataset.columns.episode=episode_id?"),
         ("x", "episode_starts", r"Here it is numpy.cumsum\(episode_starts\)."),
     ],
 )
@@ -274,7 +276,7 @@ def test_marks_of_another_name_are_recognised(tmp_path, name, other, says):
     if name in ("terminated", "truncated"):
         arrays["episode"] = np.zeros(3)
         path = write_arrays(tmp_path / "b", arrays)
-        with pytest.warns(UserWarning, match=f"not used: {other}. {says.removesuffix('.')}"):
+        with pytest.warns(UserWarning, match=f"not used: {other}. Did you mean {says}"):
             _load(path, tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_a_column_of_whole_numbers_may_go_on_with_others(tmp_path):
     text = "observation_0,action_0,rewards,episode\n"
     text += "".join(f"0,{i},0,0\n" for i in range(rows - 1)) + f"0,{rows - 1},0.5,0\n"
     (tmp_path / "a.csv").write_text(text)
-    arrays, _ = read_arrays(tmp_path / "a.csv")
+    arrays = read_arrays(tmp_path / "a.csv").arrays
     assert np.array_equal(arrays["actions"], np.arange(rows))
     assert np.array_equal(arrays["rewards"], rewards)
 

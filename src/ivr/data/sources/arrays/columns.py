@@ -1,19 +1,21 @@
 """Names the columns of a user's own transitions as D4RL names them."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.sources.arrays.files import COLUMNS, Arrays
+from ivr.data.sources.arrays.files import Arrays
 from ivr.data.sources.columns import AXES, Column, check_columns
 from ivr.data.sources.defects import MARKS, Defect, Defects, Report, ignore, refuse
 from ivr.data.sources.ends import marks
-from ivr.data.sources.names import renamed
+from ivr.data.sources.names import meant
 from ivr.data.sources.terminals import Terminals
 from ivr.errors import UserError
+
+MARKS_AND_NEXT = ("next_observations", "terminated", "truncated", "episode")
+"""What data may lack."""
 
 
 def columns_of(path: Path, arrays: Arrays, report: Report = refuse) -> dict[str, Column]:
@@ -77,17 +79,13 @@ def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.
     return last
 
 
-def say_what_is_missing(
-    path: Path, arrays: Arrays, others: list[str], terminals: Terminals
-) -> None:
-    """Warn of what is assumed about the data: columns that are not used, marks that are missing."""
+def assumed(path: Path, arrays: Arrays, others: list[str], terminals: Terminals) -> list[str]:
+    """Say what is assumed about the data: columns that are not used, marks that are missing."""
     said = []
     if others:
-        advice = renamed([name for name in COLUMNS if name not in arrays], others)
-        said.append(
-            f"not used: {', '.join(others[:8])}{', ...' if len(others) > 8 else ''}"
-            f"{advice and '.' + advice.removesuffix('.')}"
-        )
+        advice = meant([name for name in MARKS_AND_NEXT if name not in arrays], others)
+        unused = f"not used: {', '.join(others[:8])}{', ...' if len(others) > 8 else ''}"
+        said.append(f"{unused}. {advice}" if advice.startswith("Did") else unused)
     if "terminated" not in arrays:
         said.append("without terminated every end counts as a time limit, none as a last state")
     elif (
@@ -96,5 +94,4 @@ def say_what_is_missing(
         and not np.any(arrays.get("truncated", False))
     ):
         said.append("nothing marks an end by time: episodes end where terminated is set")
-    if said:
-        warnings.warn(f"{path}: {'; '.join(said)}.", stacklevel=4)
+    return [f"{path}: {'; '.join(said)}"] if said else []

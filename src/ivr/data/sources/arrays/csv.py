@@ -3,6 +3,7 @@
 import codecs
 import csv
 import gzip
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +21,9 @@ _PER_BYTE = 4
 class CsvFile:
     """Reads columns of a CSV file by the names in its first line.
 
-    Detected are the delimiter, a comma as the decimal point where it is not the delimiter, UTF-16
-    by its byte order mark, and gzip by the file's name.
+    Detected are the delimiter (also by Excel's line sep=;), a comma as the decimal point where it
+    is not the delimiter, UTF-16 by its byte order mark, Windows' cp1252 where it is no UTF-8, and
+    gzip by the file's name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,13 +34,18 @@ class CsvFile:
             UserError: it is far larger than it can have been before it was packed.
         """
         self._content = _content(path)
-        lines = self._content[:_PIECE].splitlines()
-        header = lines[0].decode("utf-8-sig", "replace") if lines else ""
-        self._delimiter = max(_DELIMITERS, key=header.count)
+        lines = self._content[:_PIECE].splitlines() or [b""]
+        told = re.fullmatch(rb"sep=(.)\s*", lines[0])  # a line that Excel reads and writes
+        self._before = 1 if told else 0
+        header = lines[self._before].decode() if len(lines) > self._before else ""
+        self._delimiter = told[1].decode() if told else max(_DELIMITERS, key=header.count)
         cells = csv.reader([header], delimiter=self._delimiter, skipinitialspace=True)
         self.names = [name.strip() for name in next(cells, [])]
         if not any(self.names):
             raise ValueError("Empty CSV file: its first line should name the columns")
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def read(self, wanted: Sequence[str]) -> pa.Table:
         """Read the columns of these names; one that is not of numbers throughout becomes text.
@@ -59,7 +66,7 @@ class CsvFile:
         return pyarrow.csv.read_csv(
             pa.BufferReader(self._content),
             read_options=pyarrow.csv.ReadOptions(
-                column_names=self.names, skip_rows=1, block_size=size
+                column_names=self.names, skip_rows=1 + self._before, block_size=size
             ),
             parse_options=pyarrow.csv.ParseOptions(delimiter=self._delimiter),
             convert_options=pyarrow.csv.ConvertOptions(
@@ -84,7 +91,12 @@ def _content(path: Path) -> bytes:
     packed = path.name.lower().endswith(".gz")
     content = _unpacked(path) if packed else path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        content = content.decode("utf-16").encode()
+        return content.decode("utf-16").encode()
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        content.decode()
+    except UnicodeDecodeError:  # a spreadsheet's on Windows, with a degree sign in the first line
+        content = content.decode("cp1252").encode()
     return content
 
 

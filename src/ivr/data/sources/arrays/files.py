@@ -1,19 +1,22 @@
-"""Finds a user's own files of transitions and reads the arrays of an .npz file.
+"""Finds a user's own files of transitions and reads what they hold of the wanted columns.
 
-An array that is not one of COLUMNS is not read at all.
+Any other column is not read at all.
 """
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.data.sources.arrays.tables import read_table
-from ivr.data.sources.limits import check_claim, check_regular
-from ivr.data.sources.names import renamed
+from ivr.agreement.names import Names, name_each
+from ivr.data.sources.arrays.mapping import ColumnMap
+from ivr.data.sources.arrays.npz import NpzFile
+from ivr.data.sources.arrays.order import USUAL, out_of_order
+from ivr.data.sources.arrays.tables import TableFile
+from ivr.data.sources.limits import check_regular
+from ivr.data.sources.names import meant
 from ivr.errors import UserError
 
 COLUMNS = (
@@ -24,7 +27,21 @@ Arrays = dict[str, NDArray[Any]]
 
 _MARKS = ("terminated", "truncated", "episode")
 
-_KINDS = (".npz", ".parquet", ".csv", ".csv.gz")
+_KINDS = (".npz", ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+
+
+USUAL_NAMES = ColumnMap()
+
+
+class Table(NamedTuple):
+    """What was read of a file."""
+
+    arrays: Arrays
+    names: Names
+    others: list[str]
+    """Columns that are not used."""
+    notes: list[str]
+    """What is worth knowing about them, in sentences."""
 
 
 def find_arrays(path: str | Path | Sequence[str] | None) -> list[Path]:
@@ -77,62 +94,94 @@ def _inside(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def read_arrays(path: Path) -> tuple[Arrays, list[str]]:
-    """Read the arrays of COLUMNS that a file holds, and list the names of its other arrays.
+def read_arrays(path: Path, columns: ColumnMap = USUAL_NAMES) -> Table:
+    """Read the arrays that `columns` names, and of the others those with a usual name.
 
     Raises:
         UserError: it cannot be read, holds something else than numbers, or lacks what is needed.
     """
-    arrays, others = _read_npz(path) if kind_of(path) == ".npz" else read_table(path, COLUMNS)
-    if "episode" not in arrays and any(part.startswith("episode=") for part in path.parent.parts):
+    folders = (part.partition("=") for part in path.parent.parts)
+    partitions = {name for name, sign, _ in folders if sign}
+    with (NpzFile if kind_of(path) == ".npz" else TableFile)(path) as file:
+        places = columns.find(path.name, file.names, partitions)
+        mapped = [name for name in ("observations", "actions") if name in places]
+        places |= columns.with_usual(file.usual(COLUMNS))
+        read = file.read({array: own for array, own in places.items() if own})
+        names = {
+            name: _names(places[name], parts)
+            if name in mapped
+            else file.names_of(name, int(np.prod(parts[0].shape[1:])))
+            for name, parts in read.items()
+            if name in ("observations", "actions")
+        }
+        arrays = {
+            array: _joined(path, array, places[array], parts) for array, parts in read.items()
+        }
+        used = {name for own in places.values() for name in own}
+        others = [name for name in file.unindexed if name not in used]
+        notes = [] if "time" in arrays else _unordered(path, file, others, arrays.get("episode"))
+    by_folder = places.get("episode", [] if "episode" in partitions else None)
+    if by_folder == []:
         arrays["episode"] = np.zeros(len(arrays.get("rewards", ())))
     missing = [name for name in ("observations", "actions", "rewards") if name not in arrays]
     if missing:
         held = [*arrays, *others]
         raise UserError(
             f"{path} has no {', '.join(missing)}: it holds {', '.join(held[:8]) or 'nothing'}"
-            f"{', ...' if len(held) > 8 else ''}. conf/dataset/arrays.yaml describes the columns."
-            f"{renamed(missing, others)}"
+            f"{', ...' if len(held) > 8 else ''}. {meant(missing, others)}"
         )
     if not arrays.keys() & {*_MARKS}:
         starts = " Here it is numpy.cumsum(episode_starts)." if "episode_starts" in others else ""
         raise UserError(
             f"{path} has neither terminated, truncated nor episode, so nothing in it separates one "
             "episode from the next: add a column episode (a number for each), or terminated and "
-            f"truncated (1 on the last row of an episode, else 0).{starts}{renamed(_MARKS, others)}"
+            f"truncated (1 on the last row of an episode, else 0).{starts} {meant(_MARKS, others)}"
         )
-    return arrays, others
+    named = Names(*(names.get(name, ()) for name in ("observations", "actions")))
+    return Table(arrays, named, others, notes)
 
 
-def _read_npz(path: Path) -> tuple[Arrays, list[str]]:
-    name = "the file"
-    try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("it is no archive, or cut short")
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            # numpy writes these two; of others the header says how much memory unpacking takes.
-            if not {one.compress_type for one in entries} <= {
-                zipfile.ZIP_STORED,
-                zipfile.ZIP_DEFLATED,
-            }:
-                raise zipfile.BadZipFile("it is packed by another method than deflate")
-            for one in entries:  # compares its two names, which no checksum covers
-                archive.open(one).close()
-        wanted = (one.file_size for one in entries if one.filename.removesuffix(".npy") in COLUMNS)
-        check_claim(path, sum(wanted))
-        # Objects are pickled, and to load a pickle is to run it.
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {}
-            for name in COLUMNS:
-                if name in file.files:
-                    arrays[name] = file[name]
-            return arrays, [other for other in file.files if other not in COLUMNS]
-    except UserError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy's parser of headers raise a dozen kinds
-        raise UserError(
-            f"{path}: {name} cannot be read ({error}). The file must be one of np.savez or "
-            "np.savez_compressed, whole, with arrays of numbers only (no objects, no lists of "
-            "different lengths)."
-        ) from error
+def _unordered(
+    path: Path, file: NpzFile | TableFile, others: list[str], episode: NDArray[Any] | None
+) -> list[str]:
+    """Offer to sort by a column that looks like the time and is not in order."""
+    for name in others:
+        if name.lower() not in USUAL:
+            continue
+        try:
+            ((time,),) = file.read({"time": [name]}).values()
+        except UserError:  # it is no time, or cannot be read, and nobody asked for it
+            continue
+        row = out_of_order(time, episode)
+        if row is not None:
+            return [
+                f"{path}: {name} is not in order (row {row} is earlier than the row before it), "
+                "and an episode's rows must be in the order of time: "
+                f"dataset.columns.time={name} sorts them."
+            ]
+    return []
+
+
+def _names(columns: Sequence[str], parts: Sequence[NDArray[Any]]) -> tuple[str, ...]:
+    """Name the numbers of an array by the columns that it is joined of."""
+    widths = (int(np.prod(part.shape[1:])) for part in parts)
+    return tuple(name for pair in zip(columns, widths, strict=True) for name in name_each(*pair))
+
+
+def _joined(
+    path: Path, array: str, columns: Sequence[str], parts: Sequence[NDArray[Any]]
+) -> NDArray[Any]:
+    """Join columns to an array; those of an episode to one number for each combination."""
+    if len(parts) == 1:
+        return parts[0]
+    for column, part in zip(columns, parts, strict=True):
+        if part.ndim > 2 or len(part) != len(parts[0]):
+            raise UserError(
+                f"{path}: {column} has shape {part.shape}, and {columns[0]} {parts[0].shape}. To "
+                f"be joined to {array} they should be (rows,) or (rows, n), with as many rows."
+            )
+    flat = [part.reshape(len(part), -1) for part in parts]
+    if array != "episode":
+        return np.concatenate(flat, axis=1)
+    codes = [np.unique(part, axis=0, return_inverse=True)[1].reshape(-1) for part in flat]
+    return np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].reshape(-1)

@@ -7,8 +7,7 @@ A vector is one column of lists (`observations`), or a column for each of its nu
 import csv
 import re
 import zlib
-from collections.abc import Collection, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,38 +29,69 @@ _UNREADABLE = (
 _VECTORS = ("observation", "action", "next_observation")
 
 
-def read_table(path: Path, wanted: Collection[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Read the wanted arrays, (rows,) or (rows, width), and list the columns that are not used.
+class TableFile:
+    """Reads columns of a Parquet or CSV file by their names, those of any other not at all."""
 
-    Raises:
-        UserError: the file cannot be read, or its columns are not as they must be.
-    """
-    parquet = path.suffix.lower() == ".parquet"
-    try:
-        with _Parquet(path) if parquet else nullcontext(CsvFile(path)) as file:
-            names = file.names
-            places = _places(path, names, wanted)
-            used = [name for own in places.values() for name in own]
-            repeated = sorted(name for name in used if names.count(name) > 1)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._parquet = path.suffix.lower() == ".parquet"
+
+    def __enter__(self) -> "TableFile":
+        """Open the file.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        try:
+            self._file = _Parquet(self._path) if self._parquet else CsvFile(self._path)
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from error
+        self.names = self._file.names
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def unindexed(self) -> list[str]:
+        """The columns with a name; the index that pandas writes along is none of the user's."""
+        return [name for name in self.names if name and not name.startswith("__index_level_")]
+
+    def usual(self, wanted: Collection[str]) -> dict[str, list[str]]:
+        """Find the columns of each wanted array: the one of its name, or one for each number.
+
+        Raises:
+            UserError: there are both, or numbers are missing.
+        """
+        return _places(self._path, self.names, wanted)
+
+    def names_of(self, array: str, width: int) -> tuple[str, ...]:
+        """A table names its columns, and nothing else."""
+        return ()
+
+    def read(self, places: Mapping[str, Sequence[str]]) -> dict[str, list[NDArray[Any]]]:
+        """Read the columns of each array: (rows,), or (rows, width) where they hold lists.
+
+        Raises:
+            UserError: the file cannot be read, or its columns are not as they must be.
+        """
+        used = list(dict.fromkeys(name for own in places.values() for name in own))
+        try:
+            repeated = sorted(name for name in used if self.names.count(name) > 1)
             if repeated:
                 raise ValueError(f"it has more than one column {repeated[0]}")
-            table = file.read(used) if used else pa.table({})
-    except _UNREADABLE as error:
-        raise UserError(
-            f"{path} cannot be read: {error}. It must be a whole {'Parquet' if parquet else 'CSV'} "
-            "file."
-        ) from error
-    arrays = {}
-    for name, own in places.items():
-        if name == "episode":
-            arrays[name] = _codes(path, table[name])
-        elif len(own) == 1:
-            arrays[name] = _array(path, own[0], table[own[0]])
-        else:
-            arrays[name] = np.stack([_array(path, one, table[one]) for one in own], axis=1)
-    # The index that pandas writes along is no column of the user's.
-    unused = [name for name in names if name and name not in used]
-    return arrays, [name for name in unused if not name.startswith("__index_level_")]
+            table = self._file.read(used) if used else pa.table({})
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from error
+        arrays = {}
+        for array, own in places.items():
+            read = {"episode": _codes, "time": _times}.get(array, _array)
+            arrays[array] = [read(self._path, name, table[name]) for name in own]
+        return arrays
+
+    def _unreadable(self, error: Exception) -> UserError:
+        kind = "Parquet" if self._parquet else "CSV"
+        return UserError(f"{self._path} cannot be read: {error}. It must be a whole {kind} file.")
 
 
 def _places(path: Path, names: list[str], wanted: Collection[str]) -> dict[str, list[str]]:
@@ -91,14 +121,11 @@ class _Parquet:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-
-    def __enter__(self) -> "_Parquet":
-        self._file = pyarrow.parquet.ParquetFile(self._path)
+        self._file = pyarrow.parquet.ParquetFile(path)
         self._written = {name.strip(): name for name in self._file.schema_arrow.names}
         self.names = [name.strip() for name in self._file.schema_arrow.names]
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def read(self, wanted: Sequence[str]) -> pa.Table:
@@ -142,8 +169,27 @@ def _numbers(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
         values = enumerate(column.to_pylist())
         where = next(((row, value) for row, value in values if not _is_number(value)), None)
         example = f", as in row {where[0]}: {where[1]!r:.80}" if where else ""
-        raise UserError(f"{path}: {name} holds {kind}{example}. It should hold numbers.")
+        raise UserError(
+            f"{path}: {name} holds {kind}{example}. It should hold numbers: {_recipe(name, kind)}."
+        )
     return np.asarray(column.to_numpy())
+
+
+def _recipe(name: str, kind: pa.DataType) -> str:
+    """How pandas or polars make numbers of a column, by what it holds."""
+    if pa.types.is_temporal(kind):
+        return (
+            f"give the order of rows as dataset.columns.time={name}, and what of the time matters "
+            f"as columns of their own, as in log['hour'] = log['{name}'].dt.hour"
+        )
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+        return (
+            f"a column for each category, by pandas.get_dummies(log, columns=['{name}'], "
+            f"dtype=float) or polars' log.to_dummies('{name}'); or, where it is text by a few "
+            f"cells alone, log['{name}'] = pandas.to_numeric(log['{name}'], errors='coerce'), "
+            "which leaves those missing"
+        )
+    return "leave it out, or save its numbers as columns of their own"
 
 
 def _is_number(value: object) -> bool:
@@ -154,17 +200,39 @@ def _is_number(value: object) -> bool:
     return True
 
 
-def _codes(path: Path, column: pa.ChunkedArray) -> NDArray[Any]:
+def _codes(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Number the values of a column of any type: equal values get equal numbers."""
     empty = pc.is_null(column, nan_is_null=True).to_numpy()
     if empty.any():
         row = int(np.argmax(empty))
-        raise UserError(f"{path}, row {row}: episode is empty. Give every row its episode.")
+        raise UserError(f"{path}, row {row}: {name} is empty. Give every row its episode.")
     try:
         encoded = column.combine_chunks().dictionary_encode()
     except pa.ArrowNotImplementedError as error:
         raise UserError(
-            f"{path}: episode holds {column.type}. It should hold the number or the name of the "
+            f"{path}: {name} holds {column.type}. It should hold the number or the name of the "
             "episode."
         ) from error
     return np.asarray(encoded.indices.to_numpy())
+
+
+def _times(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+    """Read a column of times: numbers, or dates (NaT where there is none)."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return np.asarray(
+            column.cast(pa.timestamp("us", kind.tz if _zoned(kind) else None)).to_numpy()
+        )
+    if pa.types.is_duration(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return np.asarray(column.to_numpy())
+    if pa.types.is_time(kind):
+        return np.asarray(column.cast(pa.time64("us")).cast(pa.int64()).to_numpy())
+    raise UserError(
+        f"{path}: {name} holds {kind}, and no times that can be ordered: "
+        f"log['{name}'] = pandas.to_datetime(log['{name}'], dayfirst=True), or polars' "
+        f"pl.col('{name}').str.to_datetime(), and save the table as Parquet."
+    )
+
+
+def _zoned(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.tz is not None

@@ -3,24 +3,24 @@
 Format: https://github.com/Farama-Foundation/D4RL/wiki/Tasks, and `qlearning_dataset` there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ivr.data.sources.d4rl.columns import open_columns, recorded_id
 from ivr.data.sources.defects import Report, refuse
-from ivr.data.sources.rows import Bounds, episodes
+from ivr.data.sources.rows import Checks, episodes
 from ivr.data.sources.sampled import joined, sample_rows
-from ivr.data.sources.source import Episode, RecordedSteps
+from ivr.data.sources.source import Bound, Episode, RecordedSteps, check_bounds, filled
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
 
 _ADVICE = (
-    "D4RL's format records no bounds, so actions must be scaled to these; or save the columns with "
-    "np.savez and read that file with dataset=arrays, which takes bounds (terminals are called "
-    "terminated there, timeouts truncated); or write a Minari dataset, which records its own."
+    "D4RL's format records no bounds, so they are the environment's, or -1 to 1 without one: give "
+    "others, dataset.action_low=... dataset.action_high=..., or dataset.actions=clip to have such "
+    "actions clipped."
 )
 
 
@@ -32,6 +32,9 @@ class D4RLSource:
     env_spec: str | None = None
     differs: str | None = None
     total_episodes: int | None = None
+    notes: tuple[str, ...] = ()
+    names: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    action_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -39,6 +42,9 @@ class D4RLSource:
         limit: int | None,
         published: bool = False,
         terminals: Terminals = AS_RECORDED,
+        action_low: Bound = None,
+        action_high: Bound = None,
+        clip: bool = False,
     ) -> None:
         """Check the headers of `paths`.
 
@@ -49,12 +55,15 @@ class D4RLSource:
                 where next_observations are missing, transitions are those of D4RL's
                 `qlearning_dataset`.
             terminals: how they are read.
+            action_low: the least action, for all of its numbers or one for each; None for -1.
+            action_high: the greatest likewise; None for 1.
+            clip: take actions beyond the bounds, to be clipped to them.
 
         Raises:
             UserError: a file that cannot be read or breaks the format, or files of other shapes.
         """
         self._paths, self._limit, self._terminals = list(paths), limit, terminals
-        self.clips_actions = published
+        self.clips_actions = published or clip
         self._published = published
         names = []
         self.place = ", ".join(str(path.parent) for path in paths)
@@ -79,7 +88,12 @@ class D4RLSource:
         self.id = " + ".join(names)
         assert widths is not None
         self.boxes: dict[str, tuple[int, ...]] = {"observation": (widths[0],)}
-        self.action_low, self.action_high = -np.ones(widths[1]), np.ones(widths[1])
+        one = np.ones(widths[1])
+        self.action_low, self.action_high = filled(action_low, action_high, (-one, one))
+        check_bounds(self.id, self.action_low, self.action_high)
+        # Only what is not D4RL's: it decides, with the rest, which cache is used.
+        if not (np.array_equal(self.action_low, -one) and np.array_equal(self.action_high, one)):
+            self.metadata["bounds"] = [self.action_low.tolist(), self.action_high.tolist()]
 
     def files(self) -> list[Path]:
         """The files, in the order in which their episodes follow each other."""
@@ -91,12 +105,12 @@ class D4RLSource:
         Raises:
             UserError: with the row, and episode and step where known, of what is wrong.
         """
-        bounds = Bounds(self.action_low, self.action_high, _ADVICE)
+        checks = Checks(self.action_low, self.action_high, _ADVICE)
         for path in self._paths:
             with open_columns(path) as columns:
                 qlearning = self._published and "next_observations" not in columns
                 yield from episodes(
-                    path, columns, self._limit, bounds, report, qlearning, self._terminals
+                    path, columns, self._limit, checks, report, qlearning, self._terminals
                 )
 
     def sample(self, places: Sequence[float], length: int) -> RecordedSteps:

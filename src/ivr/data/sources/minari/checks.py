@@ -23,6 +23,8 @@ class MinariCheck:
     """Least action (A,)."""
     high: NDArray[np.float64]
     """Greatest action (A,)."""
+    clip: bool = True
+    """Whether actions beyond these are clipped."""
 
     def shapes(self, number: int, episode: Episode) -> Iterator[Defects]:
         """Find shapes other than T actions and T + 1 observations of the recorded spaces.
@@ -81,9 +83,12 @@ class MinariCheck:
 
         def at(i: int) -> Defect:
             what = f"{outside_in_words(actions[steps[i]], self.low, self.high)}."
-            return Defect(
-                self.dataset, what, number, int(steps[i]), advice="Training clips such actions."
-            )
+            return Defect(self.dataset, what, number, int(steps[i]), advice=advice)
+
+        advice = "Training clips such actions." if self.clip else (
+            "Mend the data, or give dataset.actions=clip to have such actions clipped, or wider "
+            "bounds: dataset.action_low=... dataset.action_high=..."
+        )  # fmt: skip
 
         return Defects(BOUNDS, len(steps), at)
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.names import name_each
 from ivr.data.sources.columns import QPOS, QVEL
 from ivr.data.sources.defects import UNREADABLE, Defect, Defects, Report, refuse
 from ivr.data.sources.hdf5 import claimed_bytes, open_hdf5, own_entry
 from ivr.data.sources.limits import check_claim, check_regular
 from ivr.data.sources.minari.checks import MinariCheck
 from ivr.data.sources.sampled import joined
-from ivr.data.sources.source import Bound, Episode, RecordedSteps, States, filled
+from ivr.data.sources.source import Bound, Episode, RecordedSteps, States, check_bounds, filled
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError, printable
 
@@ -43,8 +44,9 @@ _PER_STEP = ("actions", "rewards", "terminations", "truncations")
 class MinariSource:
     """Reads a Minari dataset on disk; opening it reads its metadata only."""
 
-    clips_actions = True
     differs: str | None = None
+    notes: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class MinariSource:
         action_low: Bound = None,
         action_high: Bound = None,
         terminals: Terminals = AS_RECORDED,
+        clip: bool = True,
     ) -> None:
         """Read the metadata of a dataset.
 
@@ -60,12 +63,13 @@ class MinariSource:
             action_low: bounds of actions in the place of the recorded ones, for all of their
                 numbers or one for each; action_high likewise.
             terminals: how they are read.
+            clip: take actions beyond the bounds, to be clipped to them.
 
         Raises:
             UserError: metadata that cannot be read, or spaces that are not supported.
         """
         self.place = str(folder)
-        self._terminals = terminals
+        self._terminals, self.clips_actions = terminals, clip
         self._data = folder / "data"
         self._hdf5 = self._data / "main_data.hdf5"
         try:
@@ -93,13 +97,10 @@ class MinariSource:
             if bound is not None:
                 self.metadata[f"dataset.{key}"] = bound
         low, high = self.action_low, self.action_high = filled(action_low, action_high, recorded)
-        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-            raise UserError(
-                f"{self.id}: the action bounds are {low.tolist()} to {high.tolist()}; actions "
-                "are scaled by their bounds, so these must be finite, low below high. Give others: "
-                "dataset.action_low=... dataset.action_high=..."
-            )
-        self._check = MinariCheck(self.id, self.boxes, low, high)
+        check_bounds(self.id, low, high)
+        self._check = MinariCheck(self.id, self.boxes, low, high, clip)
+        boxes = self.boxes.items() if self.is_dict else ()
+        self.names = {key: tuple(name_each(key, shape[0])) for key, shape in boxes}
 
     def _count(self, name: str) -> int:
         value = self.metadata[name]

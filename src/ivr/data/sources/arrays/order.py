@@ -1,0 +1,120 @@
+"""Puts the rows of each episode in the order of time, and says where time stands still or jumps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.errors import UserError, counted
+
+_GAP = 3
+"""A step of time that is so many times the usual one is a gap."""
+
+USUAL = ("time", "timestamp", "timestamps", "datetime", "date_time", "date", "ts", "t")
+"""Names of columns of time, in small letters."""
+
+
+def in_order(
+    path: Path, arrays: Mapping[str, NDArray[Any]], column: str
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Sort the rows of each episode by `time`, an array (rows,) that is then left out.
+
+    Episodes keep the order of their first rows, and equal times the order of their rows. Without
+    numbers of episodes the whole file is sorted: the marks of ends move with their rows.
+
+    Args:
+        path: the file, for messages.
+        arrays: with as many rows each.
+        column: what the file calls the time.
+
+    Returns:
+        The arrays, and what was found, in sentences.
+
+    Raises:
+        UserError: a time is missing.
+    """
+    time = arrays["time"]
+    others = {name: array for name, array in arrays.items() if name != "time"}
+    if time.ndim != 1 or any(len(array) != len(time) for array in others.values()):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise UserError(f"{path}: its columns should have as many rows as {column}: {shapes}.")
+    missing = np.flatnonzero(time != time)  # NaN, and NaT among dates
+    if len(missing):
+        raise UserError(
+            f"{path}, row {missing[0]}: {column} is missing, so the row has no place in time. "
+            f"Remove such rows: log = log.dropna(subset=['{column}'])"
+        )
+    episode = _numbers(arrays.get("episode"), len(time))
+    order = np.lexsort((time, episode))
+    moved = int((order != np.arange(len(order))).sum())
+    said = _steps(path, time[order], episode[order], column)
+    if moved:
+        said.insert(
+            0,
+            f"{path}: {moved:,} of {len(order):,} rows were not in the order of {column} within "
+            "their episode and were sorted by it; rows in other messages are counted after that.",
+        )
+        others = {name: array[order] for name, array in others.items()}
+    return others, said
+
+
+def out_of_order(time: NDArray[Any], episode: NDArray[Any] | None) -> int | None:
+    """Find the first row that is earlier than the row before it in its episode."""
+    if time.ndim != 1 or time.dtype.kind not in "iufmM" or (time != time).any():
+        return None
+    numbers = _numbers(episode, len(time))
+    earlier = (time[1:] < time[:-1]) & (numbers[1:] == numbers[:-1])
+    rows = np.flatnonzero(earlier)
+    return int(rows[0]) + 1 if len(rows) else None
+
+
+def _numbers(episode: NDArray[Any] | None, rows: int) -> NDArray[np.int64]:
+    """Number the episodes by their first rows, (rows,); all are one where there are no numbers."""
+    if episode is None or episode.shape != (rows,):
+        return np.zeros(rows, np.int64)
+    _, first, inverse = np.unique(episode, return_index=True, return_inverse=True)
+    return np.asarray(first[inverse], np.int64)
+
+
+def _steps(path: Path, time: NDArray[Any], episode: NDArray[Any], column: str) -> list[str]:
+    """Say where rows of an episode have one time, or lie far apart."""
+    within = episode[1:] == episode[:-1]
+    steps = np.diff(time)[within]
+    zero = steps.dtype.type(0)
+    moving = steps[steps > zero]
+    said = []
+    if len(moving) < len(steps):
+        row = int(np.flatnonzero(within)[np.argmax(steps == zero)]) + 1
+        repeats = counted(len(steps) - len(moving), "row")
+        said.append(
+            f"{path}: {repeats} of an episode with the {column} of the row before "
+            f"(the first: row {row}). If they were recorded twice, remove them: "
+            f"log = log.drop_duplicates('{column}')."
+        )
+    if not len(moving):
+        return said
+    usual = np.sort(moving)[len(moving) // 2]
+    long = np.flatnonzero(within)[steps > _GAP * usual]
+    if len(long):
+        longest = long[np.argmax(np.diff(time)[long])]
+        said.append(
+            f"{path}: {counted(len(long), 'gap')} in {column}: a step is usually "
+            f"{_words(usual)} and the longest is {_words(np.diff(time)[longest])} (to row "
+            f"{longest + 1}). A step across a gap is learned from like any other: give what "
+            "follows a gap another number in episode, as in log['episode'] = "
+            f"(log['{column}'].diff() > limit).cumsum()."
+        )
+    return said
+
+
+def _words(step: Any) -> str:
+    """A step of time; dates say their own units."""
+    if not isinstance(step, np.timedelta64):
+        return f"{step:.6g}"
+    seconds = step / np.timedelta64(1, "s")
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:.4g} s"
