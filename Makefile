@@ -28,7 +28,7 @@ PIP := -m pip --disable-pip-version-check
 UV = command -v uv >/dev/null && { env | grep '^UV_' >/dev/null || ! .venv/bin/python $(PIP) config list \
 	| grep -E 'index|find-links|constraint' >/dev/null; }
 
-.PHONY: help train compare test slow extras engines lint format tensorboard benchmark peers authors lock clean
+.PHONY: help train compare test slow extras engines lint format tensorboard benchmark gpu peers authors lock clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -74,6 +74,9 @@ tensorboard: $(RUN) ## Show the curves of every run under outputs/
 benchmark: $(DEV) ## Speed, memory and start-up, as ratios and tables
 	@for program in throughput scaling startup memory evaluation; do \
 		echo; echo "# benchmarks/$$program.py"; .venv/bin/python benchmarks/$$program.py; done
+
+gpu: $(RUN) ## Check and time a GPU, in under eight minutes
+	@.venv/bin/python benchmarks/gpu.py $(ARGS)
 
 peers: ## Another library to measure against, in an environment of its own
 	@$(PYTHON) -m venv .venv-peers

@@ -56,6 +56,22 @@ def test_an_algorithm_without_v_and_q_is_refused(advantages, tmp_path, small_poi
 
 
 @pytest.mark.slow
+def test_the_checks_of_a_gpu_run_on_a_cpu_as_well():
+    command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--device", "cpu", "--members", "2"]
+    done = subprocess.run([*command, "--rounds", "1"], capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split(":")[0] for line in lines if line.startswith("holds")] == [
+        "holds  close to the CPU",
+        "holds  resumes exactly",
+        "holds  never waits",
+        "holds  members do not mix",
+    ]
+    rates = [float(line.split()[2]) for line in lines if line.startswith("      2")]
+    assert len(rates) == 2 and min(rates) > 0
+
+
+@pytest.mark.slow
 def test_large_data_reports_memory_and_ratios():
     command = [sys.executable, str(BENCHMARKS / "large_data.py"), "5000", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
