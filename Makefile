@@ -75,7 +75,7 @@ benchmark: $(DEV) ## Speed, memory and start-up, as ratios and tables
 	@for program in throughput scaling startup memory evaluation; do \
 		echo; echo "# benchmarks/$$program.py"; .venv/bin/python benchmarks/$$program.py; done
 
-gpu: $(RUN) ## Check and time a GPU, in under eight minutes
+gpu: $(DEV) ## Check and time a GPU, in under eight minutes
 	@.venv/bin/python benchmarks/gpu.py $(ARGS)
 
 peers: ## Another library to measure against, in an environment of its own

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,7 +13,7 @@ from ivr.commands import train as train_command
 from ivr.errors import UserError
 from ivr.training.halving import halve
 from ivr.training.rungs import Halving
-from tests.running import train
+from tests.running import composed, train
 
 WORDS = (
     "seed=[0,1,2]",
@@ -39,15 +40,47 @@ def test_rungs_are_the_first_times_powers_of_the_factor(factor, first, num_updat
 
 
 def test_the_order_is_by_score_then_by_best_and_those_that_diverged_come_last():
-    evaluation = {
-        "metrics": {"evaluation/score": [1.0, 2.0, math.nan, 2.0, 9.0], "loss": [1, 2, 3, 4, 5]},
-        "best_scores": [8.0, 2.0, 3.0, 5.0, 9.0],
-    }
-    diverged = [None, None, None, None, {"update": 3}]
-    assert Halving(2, 4).order(evaluation, diverged) == [3, 1, 0, 2, 4]
-    assert Halving(2, 4, "loss").order(evaluation, [None] * 5) == [0, 1, 2, 3, 4]
-    with pytest.raises(UserError, match=r"halving.by=value.*evaluation/score, loss"):
-        Halving(2, 4, "value").order(evaluation, diverged)
+    measures = {"evaluation/score": [1.0, 2.0, math.nan, 2.0, 9.0], "loss/actor": [5, 4, 3, 2, 1]}
+    best, diverged = [8.0, 2.0, 3.0, 5.0, 9.0], [None, None, None, None, {"update": 3}]
+    assert Halving(2, 4).order(measures, best, diverged) == [3, 1, 0, 2, 4]
+    assert Halving(2, 4, "loss/actor").order(measures, [], [None] * 5) == [4, 3, 2, 1, 0]
+    with pytest.raises(UserError, match=r"halving.by=loss/actr.*did you mean loss/actor"):
+        Halving(2, 4, "loss/actr").order(measures, best, diverged)
+
+
+def test_a_halving_that_could_compare_nothing_is_refused_at_once():
+    Halving(2, 4).check(evaluated=True, split=False)
+    Halving(2, 4).check(evaluated=False, split=True)
+    with pytest.raises(UserError, match="nothing is held out"):
+        Halving(2, 4, "held_out/bellman_error").check(evaluated=True, split=False)
+    with pytest.raises(UserError, match="no environment to score members in"):
+        Halving(2, 4).check(evaluated=False, split=False)
+
+
+@pytest.mark.slow
+def test_members_are_compared_on_held_out_episodes_without_an_environment(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "log.npz",
+        observations=rng.normal(size=(200, 3)),
+        actions=rng.uniform(-1, 1, (200, 2)),
+        rewards=rng.normal(size=200),
+        truncated=np.arange(1, 201) % 20 == 0,
+    )
+    words = ("algo=sql", "algo.hidden=[8]", "dataset=arrays", f"dataset.path={tmp_path}/log.npz")
+    words = (
+        *words,
+        "split=0.2",
+        "batch_size=16",
+        "seed=[0,1,2,3]",
+        "num_updates=8",
+        "eval_every=4",
+    )
+    composed_words = [*words, "halving.factor=2", "halving.first=4", "compile=false"]
+    result = train_command.train(composed(tuple(composed_words)), tmp_path / "run", composed_words)
+    at = [m["held_out"]["last"]["update"] for m in result["members"]]
+    assert at == [8, 8, 4, 4]
+    assert [m.get("stopped", {}).get("place") for m in result["members"]] == [None, None, 3, 4]
 
 
 @pytest.fixture(scope="module")

@@ -110,6 +110,8 @@ def _train(
         log.warning(said)
     certificate = None if task is None else certify(spec, task)
     check_metric(config.optimized_metric, evaluated=task is not None, split=config.split > 0)
+    if config.halving is not None:
+        config.halving.check(evaluated=task is not None, split=config.split > 0)
     check_best_by(config.best_by, evaluated=task is not None, split=config.split > 0)
     result: dict[str, Any] = {"status": "running"}
     while result["status"] == "running":  # from rung to rung, where there are any

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivr.config.fields import fits, shown
 from ivr.errors import UserError, nearest
-from ivr.training.rungs import SCORE, Halving
+from ivr.training.rungs import AUTO, Halving
 
 if TYPE_CHECKING:
     from ivr.algos.engine.constructors import AlgorithmSpec
@@ -103,7 +103,7 @@ def halving(node: Any, eval_every: int) -> Halving | None:
             f"halving.{has}={node[has]}: halving.{lacks} is missing; give halving.{lacks}={example}"
         )
     found = Halving(
-        whole("halving.factor", factor), whole("halving.first", first), str(node.get("by", SCORE))
+        whole("halving.factor", factor), whole("halving.first", first), str(node.get("by", AUTO))
     )
     if found.factor < 2:
         raise UserError(f"halving.factor={factor}: must be 2 or more: 1 in so many members goes on")

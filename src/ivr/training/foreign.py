@@ -102,8 +102,8 @@ _STOPPED: dict[str, Check] = {
     "seed": count,
     "alpha": optional(finite),
     "diverged": optional(plain),
-    "last": mapping_of(plain),
-    "best": mapping_of(plain),
+    "last": optional(mapping_of(plain)),
+    "best": optional(mapping_of(plain)),
     "stopped": lambda x: mapping_of(count)(x) and x.keys() == {"update", "place", "of", "rung"},
 }
 """What is on record of a member that successive halving stopped."""
@@ -112,7 +112,8 @@ _LATER: dict[str, Check] = {
     "stopped": list_of(
         lambda x: (
             isinstance(x, dict)
-            and x.keys() == _STOPPED.keys()
+            and _STOPPED.keys() <= x.keys()
+            and mapping_of(plain)(x)
             and all(check(x[key]) for key, check in _STOPPED.items())
         )
     ),

@@ -10,17 +10,17 @@ import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ivr.errors import UserError
 from ivr.files import write_whole
-from ivr.training.callbacks.states import checked_divergence, checked_evaluation
+from ivr.training.callbacks.states import checked_divergence, checked_evaluation, checked_held_out
 from ivr.training.checkpoints import described, load_resumable
 from ivr.training.members import Member
-from ivr.training.rungs import Halving
+from ivr.training.rungs import AUTO, Halving
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +63,12 @@ def halve(halving: Halving, checkpoint: Path, folder: Path) -> Path:
     if not at_rung or any(member["stopped"]["update"] == update for member in before):
         return checkpoint
     callbacks = content["callbacks"]
-    evaluation = checked_evaluation(callbacks.get("EvaluationCallback"), len(members))
-    if not evaluation["last"]:
+    diverged = checked_divergence(callbacks.get("DivergenceGuard"), len(members))
+    measured = _measured(callbacks, len(members))
+    if not measured.values:
         log.warning(f"update {update}: not evaluated, so that no member is stopped here")
         return checkpoint
-    diverged = checked_divergence(callbacks.get("DivergenceGuard"), len(members))
-    order = halving.order(evaluation, diverged)
+    order = halving.order(measured.values, measured.best, diverged)
     kept = sorted(order[: max(1, len(members) // halving.factor)])
     rung = 1 + len({member["stopped"]["update"] for member in before})
     ended = [
@@ -76,14 +76,13 @@ def halve(halving: Halving, checkpoint: Path, folder: Path) -> Path:
             "seed": members[k].seed,
             "alpha": members[k].alpha,
             "diverged": diverged[k],
-            "last": _finite(evaluation["last"][k]),
-            "best": _finite(evaluation["best"][k]),
+            **{key: record[k] if record else None for key, record in measured.records.items()},
             "stopped": {"update": update, "place": place, "of": len(members), "rung": rung},
         }
         for place, k in enumerate(order, 1)
         if k not in kept
     ]
-    _announce(halving, update, members, kept, evaluation)
+    _announce(halving, update, members, kept, measured.values)
     target = folder / "checkpoints"
     target.mkdir(exist_ok=True)
     for name in ("last", "best"):
@@ -124,22 +123,15 @@ def _of(content: dict[str, Any], kept: list[int]) -> dict[str, Any]:
         return [values[k] for k in kept] if values else []
 
     callbacks = dict(content["callbacks"])
-    evaluation = callbacks["EvaluationCallback"]
-    callbacks["EvaluationCallback"] = evaluation | {
-        "last": of_each(evaluation["last"]),
-        "best": of_each(evaluation["best"]),
-        "best_scores": of_each(evaluation["best_scores"]),
-        "best_weights": weights(evaluation["best_weights"]),
-        "metrics": {name: of_each(values) for name, values in evaluation["metrics"].items()},
-    }
-    measured = callbacks.get("HeldOutCallback")
-    if measured is not None:
-        lists = ("last", "ranking", "best", "best_scores")
-        callbacks["HeldOutCallback"] = (
-            measured
-            | {name: of_each(measured[name]) for name in lists}
-            | {"best_weights": weights(measured["best_weights"])}
-        )
+    for name in ("EvaluationCallback", "HeldOutCallback"):
+        if name in callbacks:
+            state = {**callbacks[name], "best_weights": weights(callbacks[name]["best_weights"])}
+            for key in ("last", "ranking", "best", "best_scores"):
+                if key in state:
+                    state[key] = of_each(state[key])
+            if "metrics" in state:
+                state["metrics"] = {key: of_each(x) for key, x in state["metrics"].items()}
+            callbacks[name] = state
     guard = callbacks["DivergenceGuard"]
     callbacks["DivergenceGuard"] = {"diverged": of_each(guard["diverged"])}
     return content | {
@@ -153,16 +145,61 @@ def _of(content: dict[str, Any], kept: list[int]) -> dict[str, Any]:
     }
 
 
+class _Measured(NamedTuple):
+    """What a checkpoint knows of its members."""
+
+    values: dict[str, list[float]]
+    """By name; first those of the score, or without an environment of what best.ckpt follows."""
+    best: list[float]
+    """The best so far."""
+    records: dict[str, list[Any]]
+    """What result.json shows of each member."""
+
+
+def _measured(callbacks: dict[str, Any], members: int) -> _Measured:
+    """The latest measures, in the environment and on what is held out."""
+    evaluation = callbacks.get("EvaluationCallback")
+    held_out = callbacks.get("HeldOutCallback")
+    values: dict[str, list[float]] = {}
+    best: list[float] = []
+    records: dict[str, list[Any]] = {"last": [], "best": []}
+    if evaluation is not None:
+        scored = checked_evaluation(evaluation, members)
+        if not scored["last"]:  # the environment failed
+            return _Measured({}, [], records)
+        values, best = dict(scored["metrics"]), scored["best_scores"]
+        records = {key: [_finite(x) for x in scored[key]] for key in ("last", "best")}
+    if held_out is not None:
+        measured = checked_held_out(held_out, members)
+        found = [_finite(record) for record in measured["last"]]
+        if not values:
+            values, best = {"held out": measured["ranking"]}, measured["best_scores"]
+        for name in found[0]:
+            values[f"held_out/{name}"] = [
+                math.nan if record[name] is None else record[name] for record in found
+            ]
+        records["held_out"] = [{"last": record} for record in found]
+    return _Measured(values, best, records)
+
+
 def _announce(
-    halving: Halving, update: int, members: list[Member], kept: list[int], evaluation: Any
+    halving: Halving,
+    update: int,
+    members: list[Member],
+    kept: list[int],
+    measures: dict[str, list[float]],
 ) -> None:
-    scores = evaluation["metrics"][halving.by]
-    shown = ", ".join(f"{members[k].label} ({scores[k]:.3g})" for k in kept)
-    log.info(f"update {update:,}: {len(members) - len(kept)} members stop, {shown} train on")
-    if {scores[k] for k in kept} & {scores[k] for k in range(len(members)) if k not in kept}:
+    by = next(iter(measures)) if halving.by == AUTO else halving.by
+    values = measures[by]
+    shown = ", ".join(f"{members[k].label} ({values[k]:.3g})" for k in kept)
+    log.info(
+        f"update {update:,}: {len(members) - len(kept)} members stop; by {by} these go on: {shown}"
+    )
+    if {values[k] for k in kept} & {values[k] for k in range(len(members)) if k not in kept}:
         log.warning(
-            f"update {update:,}: some that stop have the same {halving.by} as some that go on, so "
-            "that chance decided. A larger halving.first or eval_episodes tells more of them apart"
+            f"update {update:,}: some that stop have the same {by} as some that go on: "
+            "their best, then their order decided. A larger halving.first or eval_episodes tells "
+            "more of them apart"
         )
 
 

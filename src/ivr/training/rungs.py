@@ -4,13 +4,13 @@ Light to import, so that bad options are refused before torch is loaded.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ivr.errors import UserError
+from ivr.errors import UserError, nearest
 
-SCORE = "evaluation/score"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Halving:
 
     factor: int
     first: int
-    by: str = SCORE
-    """A metric of the evaluations; of errors and losses the lowest is the best."""
+    by: str = AUTO
+    """A measure, as evaluation/score; of errors and losses the lowest is the best. auto is the
+    score, or, without an environment, what best.ckpt follows on held-out episodes."""
 
     def next_rung(self, update: int, num_updates: int) -> int | None:
         """The first rung after an update and before the end; None where none is left."""
@@ -37,27 +38,47 @@ class Halving:
         """Whether members are stopped at this update."""
         return self.next_rung(update - 1, update + 1) == update
 
-    def order(self, evaluation: dict[str, Any], diverged: Sequence[Any]) -> list[int]:
+    def check(self, evaluated: bool, split: bool) -> None:
+        """Refuse a halving that could not compare members, before any training.
+
+        Raises:
+            UserError: the metric needs an environment, or episodes that are held out.
+        """
+        if self.by.startswith("held_out/") and not split:
+            raise UserError(f"halving.by={self.by}: nothing is held out. Give split=0.1 too")
+        if not evaluated and (self.by.startswith("evaluation/") or not split):
+            raise UserError(
+                f"halving.by={self.by}: there is no environment to score members in. Give "
+                "split=0.1, which compares them on episodes that are held out"
+            )
+
+    def order(
+        self,
+        measures: Mapping[str, Sequence[float]],
+        best: Sequence[float],
+        diverged: Sequence[Any],
+    ) -> list[int]:
         """The members from best to worst; of two that score the same, the better best, then first.
 
         Args:
-            evaluation: the state of the evaluation callback, at the rung.
+            measures: the values of all members, by name; auto takes the first.
+            best: their best scores so far, the higher the better; empty for none.
             diverged: something for each member that diverged, else None; those come last.
 
         Raises:
-            UserError: the evaluation has no metric of that name.
+            UserError: there is no measure of that name.
         """
-        metrics = evaluation["metrics"]
-        if self.by not in metrics:
+        by = next(iter(measures)) if self.by == AUTO else self.by
+        if by not in measures:
             raise UserError(
-                f"halving.by={self.by}: the evaluations of this run have no such metric. They have "
-                f"{', '.join(metrics) or 'none'}"
+                f"halving.by={by}: this run measures nothing of that name"
+                f"{nearest(by, list(measures))}"
             )
-        sign = -1 if self.by.endswith(("error", "loss")) else 1
-        values = [sign * value if math.isfinite(value) else -math.inf for value in metrics[self.by]]
-        best = [x if math.isfinite(x) else -math.inf for x in evaluation["best_scores"]]
+        sign = -1 if by.endswith("error") or "loss/" in by else 1
+        values = [sign * x if math.isfinite(x) else -math.inf for x in measures[by]]
+        before = [x if math.isfinite(x) else -math.inf for x in best] or [0.0] * len(values)
 
         def quality(k: int) -> tuple[bool, float, float, int]:
-            return diverged[k] is None, values[k], best[k] if best else 0.0, -k
+            return diverged[k] is None, values[k], before[k], -k
 
         return sorted(range(len(values)), key=quality, reverse=True)
