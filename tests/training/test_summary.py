@@ -44,6 +44,23 @@ def test_the_scores_fit_80_columns():
     assert second.split()[2] == "-12345.6±1234.5"
 
 
+def test_a_success_rate_has_wilsons_interval_and_fits():
+    """0 of 50 is 0 to 7 %, which a standard error of 0 hides."""
+    last = {"normalized_score": 0.0, "normalized_score_sem": 0.0, "return_mean": 0.0,
+            "return_sem": 0.0, "episodes": 50, "success_rate": 0.0, "success_low": 0.0,
+            "success_high": 0.0713}  # fmt: skip
+    whole = last | {"normalized_score": 100.0, "success_rate": 1.0, "success_low": 0.929,
+                    "success_high": 1.0, "update": 950_000}  # fmt: skip
+    result = {
+        "algo": "sql", "dataset": "d", "protocol": "released", "status": "finished",
+        "updates_done": 1, "wall_seconds": 1.0, "updates_per_second": 1.0, "dataset_source": "d",
+        "evaluation": {"environment": "e"},
+        "members": [{"seed": 1000, "alpha": 0.125, "last": last, "best": whole}],
+    }  # fmt: skip
+    row = table(result).splitlines()[-2]
+    assert "0 [0, 7]" in row and "100 [93, 100]" in row and len(row) <= 80
+
+
 def test_only_what_exists_is_offered(tmp_path):
     assert "evaluate" not in next_steps(tmp_path, quoted)
     assert "resume" not in next_steps(tmp_path, quoted)

@@ -28,6 +28,7 @@ from ivr.evaluation.video import write_video
 from ivr.files import write_json, write_whole
 from ivr.training.checkpoints import load_policy
 from ivr.training.members import Member
+from ivr.training.scoring.episodes import episodes
 from ivr.training.scoring.held_out import HeldOut
 from ivr.training.scoring.scores import describe, scores
 from ivr.training.summary import held_out_table
@@ -85,8 +86,16 @@ def run(
         "evaluation": {**task.describe(), "seed": config.seed},
         "certificate": _certificate(description, config.env),
         "members": [
-            {"seed": member.seed, "alpha": member.alpha, "update": update, **score}
-            for member, update, score in zip(members, updates, scores(outcome), strict=True)
+            {
+                "seed": member.seed,
+                "alpha": member.alpha,
+                "update": update,
+                **score,
+                "each_episode": each,
+            }
+            for member, update, score, each in zip(
+                members, updates, scores(outcome), episodes(outcome), strict=True
+            )
         ],
     }
     write_json(folder / "scores.json", result)

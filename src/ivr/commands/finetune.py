@@ -141,6 +141,7 @@ def _finetune(
         folder=folder,
         record=record,
         reward_scale=dataset.info.reward_scale,
+        reward_shift=dataset.info.reward_shift,
         num_updates=schedule.num_updates,
         until=schedule.num_updates,
         eval_every=config.eval_every * each,

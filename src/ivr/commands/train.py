@@ -204,6 +204,7 @@ def _fit(
         folder=folder,
         record=record,
         reward_scale=info.reward_scale,
+        reward_shift=info.reward_shift,
         num_updates=config.num_updates,
         until=_until(config, len(members), resumed_from),
         eval_every=config.eval_every,

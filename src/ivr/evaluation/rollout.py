@@ -99,6 +99,7 @@ class _Sweep:
         self.lengths = np.zeros((members, episodes), np.int64)
         self.successes = np.zeros((members, episodes), np.bool_)
         self.completed = np.zeros((members, episodes), np.int64)
+        self.starts = np.zeros((members, episodes, *pool.observation_shape), np.float32)
         self.discount = discount
         self.discounted = np.zeros((members, episodes))
         self.cut_off = np.zeros((members, episodes), np.bool_)
@@ -130,6 +131,8 @@ class _Sweep:
             completed=self.completed if task.metric == "tasks" else None,
             discounted=None if self.discount is None else self.discounted,
             cut_off=None if self.discount is None else self.cut_off,
+            seeds=tuple(episode_seed(self.seed, episode) for episode in range(self.episodes)),
+            starts=self.starts,
             paths=paths,
             seconds=time.perf_counter() - started,
             env_steps=int(self.lengths.sum()),
@@ -186,6 +189,7 @@ class _Sweep:
             observation = self.pool.reset(group.numbers[row], seed)
             if isinstance(observation, Failure):
                 raise self._error((row // self.slots, episode), "its reset", observation)
+            self.starts[row // self.slots, episode] = observation
             self._see(group, row, observation)
 
     def _error(self, at: tuple[int, int], when: str, failure: Failure) -> EvaluationError:

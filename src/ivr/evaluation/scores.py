@@ -26,6 +26,8 @@ class Evaluation:
     completed: NDArray[np.int64] | None = None  # (R, E), tasks; None where none are reported
     discounted: Floats | None = None  # (R, E), returns in recorded rewards; where asked for
     cut_off: NDArray[np.bool_] | None = None  # (R, E), whether time ended it; likewise
+    seeds: tuple[int, ...] = ()  # (E,), with which the environment was reset
+    starts: NDArray[np.float32] | None = None  # (R, E, O), first observations
 
     @property
     def return_mean(self) -> Floats:
@@ -46,6 +48,14 @@ class Evaluation:
     def success_rate(self) -> Floats | None:
         """Share of episodes with a success, (R,); None where the environment reports none."""
         return None if self.successes is None else self.successes.mean(1)
+
+    @property
+    def success_intervals(self) -> list[tuple[float, float]] | None:
+        """Wilson's interval of each member's success rate, R pairs; None as for `success_rate`."""
+        if self.successes is None:
+            return None
+        episodes = self.successes.shape[1]
+        return [wilson_interval(int(count), episodes) for count in self.successes.sum(1)]
 
     @property
     def normalized_score(self) -> Floats | None:

@@ -47,6 +47,8 @@ class Plan:
     """What the run is: algorithm, data, members, configuration."""
     reward_scale: float
     """What recorded rewards are multiplied by before they are trained on."""
+    reward_shift: float
+    """What is then added to them."""
     num_updates: int
     until: int
     """Where this part of it ends: at the rung of a successive halving, or after num_updates."""
@@ -112,6 +114,7 @@ def fit(
                 seed=plan.eval_seed,
                 clean=clean,
                 reward_scale=plan.reward_scale,
+                reward_shift=plan.reward_shift,
                 check=guard.check,
                 labels=labels,
             ),

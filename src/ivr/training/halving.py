@@ -25,6 +25,8 @@ from ivr.training.rungs import AUTO, Halving
 log = logging.getLogger(__name__)
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_OF_MEMBERS = ("last", "last_episodes", "ranking", "best", "best_episodes", "best_scores")
+"""Lists of the callbacks' states with one entry a member."""
 
 
 def stopped_members(resumed_from: Path | None) -> list[dict[str, Any]]:
@@ -126,7 +128,7 @@ def _of(content: dict[str, Any], kept: list[int]) -> dict[str, Any]:
     for name in ("EvaluationCallback", "HeldOutCallback"):
         if name in callbacks:
             state = {**callbacks[name], "best_weights": weights(callbacks[name]["best_weights"])}
-            for key in ("last", "ranking", "best", "best_scores"):
+            for key in _OF_MEMBERS:
                 if key in state:
                     state[key] = of_each(state[key])
             if "metrics" in state:

@@ -1,5 +1,6 @@
 """What a person reads when a run has ended."""
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -175,6 +176,13 @@ def _number(value: float | None) -> str:
 
 
 def _with_error(score: dict[str, Any]) -> str:
-    if score["normalized_score"] is None:
+    of_success = [score.get(f"success_{name}") for name in ("rate", "low", "high")]
+    normalized = score["normalized_score"]
+    if normalized is not None and None not in of_success:
+        rate, low, high = (100 * float(x) for x in of_success if x is not None)
+        if math.isclose(normalized, rate, abs_tol=1e-9):
+            # Wilson's: of 50 failures the standard error is 0, and the truth may be 7 %.
+            return f"{rate:.0f} [{low:.0f}, {high:.0f}]"
+    if normalized is None:
         return f"{_number(score['return_mean'])}±{_number(score['return_sem'])}"
     return f"{score['normalized_score']:.1f}±{score['normalized_score_sem']:.1f}"

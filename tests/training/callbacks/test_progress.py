@@ -31,7 +31,7 @@ def test_a_loss_and_the_score_are_seen_before_the_line_is_cut(score, monkeypatch
     bar = UpdateProgressBar()
     with patch("sys.stderr", screen), patch("tqdm.std.sys.stderr", screen):
         bar.on_train_start(trainer, module)
-        bar._score = score
+        bar._score = {"score": score} if score else {}
         trainer.global_step = 999_950
         bar._bar.start_t -= 9000
         bar.on_train_batch_end(trainer, module)

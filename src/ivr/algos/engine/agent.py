@@ -121,6 +121,20 @@ class Agent(pl.LightningModule, ABC):
         return values.mean(1)
 
     @final
+    def expected_return(self, observations: Tensor) -> Tensor | None:
+        """What the algorithm expects to come of raw observations, (R, N, O) to (R, N).
+
+        V(s), or where no V is learned the critics' mean at the policy's action; None without both.
+        Discounted, and of the rewards as they are trained on.
+        """
+        values = self.state_value(observations)
+        if values is not None or "critic" not in self.learning_rates:
+            return values
+        states = self.standardise(observations)
+        expected: Tensor = self.get_submodule("critic")(states, self.mode(states)).mean(1)
+        return expected
+
+    @final
     @torch.no_grad()
     def bellman_error(self, batch: Batch) -> Tensor | None:
         """Mean squared TD error of the critic on raw transitions (R, B): (R,).

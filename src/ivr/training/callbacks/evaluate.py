@@ -12,6 +12,7 @@ from ivr.training.callbacks.metrics import share
 from ivr.training.callbacks.states import checked_evaluation
 from ivr.training.loggers.protocol import Scalars
 from ivr.training.scoring.best import BestPolicies
+from ivr.training.scoring.episodes import Episodes
 from ivr.training.scoring.evaluator import Evaluator
 from ivr.training.scoring.report import EvaluationReport, metrics
 from ivr.training.scoring.scores import Score, without_score
@@ -54,6 +55,8 @@ class EvaluationCallback(pl.Callback):
         self.seconds = 0.0
         self.evaluated_at = 0
         self.last: list[Score] = []
+        self.episodes: list[Episodes] = []
+        """Of the latest evaluation."""
         self.metrics: Scalars = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -82,8 +85,10 @@ class EvaluationCallback(pl.Callback):
             "evaluated_at": self.evaluated_at,
             "failures": self.failures,
             "last": self.last,
+            "last_episodes": self.episodes,
             "metrics": self.metrics,
             "best": self.best.records,
+            "best_episodes": self.best.episodes,
             "best_scores": self.best.scores,
             "best_weights": self.best.weights,
             "seconds": self.seconds,
@@ -99,6 +104,7 @@ class EvaluationCallback(pl.Callback):
         self.evaluated_at, self.seconds = state["evaluated_at"], state["seconds"]
         self.last, self.metrics = state["last"], state["metrics"]
         self.failures = state["failures"]
+        self.episodes, self.best.episodes = state["last_episodes"], state["best_episodes"]
         self.best.records, self.best.scores = state["best"], state["best_scores"]
         self.best.weights = state["best_weights"]
 
@@ -116,14 +122,21 @@ class EvaluationCallback(pl.Callback):
                 ) from error
             log.warning(f"update {trainer.global_step}: not evaluated, as {error}")
             self.failures.append({"update": trainer.global_step, "error": str(error)})
-            self.last, self.evaluated_at = [], trainer.global_step
+            self.last, self.episodes, self.evaluated_at = [], [], trainer.global_step
             return
         warning = without_score(evaluated.result, self.labels)
         if warning is not None:
             log.warning(f"update {evaluated.update}: {warning}")
-        self.best.keep(module, evaluated.update, evaluated.scores, evaluated.result.score.tolist())
+        self.best.keep(
+            module,
+            evaluated.update,
+            evaluated.scores,
+            evaluated.result.score.tolist(),
+            evaluated.episodes,
+        )
         self.report.send(evaluated)
         self.last, self.metrics = evaluated.scores, metrics(evaluated)
+        self.episodes = evaluated.episodes
         self.evaluated_at = evaluated.update
         self.seconds += evaluated.seconds
         share(trainer, self.metrics, self.labels)

@@ -76,6 +76,8 @@ class ResultFile:
         stopped_early: bool = False,
         measures: Sequence[dict[str, Any]] = (),
         held_out: Sequence[dict[str, Any]] = (),
+        last_episodes: Sequence[dict[str, Any]] = (),
+        best_episodes: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Write and return the contents; `status` is running, finished, interrupted or failed."""
         result = {
@@ -95,6 +97,10 @@ class ResultFile:
                     "diverged": diverged[k] if diverged else None,
                     "last": last[k] if last else None,
                     "best": best[k] if best else None,
+                    "episodes": {
+                        "last": last_episodes[k] if last_episodes else None,
+                        "best": best_episodes[k] if best_episodes else None,
+                    },
                     **({"online": measures[k]} if measures else {}),
                     **({"held_out": held_out[k]} if held_out else {}),
                 }
@@ -183,6 +189,8 @@ class ResultWriter(pl.Callback):
             stopped_early=stopped_early,
             last=self.evaluation.last if self.evaluation else [],
             best=self.evaluation.best.known if self.evaluation else [],
+            last_episodes=self.evaluation.episodes if self.evaluation else [],
+            best_episodes=self.evaluation.best.episodes if self.evaluation else [],
             diverged=self.guard.diverged,
             failures=self.evaluation.failures if self.evaluation else (),
             measures=self.measuring.measures() if self.measuring else (),

@@ -19,10 +19,18 @@ def checked_evaluation(state: Any, members: int) -> dict[str, Any]:
         "evaluated_at": count,
         "failures": lambda x: isinstance(x, list) and all(map(_failure, x)),
         "metrics": lambda x: _mapping(x, _each(number, members)),
+        "last_episodes": _each(_episodes, members),
+        "best_episodes": _each(_episodes, members),
         **_scores(members),
     }
-    # Earlier checkpoints hold neither the metrics nor the evaluations that failed.
-    found = {"metrics": {}, "failures": [], **mapping(state)}
+    # Earlier checkpoints hold neither the metrics, nor the evaluations that failed, nor episodes.
+    earlier: dict[Any, Any] = {
+        "metrics": {},
+        "failures": [],
+        "last_episodes": [],
+        "best_episodes": [],
+    }
+    found = {**earlier, **mapping(state)}
     return checked("EvaluationCallback", found, checks)
 
 
@@ -106,6 +114,10 @@ def _scores(members: int) -> dict[str, Callable[[Any], bool]]:
         "best_scores": _each(number, members),
         "best_weights": lambda x: _mapping(x, lambda value: isinstance(value, Tensor)),
     }
+
+
+def _episodes(value: Any) -> bool:
+    return _mapping(value, list_of(lambda x: isinstance(x, bool) or number(x)))
 
 
 def _failure(value: Any) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.files import write_whole
 from ivr.training.checkpoints import described
+from ivr.training.scoring.episodes import Episodes
 from ivr.training.scoring.scores import Score
 
 
@@ -29,6 +30,8 @@ class BestPolicies:
         """The best score of each member, with its update."""
         self.scores: list[float] = []
         """The numbers by which they are the best."""
+        self.episodes: list[Episodes] = []
+        """Those of the best scores."""
         self.weights: dict[str, Tensor] = {}
         """The state dict in which each member is as it was then."""
 
@@ -44,6 +47,7 @@ class BestPolicies:
         update: int,
         records: Sequence[Score],
         scores: Sequence[float],
+        episodes: Sequence[Episodes] = (),
     ) -> None:
         """Take over the members that have never scored higher, and write the file.
 
@@ -52,17 +56,21 @@ class BestPolicies:
             update: after which they are so.
             records: what is known of each of them then.
             scores: the number of each by which it may be the best.
+            episodes: behind the scores, where there are any.
         """
         found = [score if math.isfinite(score) else math.nan for score in scores]
         weights = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
         if not self.records:
             self.records = [{**record, "update": update} for record in records]
             self.scores = found
+            self.episodes = list(episodes)
             self.weights = {name: tensor.clone() for name, tensor in weights.items()}
         for k, score in enumerate(found):
             if score > self.scores[k] or (math.isnan(self.scores[k]) and not math.isnan(score)):
                 self.records[k] = {**records[k], "update": update}
                 self.scores[k] = score
+                if episodes and self.episodes:  # an earlier version kept none
+                    self.episodes[k] = episodes[k]
                 for name, tensor in weights.items():
                     self.weights[name][k] = tensor[k]
         content = {

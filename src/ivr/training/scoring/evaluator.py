@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
+from ivr.evaluation.scores import Floats
 from ivr.evaluation.stepping.acting import begin_episodes
+from ivr.training.scoring.episodes import Episodes, episodes, in_units_of_value
 from ivr.training.scoring.scores import Score, scores
 from ivr.types import ActFunction, Batch
 
@@ -47,6 +49,8 @@ class Evaluated:
     result: Evaluation
     scores: list[Score]
     """One record for each member."""
+    episodes: list[Episodes]
+    """Of each member."""
     policy: InterruptiblePolicy
     started: float
     """On the clock of `time.perf_counter`."""
@@ -71,6 +75,8 @@ class Evaluator:
     """Transitions (N, ...) that the Bellman error is measured on."""
     reward_scale: float
     """By which it is divided, squared: it is then in units of the recorded rewards."""
+    reward_shift: float
+    """Rewards are trained on times the scale and plus this."""
     check: Callable[[], None]
     """Raises where the run was interrupted."""
     labels: list[str]
@@ -84,6 +90,7 @@ class Evaluator:
         """
         started = time.perf_counter()
         policy = InterruptiblePolicy(module, self.check)
+        discount = getattr(module, "discount", None)
         result = evaluate(
             self.pool,
             policy,
@@ -93,12 +100,30 @@ class Evaluator:
             device=module.device,
             record_paths=True,
             labels=self.labels,
+            discount=discount,
         )
+        values, returned = self._values(module, result, discount)
         found = [
-            {**score, "bellman_error": error}
-            for score, error in zip(scores(result), self._bellman_errors(module), strict=True)
+            {**score, "bellman_error": error, **_mean("value_start", values, k)}
+            | _mean("discounted_return", returned, k)
+            for k, (score, error) in enumerate(
+                zip(scores(result), self._bellman_errors(module), strict=True)
+            )
         ]
-        return Evaluated(update, result, found, policy, started)
+        return Evaluated(update, result, found, episodes(result, values, returned), policy, started)
+
+    @torch.no_grad()
+    def _values(
+        self, module: OfflineAlgorithm, result: Evaluation, discount: float | None
+    ) -> tuple[Floats | None, Floats | None]:
+        """What each member expected where its episodes began, and what came: (R, E) each."""
+        if discount is None or result.starts is None:
+            return None, None
+        expected = module.expected_return(torch.from_numpy(result.starts).to(module.device))
+        if expected is None:
+            return None, None
+        returned = in_units_of_value(result, discount, self.reward_scale, self.reward_shift)
+        return expected.double().cpu().numpy(), returned
 
     def _bellman_errors(self, module: OfflineAlgorithm) -> list[float] | list[None]:
         # The same transitions for every member.
@@ -108,3 +133,8 @@ class Evaluator:
             return [None] * module.runs
         scaled: list[float] = (errors / self.reward_scale**2).tolist()
         return scaled
+
+
+def _mean(name: str, values: Floats | None, k: int) -> Score:
+    """Nothing of an algorithm that expects nothing."""
+    return {} if values is None else {name: float(values[k].mean())}

@@ -13,6 +13,9 @@ from ivr.training.loggers.tensorboard import MemberTensorBoard
 from ivr.training.scoring.evaluator import Evaluated
 from ivr.training.scoring.scores import describe
 
+_NOT_LOGGED = ("episodes", "success_low", "success_high")
+"""Of a record: what does not change, and intervals, which result.json has."""
+
 # A picture takes about a third of a second to draw.
 MAX_PICTURES = 4
 
@@ -66,6 +69,6 @@ def metrics(evaluated: Evaluated) -> Scalars:
     """
     named: Scalars = {"evaluation/score": evaluated.result.score.tolist()}
     for name, first in evaluated.scores[0].items():
-        if name != "episodes" and first is not None:
+        if name not in _NOT_LOGGED and first is not None:
             named[f"evaluation/{name}"] = [float(s[name] or 0) for s in evaluated.scores]
     return named

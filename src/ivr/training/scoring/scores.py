@@ -20,6 +20,8 @@ def scores(result: Evaluation) -> list[Score]:
             "normalized_score": _number(result.normalized_score, k),
             "normalized_score_sem": _number(result.normalized_score_sem, k),
             "success_rate": _number(result.success_rate, k),
+            **_interval(result.success_intervals, k),
+            "length_mean": float(result.lengths[k].mean()),
             "episodes": result.returns.shape[1],
         }
         for k in range(len(result.returns))
@@ -29,7 +31,9 @@ def scores(result: Evaluation) -> list[Score]:
 def describe(score: Score) -> str:
     """Say a score in a few words."""
     if score["success_rate"] is not None:
-        return f"success {score['success_rate']:.2f}"
+        shown = f"success {score['success_rate']:.2f}"
+        low, high = score.get("success_low"), score.get("success_high")
+        return shown if low is None or high is None else f"{shown} [{low:.2f}, {high:.2f}]"
     if score["normalized_score"] is not None:
         return f"score {score['normalized_score']:.1f}"
     return f"return {score['return_mean']:.1f}"
@@ -46,6 +50,12 @@ def without_score(result: Evaluation, labels: Sequence[str]) -> str | None:
         f"{result.returns[member, episode]}: the environment gave a reward that is not finite. "
         "That mean return is null in result.json, and no policy is the best by it"
     )
+
+
+def _interval(intervals: Sequence[tuple[float, float]] | None, k: int) -> Score:
+    """Wilson's, with 95 % confidence."""
+    low, high = (None, None) if intervals is None else intervals[k]
+    return {"success_low": low, "success_high": high}
 
 
 def _number(values: Any, k: int) -> float | None:
