@@ -20,8 +20,8 @@ from ivr.training.hardware import compiler_wanted
 
 log = logging.getLogger(__name__)
 
-_SAVES = 20
-"""In a whole training."""
+_SAVES, _LEAST = 20, 100
+"""Checkpoints of a whole training, and updates between two of them at least."""
 
 
 class _Marked(CheckpointIO):
@@ -54,7 +54,7 @@ class _Marked(CheckpointIO):
 
 def save_interval(num_updates: int) -> int:
     """Updates between two checkpoints."""
-    return max(1, num_updates // _SAVES)
+    return max(_LEAST, num_updates // _SAVES)
 
 
 def train(
