@@ -12,7 +12,7 @@ from ivr.selection.ranking import rank
 from ivr.selection.table import WIDTH, as_csv, as_json, table
 from tests.selection.tracking import DISCOUNT, GAINS, SMALL, dataset, policies, value
 
-SHORT = dataclasses.replace(SMALL, num_updates=130, cloning_updates=100, hidden=(8,))
+SHORT = dataclasses.replace(SMALL, num_updates=210, cloning_updates=100, hidden=(8,))
 
 
 def ranked(options: Any = SMALL, **more: Any) -> Any:
@@ -55,7 +55,7 @@ def test_a_ranking_that_was_killed_resumes_to_the_same_bits(tmp_path, monkeypatc
     batches = TransitionDataModule.batches
 
     def killed(self: TransitionDataModule, first: int, count: int) -> Any:
-        if first >= 100 and self.policy_actions is not None:
+        if first >= 200 and self.policy_actions is not None:
             raise RuntimeError("killed")
         return batches(self, first, count)
 

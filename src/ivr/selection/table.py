@@ -3,33 +3,36 @@
 import csv
 import dataclasses
 import io
+import textwrap
 from typing import Any
 
 from ivr.errors import counted, printable
 from ivr.selection.estimates import Estimate, Ranking
 
 WIDTH = 80
-_ROWS = 30
+_ROWS, _NAME = 30, 24
 _METRICS = ("spearman", "regret@1", "regret@3", "regret@5", "absolute error")
 
 
 def table(ranking: Ranking) -> str:
     """Every policy in 80 columns, the recommendation, and how far to trust it."""
     known = any(one.truth is not None for one in ranking.estimates)
-    header = f"{'':>3} {'policy':<27} {'value':>8} {'5 %':>8} {'95 %':>8} {'unlike':>6} {'TD':>7}"
+    header = (
+        f"{'':>3} {'policy':<{_NAME}} {'value':>8} {'5 %':>8} {'95 %':>8} {'unlike':>6} {'TD':>7}"
+    )
     lines = ["", header + (f" {'truth':>8}" if known else "  !")]
     for number, one in enumerate(ranking.estimates[:_ROWS], 1):
         lines.append(_row(str(number), one, known))
-        lines += [f"      ! {warning}" for warning in one.warnings]
+        lines += [f"    {line}" for w in one.warnings for line in _wrapped(f"! {w}", WIDTH - 4)]
     more = len(ranking.estimates) - _ROWS
     lines += [f"    and {more} more, on the page"] if more > 0 else []
     lines.append(_row("", ranking.clone, known))
     lines += [
         "",
-        f"value: discounted by {ranking.facts['discount']}, in units of the recorded rewards,",
-        "  from Q(s0, pi(s0)); 5 and 95 % over critics and initial states. unlike: share",
-        "  of its actions farther from the data's than 99 % of those. TD: root of the mean",
-        f"  squared TD error on {counted(ranking.facts['held_out_episodes'], 'held-out episode')}",
+        f"value: discounted by {ranking.facts['discount']}, in units of the recorded rewards: mean of",
+        "  Q(s0, pi(s0)), and its 5 and 95 % over critics and initial states. unlike:",
+        "  share of actions farther from the data's than 99 % of those. TD: root of the",
+        f"  mean squared TD error on {counted(ranking.facts['held_out_episodes'], 'held-out episode')}",
         f"the data's own episodes returned {_short(ranking.behaviour)}",
     ]
     lines += _metrics(ranking)
@@ -73,9 +76,9 @@ def _flat(one: Estimate) -> dict[str, Any]:
 
 def _row(number: str, one: Estimate, known: bool) -> str:
     name = one.candidate.name
-    name = name if len(name) <= 27 else f"{name[:12]}…{name[-14:]}"
+    name = name if len(name) <= _NAME else f"{name[: _NAME - 15]}…{name[-14:]}"
     numbers = "".join(f" {_short(value):>8}" for value in (one.value, one.lower, one.upper))
-    line = f"{number:>3} {name:<27}{numbers} {one.outside:>6.0%} {_short(one.td_error):>7}"
+    line = f"{number:>3} {name:<{_NAME}}{numbers} {one.outside:>6.0%} {_short(one.td_error):>7}"
     if known:
         return f"{line} {_short(one.truth):>8}"
     return line + ("  !" if one.warnings else "")
@@ -103,10 +106,9 @@ def _ends(low: float, high: float) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    text = "–" if value is None else f"{value:.4g}"
+    return text if len(text) <= 8 else f"{value:.2g}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, width, subsequent_indent="  ")
