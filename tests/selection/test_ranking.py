@@ -89,7 +89,7 @@ def test_a_policy_alone_is_estimated_as_among_others():
         ({"discount": 1.0}, "discount=1.0"),
         ({"truth_episodes": 3}, "no environment"),
         ({"policies": policies(())}, "no policy"),
-        ({"dataset": dataset(episodes=1)}, "1 episode"),
+        ({"dataset": dataset(episodes=1)}, "split=0.1"),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(more, said):

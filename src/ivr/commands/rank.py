@@ -10,14 +10,14 @@ import torch
 from omegaconf import DictConfig
 
 from ivr.config.dataset import parse_dataset
-from ivr.config.recorded import recorded_specs
+from ivr.config.recorded import recorded_data
 from ivr.config.selection import RankConfig
-from ivr.config.transforms import build_transform, split_of
+from ivr.config.transforms import split_of
 from ivr.config.values import device as available
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts
-from ivr.data.kinds import on_this_machine, within
-from ivr.data.prepare import prepare
+from ivr.data.kinds import within
+from ivr.data.prepare import Prepared, prepare
 from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.evaluation.task.spec import TaskSpec
@@ -51,12 +51,13 @@ def run(
     """
     config = RankConfig.parse(composed)
     device = available(config.device)
-    policies, descriptions = load_candidates(config.checkpoints, config.trusted_class, device)
+    policies, descriptions = load_candidates(config.checkpoints, config.trusted_class)
     for name, why in policies.left_out:
         log.info(f"left out: {name}: {why}")
     if not policies.candidates:
         raise UserError("none of the policies can be ranked")
-    dataset, task_spec = _data(config, descriptions)
+    data, task_spec = _data(config, descriptions)
+    dataset = data.training
     _check_fit(policies, descriptions, dataset)
     task = _task(config, task_spec, dataset)
     discount = _discount(config, descriptions)
@@ -74,6 +75,7 @@ def run(
             policies,
             dataset,
             discount=discount,
+            held_out=data.held_out,
             options=config.options,
             task=task,
             truth_episodes=config.episodes,
@@ -90,7 +92,7 @@ def run(
 
 def _data(
     config: RankConfig, descriptions: Sequence[Mapping[str, Any]]
-) -> tuple[OfflineDataset, TaskSpec]:
+) -> tuple[Prepared, TaskSpec]:
     """What the policies are ranked on, and the task that it names.
 
     Raises:
@@ -99,7 +101,7 @@ def _data(
     if config.dataset is not None:
         spec, task = parse_dataset(config.dataset)
         spec = within(spec, lambda: bounds_of(task))
-        return prepare(spec).training, _in(task, config.env)
+        return prepare(spec), _in(task, config.env)
     first = descriptions[0]
     for other in descriptions[1:]:
         if _origin(other) != _origin(first):
@@ -108,26 +110,7 @@ def _data(
                 f"{other['dataset']['source']}. Say which to rank them on, as in dataset="
                 f"{first['config']['dataset'].get('name')}, or rank them apart"
             )
-    spec, task = recorded_specs(first, config.env)
-    if not on_this_machine(spec):
-        raise UserError(
-            f"the data of the policies, dataset={spec.name}, are not on this machine. A checkpoint "
-            "may come from anywhere, so nothing is fetched or made for it: name them, as in "
-            f"dataset={spec.name}"
-        )
-    groups = {
-        group: build_transform(group, first["config"].get(group) or {"name": "none"})
-        for group in ("noise", "subset")
-    }
-    spec = within(spec, lambda: bounds_of(task))
-    dataset = prepare(spec, groups["noise"], groups["subset"], split_of(first["config"])).training
-    if dataset.info.fingerprint != first["dataset"]["fingerprint"]:
-        raise UserError(
-            f"the data have changed: dataset={spec.name} has the fingerprint "
-            f"{dataset.info.fingerprint}, the policies were trained on "
-            f"{first['dataset']['fingerprint']}. Name the data, as in dataset={spec.name}"
-        )
-    return dataset, task
+    return recorded_data(first, config.env)
 
 
 def _in(task: TaskSpec, env: str | None) -> TaskSpec:

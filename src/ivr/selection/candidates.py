@@ -114,8 +114,7 @@ class PolicySet:
     def actions_at(self, observations: Tensor, dataset: OfflineDataset) -> Tensor:
         """What each does at observations (N, O): (P, N, A), scaled as the data's actions are."""
         low, high = (
-            torch.tensor(bound, device=observations.device)
-            for bound in (dataset.info.action_low, dataset.info.action_high)
+            torch.tensor(bound) for bound in (dataset.info.action_low, dataset.info.action_high)
         )
         parts = []
         for rows in torch.split(observations, _ROWS):
@@ -125,7 +124,7 @@ class PolicySet:
 
 
 def load_candidates(
-    paths: Sequence[Path], trusted_class: str | None = None, device: str = "cpu"
+    paths: Sequence[Path], trusted_class: str | None = None
 ) -> tuple[PolicySet, list[dict[str, Any]]]:
     """Load every member of checkpoints; returns them, and what each checkpoint says of its run.
 
@@ -165,7 +164,7 @@ def load_candidates(
                 description["dataset"].get(key, usual)
                 for key, usual in (("reward_scale", 1.0), ("reward_shift", 0.0))
             )
-            groups.append(Group(policy.to(device), candidates, members, policy.runs, scale, shift))
+            groups.append(Group(policy, candidates, members, policy.runs, scale, shift))
             descriptions.append(description)
     return PolicySet(groups, left_out), descriptions
 

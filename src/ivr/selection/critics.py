@@ -18,7 +18,7 @@ from ivr.losses.evaluation import attainable_range
 from ivr.nets.critics import EnsembleCritic
 from ivr.selection import fitting
 from ivr.selection.options import Options
-from ivr.selection.recorded import Parts, constant_start, shaped
+from ivr.selection.recorded import constant_start, shaped
 from ivr.types import Needs
 
 log = logging.getLogger(__name__)
@@ -57,28 +57,27 @@ class Critics:
     @classmethod
     def fitted(
         cls,
-        parts: Parts,
+        data: OfflineDataset,
         actions: Tensor,
         discount: float,
         options: Options,
         device: str,
         folder: Path | None,
     ) -> "Critics":
-        """Fit K critics for each policy and seed."""
-        data = parts.training
-        rewards = torch.cat((data.rewards, parts.held_out.rewards))
+        """Fit K critics for each policy and seed to data with recorded rewards."""
+        rewards = data.rewards
         limits = attainable_range(float(rewards.min()), float(rewards.max()), discount)
         start, spread = constant_start(data, discount)
         seeds = [seed for _ in actions for seed in options.seeds]
         served = TransitionDataModule(
-            shaped(data, discount, start, spread),
+            shaped(data, discount, start, spread).to(device),
             seeds=seeds,
             batch_size=min(options.batch_size, data.num_transitions),
             num_updates=options.num_updates,
             chunk=max(1, min(50, 512 // len(seeds))),
             boundaries=(fitting.save_interval(options.num_updates),),
             needs=Needs(bootstrap=options.critics),
-            policy_actions=actions,
+            policy_actions=actions.to(device),
         )
         algorithm = FittedQEvaluation(
             observation_dim=data.observation_dim,
@@ -98,7 +97,7 @@ class Critics:
             f"fits {options.critics} critics to each of {len(actions)} policies"
             + (f" and {len(options.seeds)} seeds" if len(options.seeds) > 1 else "")
         )
-        mark = digest(data.info.fingerprint, actions.cpu(), discount, repr(options))
+        mark = digest(data.info.fingerprint, actions, discount, repr(options))
         fitting.train(algorithm, served, device, folder=folder and folder / "critics", mark=mark)
         return cls(algorithm, len(actions), start, spread, limits, discount)
 
@@ -115,7 +114,7 @@ class Critics:
         ):
             each = taken.repeat_interleave(self.seeds, 0)
             q = self.algorithm.values(states.expand(len(each), *states.shape), each)
-            found.append(q.view(self.policies, -1, q.shape[-1]).cpu())
+            found.append(q.view(self.policies, -1, q.shape[-1]))
         return torch.cat(found, -1).double() * self.spread + self.start
 
     def of(self, policy: int) -> Callable[[Tensor, Tensor], Tensor]:
@@ -126,7 +125,7 @@ class Critics:
             *self.algorithm.sizes,
             [torch.Generator() for _ in range(self.seeds)],
             self.algorithm.critics,
-        ).to(self.algorithm.device)
+        )
         network.load_state_dict({name: weights[own] for name, weights in state.items()})
 
         @torch.no_grad()
@@ -154,7 +153,7 @@ class Critics:
             parts = (errors.square(), errors, cut > 0, cut > FAR * (high - low))
             for k, part in enumerate(parts):
                 by_policy = part.double().view(self.policies, -1, len(some)).mean(1)
-                sums[k] += by_policy.sum(-1).cpu()
+                sums[k] += by_policy.sum(-1)
         square, mean, clipped, far = sums / len(index)
         error = square.sqrt() * self.spread
         return TD(error.tolist(), (mean * self.spread).tolist(), clipped.tolist(), far.tolist())

@@ -68,9 +68,9 @@ def train(
     """Train for all of `served`'s updates.
 
     Args:
-        algorithm: R runs, fresh.
+        algorithm: R runs, fresh; on the CPU afterwards.
         served: their batches; its boundaries hold `save_interval`.
-        device: where.
+        device: where, and where `served` has its data.
         compile_updates: auto, true or false.
         folder: of checkpoints, which a later call with the same mark resumes from, to the same
             bits; None for none.
@@ -111,4 +111,4 @@ def train(
         finally:
             guard.restore()
             bar.close()
-    algorithm.to(device).eval().requires_grad_(False)
+    algorithm.cpu().eval().requires_grad_(False)

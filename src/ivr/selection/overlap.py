@@ -53,7 +53,7 @@ class Overlap:
         beyond = torch.zeros(len(actions), dtype=torch.float64)
         for _, rows in _pieces(dataset.rows):
             far = self.distance(dataset.observations[rows], actions[:, rows]) > self.threshold
-            beyond += far.double().sum(1).cpu()
+            beyond += far.double().sum(1)
         return beyond / dataset.num_transitions
 
 

@@ -14,6 +14,7 @@ from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.data.transforms.normalisation import Standard
 from ivr.data.transforms.picking import digest
 from ivr.data.transforms.selection import select
+from ivr.data.transforms.split import Split
 from ivr.errors import UserError
 from ivr.evaluation.task.task import Task
 from ivr.selection import fitting
@@ -25,10 +26,8 @@ from ivr.selection.interval import interval
 from ivr.selection.options import Options
 from ivr.selection.overlap import Overlap
 from ivr.selection.recorded import (
-    Parts,
     discounted_returns,
     first_transitions,
-    hold_episodes_out,
     in_recorded_rewards,
 )
 from ivr.selection.truth import initial_observations, truth
@@ -47,6 +46,7 @@ def rank(
     dataset: OfflineDataset,
     *,
     discount: float,
+    held_out: OfflineDataset | None = None,
     options: Options | None = None,
     task: Task | None = None,
     truth_episodes: int = 0,
@@ -63,10 +63,12 @@ def rank(
         policies: P of them.
         dataset: in the units that the policies act on; rewards are taken as they were recorded.
         discount: gamma, below 1.
+        held_out: episodes that the policies were not trained on; None to hold `options.split` of
+            the dataset's out of the fit.
         options: of the evaluation.
         task: the environment, for `options.initial` and for the truth; None without one.
         truth_episodes: of each policy in the environment; 0 for none.
-        device: where.
+        device: where networks are trained; all else happens on the CPU, where policies are.
         folder: of the critics' checkpoints.
 
     Returns:
@@ -83,32 +85,36 @@ def rank(
         raise UserError(f"discount={discount}: must lie in [0, 1), or values have no bounds")
     if task is None and (truth_episodes or options.initial == "evaluation"):
         raise UserError("no environment: leave truth=true and initial=evaluation out")
-    recorded = in_recorded_rewards(dataset).to(device)
-    parts = hold_episodes_out(recorded, options.split)
-    overlap = _clone(parts, options, device, folder)
-    actions = _actions(policies, overlap, recorded.observations, recorded)
-    critics = Critics.fitted(parts, actions, discount, options, device, folder)
+    recorded = in_recorded_rewards(dataset)
+    if held_out is None:
+        training, kept = Split(options.split)(recorded)
+    else:
+        training, kept = recorded, in_recorded_rewards(held_out)
+    overlap = _clone(training, options, device, folder)
+    actions = actions_of_kept = _actions(policies, overlap, recorded.observations, recorded)
+    if kept.observations is not recorded.observations:
+        actions_of_kept = _actions(policies, overlap, kept.observations, recorded)
+    critics = Critics.fitted(training, actions, discount, options, device, folder)
     starts = recorded.observations[recorded.rows[first_transitions(recorded)]]
     at_starts = actions[:, recorded.rows[first_transitions(recorded)]]
     if options.initial == "evaluation":
         assert task is not None
-        starts = initial_observations(task, _RESETS).to(device)
+        starts = initial_observations(task, _RESETS)
         at_starts = _actions(policies, overlap, starts, recorded)
     values = critics.values(starts, at_starts)
     found = interval(values, options.level, critics.limits)
     gain = interval(values - values[-1:], options.level)
-    held_out = critics.td(parts.held_out, actions)
-    training = critics.td(parts.training, actions)
+    td_kept = critics.td(kept, actions_of_kept)
+    td_training = critics.td(training, actions)
     outside = overlap.outside(recorded, actions)
     own = _own_values(policies, starts, at_starts[:-1])
-    own_td = _own_td_errors(policies, parts.held_out)
+    own_td = _own_td_errors(policies, kept)
     candidates = [*policies.candidates, Candidate(CLONE)]
     begin = Beginnings.of(recorded, options.horizon)
     known = None
     if truth_episodes and task is not None:
         known = truth(
             task, policies, episodes=truth_episodes, discount=discount, limits=critics.limits,
-            device=device,
         )  # fmt: skip
     estimates = []
     for p, candidate in enumerate(candidates):
@@ -119,11 +125,11 @@ def rank(
             upper=float(found.upper[p]),
             disagreement=float(found.disagreement[p]),
             outside=float(outside[p]),
-            td_error=held_out.error[p],
-            td_error_training=training.error[p],
-            unsettled=abs(training.mean[p]) / (1 - discount),
-            clipped=training.clipped[p],
-            cut=training.cut[p],
+            td_error=td_kept.error[p],
+            td_error_training=td_training.error[p],
+            unsettled=abs(td_training.mean[p]) / (1 - discount),
+            clipped=td_training.clipped[p],
+            cut=td_training.cut[p],
             gain=float(gain.lower[p]),
             own_value=own[p] if p < len(own) else None,
             own_td_error=own_td[p] if p < len(own) else None,
@@ -156,8 +162,8 @@ def rank(
         "fingerprint": dataset.info.fingerprint,
         "transitions": recorded.num_transitions,
         "episodes": recorded.info.episodes,
-        "held_out_episodes": parts.held_out.info.episodes,
-        "held_out_by_the_runs": parts.recorded,
+        "held_out_episodes": kept.info.episodes,
+        "held_out_by_the_runs": held_out is not None,
         "discount": discount,
         "attainable": list(critics.limits),
         "spread_of_returns": critics.spread,
@@ -176,12 +182,11 @@ def _order(one: Estimate) -> tuple[float, float]:
     return (-math.inf, 0) if math.isnan(one.lower) else (one.lower, one.value)
 
 
-def _clone(parts: Parts, options: Options, device: str, folder: Path | None) -> Overlap:
+def _clone(data: OfflineDataset, options: Options, device: str, folder: Path | None) -> Overlap:
     """Clone the policy that made the data, and measure how far its actions lie from the clone."""
-    data = parts.training
     updates = min(options.cloning_updates, options.num_updates)
     served = TransitionDataModule(
-        data,
+        data.to(device),
         seeds=[0],
         batch_size=min(options.batch_size, data.num_transitions),
         num_updates=updates,
@@ -241,4 +246,4 @@ def _tails(critics: Critics, dataset: OfflineDataset, actions: Tensor) -> Tensor
     last = torch.unique(dataset.ends)
     rows = dataset.rows[last] + 1
     worth = critics.of(len(actions) - 1)(dataset.observations[rows], actions[-1, rows])
-    return (worth * (~dataset.terminated[last])).cpu()
+    return worth * ~dataset.terminated[last]

@@ -1,15 +1,13 @@
-"""The data as an off-policy evaluation sees them: in recorded rewards, in two parts."""
+"""The data as an off-policy evaluation sees them: in recorded rewards, and in those of critics."""
 
 import dataclasses
 
 import torch
 from torch import Tensor
 
-from ivr import random
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.returns import discounted_returns_to_go
-from ivr.data.transforms.picking import digest, pick
-from ivr.errors import UserError
+from ivr.data.transforms.picking import digest
 
 
 def in_recorded_rewards(dataset: OfflineDataset) -> OfflineDataset:
@@ -23,36 +21,6 @@ def in_recorded_rewards(dataset: OfflineDataset) -> OfflineDataset:
         dataset.info, fingerprint=fingerprint, reward_scale=1.0, reward_shift=0.0
     )
     return dataclasses.replace(dataset, rewards=rewards, info=info)
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """Whole episodes to fit to, and others to hold what was fitted against."""
-
-    training: OfflineDataset
-    held_out: OfflineDataset
-    recorded: bool
-    """Whether the policies' own runs held these episodes out."""
-
-
-def hold_episodes_out(dataset: OfflineDataset, share: float) -> Parts:
-    """Hold about this share of the episodes out, one at least, the same in every call.
-
-    Raises:
-        UserError: fewer than two episodes.
-    """
-    episodes = dataset.info.episodes
-    if episodes < 2:
-        raise UserError(
-            f"{dataset.info.name} has {episodes} episode: an estimate is held against episodes "
-            "that it was not fitted to, and two are needed at least"
-        )
-    count = min(episodes - 1, max(1, round(share * episodes)))
-    order = torch.randperm(episodes, generator=random.generator(0, "held out"))
-    held_out = torch.zeros(episodes, dtype=torch.bool).index_fill_(0, order[:count], True)
-    marked = held_out[dataset.episodes]
-    training, rest = (pick(dataset, part.nonzero().squeeze(-1)) for part in (~marked, marked))
-    return Parts(training, rest, recorded=False)
 
 
 def first_transitions(dataset: OfflineDataset) -> Tensor:

@@ -16,6 +16,7 @@ _METRICS = ("spearman", "regret@1", "regret@3", "regret@5", "absolute error")
 
 def table(ranking: Ranking) -> str:
     """Every policy in 80 columns, the recommendation, and how far to trust it."""
+    facts = ranking.facts
     known = any(one.truth is not None for one in ranking.estimates)
     header = (
         f"{'':>3} {'policy':<{_NAME}} {'value':>8} {'5 %':>8} {'95 %':>8} {'unlike':>6} {'TD':>7}"
@@ -29,10 +30,10 @@ def table(ranking: Ranking) -> str:
     lines.append(_row("", ranking.clone, known))
     lines += [
         "",
-        f"value: discounted by {ranking.facts['discount']}, in units of the recorded rewards: mean of",
+        f"value: discounted by {facts['discount']}, in units of the recorded rewards: mean of",
         "  Q(s0, pi(s0)), and its 5 and 95 % over critics and initial states. unlike:",
         "  share of actions farther from the data's than 99 % of those. TD: root of the",
-        f"  mean squared TD error on {counted(ranking.facts['held_out_episodes'], 'held-out episode')}",
+        f"  mean squared TD error on {counted(facts['held_out_episodes'], 'held-out episode')}",
         f"the data's own episodes returned {_short(ranking.behaviour)}",
     ]
     lines += _metrics(ranking)

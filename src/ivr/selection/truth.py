@@ -40,7 +40,6 @@ def truth(
     episodes: int,
     discount: float,
     limits: tuple[float, float],
-    device: str = "cpu",
 ) -> Truth:
     """Play episodes, past the environment's time limit until the discount leaves next to nothing.
 
@@ -52,7 +51,6 @@ def truth(
         episodes: of each, from the same initial states.
         discount: gamma below 1.
         limits: of any policy's values; see `attainable_range`.
-        device: that the policies are on.
     """
     enough = math.ceil(math.log(_TAIL) / math.log(discount)) if discount > 0 else 1
     steps = max(task.max_episode_steps, min(enough, _LONGEST * task.max_episode_steps))
@@ -62,7 +60,6 @@ def truth(
         members=len(policies.candidates),
         episodes=episodes,
         seed=SEED,
-        device=device,
         labels=[candidate.name for candidate in policies.candidates],
         discount=discount,
     )
