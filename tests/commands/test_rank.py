@@ -1,0 +1,87 @@
+"""rank.py, from runs on disk to its files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.commands import rank
+from ivr.errors import UserError
+from tests.running import composed, train
+
+QUICK = (
+    "num_updates=6", "cloning_updates=4", "hidden=[8]", "critics=2", "batch_size=16", "device=cpu",
+)  # fmt: skip
+
+
+def ranked(folder: Path, *words: str) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return rank.run(composed((*QUICK, *words), "rank"), folder, list(words))
+
+
+@pytest.fixture(scope="module")
+def runs(small_pointmaze: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two temperatures of sql, a run of bc, and one of dt, on what a split left."""
+    folder = tmp_path_factory.mktemp("runs")
+    short = ("num_updates=2", "eval_every=2", "split=0.2")
+    train(folder / "0", "algo=sql", "alpha=[0.1,1.0]", *short)
+    train(folder / "1", "algo=bc", *short)
+    train(folder / "2", "algo=dt", *short)
+    return folder
+
+
+def test_every_policy_of_a_sweep_is_ranked(runs, tmp_path, caplog):
+    caplog.set_level("INFO")
+    found = ranked(tmp_path, f"runs={runs}", "which=last")
+    names = [policy["name"] for policy in found["policies"]]
+    assert sorted(names) == ["bc seed0 1 @2", "sql seed0_alpha0.1 0 @2", "sql seed0_alpha1.0 0 @2"]
+    assert [one["policy"] for one in found["left_out"]] == ["dt 2"]
+    assert "left out: dt 2: its action depends on more" in caplog.text
+    assert found["held_out_by_the_runs"] and found["held_out_episodes"] > 0
+    assert found["recommendation"]["name"] in names and "recommended" in caplog.text
+    assert found["policies"][0]["lower"] >= found["policies"][-1]["lower"]
+    assert found["attainable"] == pytest.approx([0, 100])  # recorded rewards, not those less 1
+    assert json.loads((tmp_path / "rank.json").read_text()) == found
+    assert len((tmp_path / "rank.csv").read_text().splitlines()) == 4
+    assert "recommendation" not in (page := (tmp_path / "ranking.html").read_text())
+    assert all(name in page for name in names)
+
+
+def test_best_and_last_are_one_policy_where_they_are_equal(runs, tmp_path):
+    paths = [runs / "1" / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+    found = ranked(tmp_path, f"checkpoints=[{paths[0]},{paths[1]}]")
+    assert len(found["policies"]) == 1
+
+
+def test_with_an_environment_the_truth_stands_beside_it(runs, tmp_path):
+    """No policy of two updates reaches the goal, and no reward comes before that."""
+    found = ranked(tmp_path, f"runs={runs}", "which=last", "episodes=1", "initial=evaluation")
+    assert [policy["truth"] for policy in found["policies"]] == [0, 0, 0]
+    assert found["truth_above_lower_bound"] is not None
+    assert "regret@1" in found["metrics"]["FQE"] and found["initial_states"] == 100
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "runs is missing"),
+        (("runs=nowhere",), "runs=nowhere is not a folder"),
+        (("runs={runs}", "which=early"), "which=early names: there is best, last"),
+        (("checkpoints=[{runs}/a.ckpt]",), "no checkpoint at"),
+        (("runs={runs}", "critics=1"), "critics=1: an interval takes 2"),
+        (("runs={runs}", "hidden=64"), "hidden=64: must be sizes of layers"),
+        (("runs={runs}", "split=1.5"), "split=1.5"),
+        (("runs={runs}", "initial=here"), "initial=here: must be data or evaluation"),
+        (("runs={runs}/2",), "none of the policies can be ranked"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(runs, tmp_path, words, said):
+    with pytest.raises(UserError, match=said.replace("[", r"\[")):
+        ranked(tmp_path, *(word.replace("{runs}", str(runs)) for word in words))
+
+
+def test_policies_of_different_data_are_not_compared(runs, tmp_path):
+    train(tmp_path / "a", "algo=bc", "num_updates=1", "eval_every=1")
+    with pytest.raises(UserError, match="different data"):
+        ranked(tmp_path / "b", f"runs=[{runs}/1,{tmp_path}/a]", "which=last")
