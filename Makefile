@@ -18,17 +18,18 @@ export MUJOCO_GL ?= egl
 endif
 endif
 
-# Two stamps, for what training needs and for what tests need besides. Their names hold this folder
-# and the Python: a copied .venv, which would run the code of the folder that it was copied from, and
+# A stamp for what training needs, one for what tests need besides, one for the site. Their names hold
+# this folder and the Python: a copied .venv, which would run the code of the folder that it was copied from, and
 # another PYTHON are set up again.
 ID := $(shell { pwd; $(PYTHON) -V || true; } 2>&1 | cksum | cut -d' ' -f1)
 RUN := .venv/.ready-$(ID)
 DEV := .venv/.ready-dev-$(ID)
+DOCS := .venv/.ready-docs-$(ID)
 PIP := -m pip --disable-pip-version-check
 UV = command -v uv >/dev/null && { env | grep '^UV_' >/dev/null || ! .venv/bin/python $(PIP) config list \
 	| grep -E 'index|find-links|constraint' >/dev/null; }
 
-.PHONY: help train compare test slow extras engines lint format tensorboard benchmark gpu peers authors lock clean
+.PHONY: help train compare test slow extras engines lint format tensorboard benchmark gpu docs wheel peers authors lock clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -78,6 +79,18 @@ benchmark: $(DEV) ## Speed, memory and start-up, as ratios and tables
 gpu: $(DEV) ## Check and time a GPU, in under eight minutes
 	@.venv/bin/python benchmarks/gpu.py $(ARGS)
 
+docs: $(DOCS) ## The site, into build/site; a broken link or anchor is an error
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build -q $(ARGS)
+	@echo "build/site/index.html"
+
+wheel: ## The package, into dist/, tried in a fresh environment outside of this folder
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; here=$$PWD; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" $(PIP) wheel -q --no-deps -w dist .; \
+	"$$folder/venv/bin/python" $(PIP) install -q --no-compile -c constraints.txt dist/ivr-*.whl; \
+	cd "$$folder"; venv/bin/ivr train num_updates=200 eval_every=200 eval_episodes=1 $(ARGS); \
+	ls outputs/*/*/*/result.json >/dev/null; ls "$$here"/dist/ivr-*.whl
+
 peers: ## Another library to measure against, in an environment of its own
 	@$(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python $(PIP) install -q "d3rlpy==2.8.1" "torch>=2.9,<2.14"
@@ -94,7 +107,7 @@ lock: ## Write constraints.txt anew from pyproject.toml
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder" constraints.txt.new' EXIT; \
 	echo 'Resolving the newest releases that pyproject.toml takes (a few minutes) ...'; \
 	$(PYTHON) -m venv "$$folder"; \
-	"$$folder/bin/python" $(PIP) install -qq -e ".[dev,wandb,mlflow,joblib,slurm,ray,optuna]"; \
+	"$$folder/bin/python" $(PIP) install -qq -e ".[dev,docs,wandb,mlflow,joblib,slurm,ray,optuna]"; \
 	{ sed -n '/^#/p' constraints.txt; \
 	"$$folder/bin/python" $(PIP) list --format=freeze --exclude-editable --exclude pip --exclude ivr \
 		| grep -viE '^(nvidia|cuda|triton)' | sed -E 's/\+.*//' | LC_ALL=C sort -f; } > constraints.txt.new; \
@@ -107,7 +120,8 @@ clean: ## Remove .venv, .venv-peers, .venv-authors and the tools' caches; output
 
 $(RUN): WANTED := .
 $(DEV): WANTED := .[dev]
-$(RUN) $(DEV): pyproject.toml constraints.txt
+$(DOCS): WANTED := .[docs]
+$(RUN) $(DEV) $(DOCS): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "ivr needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) -V 2>&1 || true)"; \
 		echo 'Name another one, as in: make train PYTHON=python3.12'; exit 1; } >&2
@@ -117,7 +131,7 @@ $(RUN) $(DEV): pyproject.toml constraints.txt
 			echo 'Could not make .venv. On Debian and Ubuntu: sudo apt install python3-venv'; \
 			exit 1; } >&2; \
 	else echo 'Bringing .venv up to date ...'; fi
-	@rm -f $(RUN) $(DEV)
+	@find .venv -maxdepth 1 -name '.ready-*' ! -name '*-$(ID)' -delete
 	@# uv where there is one, unless pip is told of an index or of files that uv would not look at.
 	@# Nothing is compiled ahead: Python compiles the few modules that it imports. On a terminal one
 	@# line says what pip does; what fails is printed whole.

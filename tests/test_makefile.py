@@ -130,6 +130,7 @@ esac
         ("train", False, {}, ["python . -qq"]),
         ("train", True, {}, ["uv ."]),
         ("format", True, {}, ["uv .[dev]"]),
+        ("docs", False, {}, ["python .[docs] -qq"]),
         ("train", True, {"UV_FAILS": "1", "UV_OFFLINE": "1"}, ["uv .", "python . -qq"]),
         ("train", True, {"PIP_SETTINGS": "global.find-links='wheels'"}, ["python . -qq"]),
     ],
