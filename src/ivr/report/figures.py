@@ -147,6 +147,7 @@ def over_x(
         axes.plot(at, [one.value for one in found], color=kind.color, marker=kind.marker,
                   ls=joined, lw=1.4, ms=6, mec="white", label=name)  # fmt: skip
     if places.categories:
+        axes.set_xlim(-0.5, len(places.categories) - 0.5)
         turned = max(map(len, places.categories)) * len(places.categories) > 50
         axes.set_xticks(range(len(places.categories)), places.categories, rotation=30 * turned,
                         ha="right" if turned else "center")  # fmt: skip
@@ -159,7 +160,7 @@ def over_x(
         value > 0 for _, group in groups for value in quantity(group).values()
     )
     axes.set(xlabel=x, ylabel=ylabel, yscale="log" if positive else "linear")
-    if not (x == "algo" and len(lines) == len(places.categories)):
+    if not all(x == "algo" and [str(g.x) for g in line] == [name] for name, line in lines.items()):
         legend(axes, len(lines))
 
 

@@ -34,6 +34,11 @@ class Named:
         return self.results.groups
 
     @property
+    def laid_out(self) -> str | None:
+        """The option that tables have a column for: x, where no other column is the same."""
+        return None if self.x in WHOLE else self.x
+
+    @property
     def pairs(self) -> list[tuple[str, SeedGroup]]:
         """Each group with its name."""
         return list(zip(self.names, self.groups, strict=True))

@@ -28,8 +28,8 @@ def scores_table(found: Named, best: bool = False) -> Table:
     if len(found.datasets) > 1:
         columns["dataset"] = [group.dataset for group in groups]
     columns["algorithm"] = list(found.names)
-    if found.x:
-        columns[found.x] = [str(group.x) for group in groups]
+    if found.laid_out:
+        columns[found.laid_out] = [str(group.x) for group in groups]
     columns["mean"] = [estimate([array(group)], "mean") for group in groups]
     columns["IQM"] = [estimate([array(group)], "iqm") for group in groups]
     columns["paper"] = list(papers)

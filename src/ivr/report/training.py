@@ -40,7 +40,7 @@ def cost(found: Named) -> Section | None:
         members = sorted({len(result["members"]) for result in results})
         devices = ", ".join(sorted({str(result.get("device") or "–") for result in results}))
         rows.append([
-            group.dataset, name, *([str(group.x)] if found.x else []),
+            group.dataset, name, *([str(group.x)] if found.laid_out else []),
             Estimate(float(np.median(speeds)), None, ",.1f") if speeds else None,
             " or ".join(map(str, members)), len(results),
             Estimate(float(np.median(hours)), None, ".2f"),
@@ -50,7 +50,13 @@ def cost(found: Named) -> Section | None:
         return None
     every = {run.place: run.result for group in found.groups for run in group.runs.values()}
     total = sum(result.get("wall_seconds") or 0.0 for result in every.values()) / 3600
-    header = ["dataset", "algorithm", *([found.x] if found.x else []), "updates/s", "members"]
+    header = [
+        "dataset",
+        "algorithm",
+        *([found.laid_out] if found.laid_out else []),
+        "updates/s",
+        "members",
+    ]
     header += ["runs", "hours a run", "device"]
     note = (
         f"All {len(every)} runs took {total:.2f} hours, evaluations included. Updates/s: median "

@@ -23,13 +23,13 @@ def values(found: Named) -> Section | None:
         return None
     rows: list[list[Cell]] = [
         [
-            group.dataset, name, *([str(group.x)] if found.x else []),
+            group.dataset, name, *([str(group.x)] if found.laid_out else []),
             estimate([pair[0]], "mean", ".4g"), estimate([pair[1]], "mean", ".4g"),
             estimate([pair[0] - pair[1]], "mean", ".4g"),
         ]
         for name, group, pair in known
     ]  # fmt: skip
-    header = ["dataset", "algorithm", *([found.x] if found.x else [])]
+    header = ["dataset", "algorithm", *([found.laid_out] if found.laid_out else [])]
     header += ["V(s₀)", "return that came", "difference"]
     note = (
         "Means over the first states of the last evaluation, in the units that V was trained in; "
