@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 import ivr
@@ -39,7 +38,9 @@ def test_they_are_kept_once_or_where_one_says(tmp_path):
     assert other.options["dataset.path"] != kept and other.fingerprint != own().fingerprint
     named = changed(path=tmp_path / "mine.npz")
     assert (tmp_path / "mine.npz").is_file() and named.fingerprint == own().fingerprint
-    with pytest.raises(ivr.UserError, match=r"mine.csv: from_arrays keeps them in an .npz"):
+    with pytest.raises(
+        ivr.UserError, match=r"mine.csv: the data are kept in a file that ends in .npz"
+    ):
         changed(path=tmp_path / "mine.csv")
 
 
@@ -58,38 +59,6 @@ def test_d4rls_names_are_other_names_of_the_marks():
     assert data.fingerprint == own().fingerprint
     with pytest.raises(ivr.UserError, match="terminated and terminals are two names"):
         changed(terminals=arrays["terminals"])
-
-
-def as_columns() -> dict[str, object]:
-    arrays = log()
-    names = ("level_m", "pressure_Pa", "flow")
-    return {
-        **dict(zip(names, arrays["observations"].T, strict=True)),
-        "valve_percent": arrays["actions"][:, 0],
-        "r": arrays["rewards"],
-        "day": [f"2024-05-{1 + day:02}" for day in arrays["episode"]],
-        "failed": arrays["terminated"],
-    }
-
-
-COLUMNS = {
-    "observations": ["level_m", "pressure_Pa", "flow"],
-    "actions": ["valve_percent"],
-    "reward": "r",
-    "episode": "day",
-    "terminated": "failed",
-}
-
-
-@pytest.mark.parametrize("kind", ["dict", "pyarrow"])
-def test_columns_of_a_frame_are_the_same_data(kind):
-    frame = as_columns() if kind == "dict" else pa.table(as_columns())
-    assert ivr.from_frame(frame, **COLUMNS, **BOUNDS).fingerprint == own().fingerprint
-
-
-def test_a_column_that_is_not_there_is_named():
-    with pytest.raises(ivr.UserError, match="no column levle_m: it has level_m, pressure_Pa"):
-        ivr.from_frame(as_columns(), **COLUMNS | {"observations": ["levle_m"]}, **BOUNDS)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_facts_of_the_run_are_told(checkpoint):
         (np.zeros((1, 5, 3)), r"have shape \(1, 5, 3\)"),
         (1.0, r"have shape \(\)"),
         ("level", "could not convert"),
-        ([[0, 0, 0], [0, np.nan, 0]], r"observations\[1, 1\] is nan"),
+        ([[0, 0, 0], [0, np.nan, 0]], r"observation_1 of observation 1 is nan"),
         ({"observation": [0, 0, 0]}, "Give an array of numbers"),
     ],
 )

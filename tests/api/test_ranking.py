@@ -16,6 +16,7 @@ FEW = {
 }
 
 
+@pytest.mark.slow
 def test_runs_and_their_checkpoints_are_ranked_and_the_best_can_act(tmp_path, capsys):
     one = ivr.train(dataset=own(), seed=[0, 1], folder=tmp_path / "runs" / "one", **SMALL)
     two = ivr.train(dataset=own(), algo="bc", folder=tmp_path / "runs" / "two", **SMALL)
@@ -33,7 +34,14 @@ def test_runs_and_their_checkpoints_are_ranked_and_the_best_can_act(tmp_path, ca
     numbers = [{(one["algo"], one["seed"], one["value"]) for one in r.policies}
                for r in (both, ranking)]  # fmt: skip
     assert numbers[0] == numbers[1]
-    with pytest.raises(ivr.UserError, match="no checkpoint at "):
-        ivr.rank(tmp_path / "nowhere")
     with pytest.raises(ivr.UserError, match="rank it on the data of its robot"):
         ivr.rank(one, dataset=changed(observations=log()["observations"][:, :2]), **FEW)
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ivr.UserError, match="no checkpoint at "):
+        ivr.rank(tmp_path / "nowhere")
+    with pytest.raises(ivr.UserError, match="holds no checkpoint"):
+        ivr.rank(tmp_path)
+    with pytest.raises(ivr.UserError, match="unknown key crtics: did you mean critics"):
+        ivr.rank(tmp_path, crtics=3)

@@ -1,9 +1,9 @@
 """Keeps data that are in memory in a file, which a run and its checkpoints then name."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,7 @@ def from_arrays(
     action_names: Sequence[str] | None = None,
     action_low: Bounds = None,
     action_high: Bounds = None,
+    beyond_bounds: str | None = None,
     path: str | Path | None = None,
     **options: Any,
 ) -> Dataset:
@@ -51,8 +52,11 @@ def from_arrays(
         observation_names, action_names: O and A names, kept through to the policy.
         action_low, action_high: bounds of the actions, one for all or one for each; None for the
             environment's, or without one the least and the greatest in the data.
+        beyond_bounds: what is done about actions beyond them (dataset.actions): refuse, the
+            default, or clip, with a warning that counts them.
         path: an .npz to keep them in; None for one in the cache, named by its content.
-        options: other options of the dataset, such as env="Pendulum-v1" or name="plant".
+        options: other options of the dataset, such as env="Pendulum-v1", name="plant",
+            missing="drop_episode" or terminals="as_timeouts".
 
     Raises:
         UserError: for data with a defect; nothing is then kept.
@@ -69,61 +73,24 @@ def from_arrays(
         "action_names": action_names,
     }
     arrays = {name: _array(name, x) for name, x in columns.items() if x is not None}
-    file = Path(path) if path is not None else _kept("arrays", arrays, ".npz")
-    if file.suffix != ".npz":
-        raise UserError(f"path={file}: from_arrays keeps them in an .npz file, as in log.npz")
-    bounds = {"action_low": action_low, "action_high": action_high}
-    options |= {key: bound for key, bound in bounds.items() if bound is not None}
-    new = path is not None or not file.exists()
-    if new:
-        write_whole(file, lambda target: np.savez(target, **arrays))  # type: ignore[arg-type]
-    return _checked(file, new, options)
-
-
-def from_frame(
-    frame: Any,
-    *,
-    observations: Sequence[str],
-    actions: Sequence[str],
-    reward: str,
-    episode: str | None = None,
-    terminated: str | None = None,
-    truncated: str | None = None,
-    next_observations: Sequence[str] | None = None,
-    action_low: Bounds = None,
-    action_high: Bounds = None,
-    path: str | Path | None = None,
-    **options: Any,
-) -> Dataset:
-    """Take transitions from the columns of a pandas or polars frame, one row a step.
-
-    Args:
-        frame: pandas, polars, a pyarrow table, or a dict of arrays: whatever has `frame[column]`.
-        observations, actions: columns of numbers; their names are kept through to the policy.
-        reward, episode, terminated, truncated, next_observations: columns, see `from_arrays`.
-        action_low, action_high, path, options: see `from_arrays`.
-
-    Raises:
-        UserError: a column is not there, or the data have a defect.
-    """
-    single = {"episode": episode, "terminated": terminated, "truncated": truncated}
-    columns: dict[str, Any] = {
-        name: _column(frame, column) for name, column in single.items() if column is not None
-    }
-    if next_observations is not None:
-        columns["next_observations"] = _stacked(frame, next_observations)
-    return from_arrays(
-        observations=_stacked(frame, observations),
-        actions=_stacked(frame, actions),
-        rewards=_column(frame, reward),
-        observation_names=observations,
-        action_names=actions,
-        action_low=action_low,
-        action_high=action_high,
-        path=path,
-        **columns,
-        **options,
+    parts = (
+        (f"{name} {x.dtype.str} {x.shape} ".encode(), x.tobytes()) for name, x in arrays.items()
     )
+    return keep(
+        content_name(part for pair in parts for part in pair),
+        path,
+        ".npz",
+        lambda target: np.savez(target, **arrays),  # type: ignore[arg-type]
+        with_bounds(options, action_low, action_high, beyond_bounds),
+    )
+
+
+def with_bounds(
+    options: dict[str, Any], low: Bounds, high: Bounds, beyond: str | None
+) -> dict[str, Any]:
+    """Options of the dataset, with those about the bounds of actions that were given."""
+    bounds = {"action_low": low, "action_high": high, "actions": beyond}
+    return options | {key: value for key, value in bounds.items() if value is not None}
 
 
 def _one_of(name: str, value: Any, other: str, same: Any) -> Any:
@@ -144,33 +111,44 @@ def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def _kept(kind: str, arrays: dict[str, NDArray[Any]], suffix: str) -> Path:
-    """A file of the cache that is named by its content."""
+def content_name(parts: Iterable[bytes]) -> str:
+    """Name data by their content."""
     digest = hashlib.sha256()
-    for name, array in arrays.items():
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return cache_folder(None) / kind / f"{digest.hexdigest()[:16]}{suffix}"
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
 
 
-def _checked(file: Path, new: bool, options: dict[str, Any]) -> Dataset:
-    """Load what was kept; a file that is refused goes again."""
+def keep(
+    name: str,
+    path: str | Path | None,
+    suffix: str,
+    write: Callable[[BinaryIO], object],
+    options: dict[str, Any],
+) -> Dataset:
+    """Write data into a file, and load them from there.
+
+    Args:
+        name: of a file in the cache, which is written once.
+        path: another file, which is written anew; None for that of the cache.
+        suffix: that it must have.
+        write: fills it.
+        options: of the dataset.
+
+    Raises:
+        UserError: for data with a defect; a new file is then removed.
+    """
+    if path is not None and Path(path).suffix != suffix:
+        raise UserError(f"path={path}: the data are kept in a file that ends in {suffix}")
+    file = cache_folder(None) / "arrays" / f"{name}{suffix}" if path is None else Path(path)
+    new = path is not None or not file.exists()
+    if new:
+        write_whole(file, write)
     try:
         return load_dataset("arrays", path=file, **options)
     except UserError as error:
         if new:
             file.unlink(missing_ok=True)
-        raise UserError(str(error).replace(str(file), "the data")) from None
-
-
-def _column(frame: Any, name: str) -> NDArray[Any]:
-    try:
-        column = frame[name]
-    except Exception as error:  # each library raises its own
-        known = ", ".join(map(str, getattr(frame, "columns", None) or list(frame)[:8]))
-        raise UserError(f"the frame has no column {name}: it has {known}") from error
-    return np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column)
-
-
-def _stacked(frame: Any, names: Sequence[str]) -> NDArray[Any]:
-    return np.stack([_column(frame, name) for name in names], axis=1)
+        for shown in (str(file), file.name):
+            error.args = (str(error).replace(shown, "the data"),)
+        raise

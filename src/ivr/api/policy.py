@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from ivr.agreement.names import Names
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.api.episodes import Episodes, chosen
 from ivr.config.values import device as available
@@ -56,6 +57,16 @@ class Policy:
     def action_high(self) -> Floats:
         """(A,), the greatest actions."""
         return np.array(self.description["dataset"]["action_high"], np.float32)
+
+    @property
+    def observation_names(self) -> tuple[str, ...]:
+        """O names, observation_0 and so on where the data name none."""
+        return Names.of(self.description).observations
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """A names, likewise."""
+        return Names.of(self.description).actions
 
     def __repr__(self) -> str:
         labels = ", ".join(member.label for member in self.members)
@@ -136,6 +147,10 @@ class Policy:
             )
         return int(choice)
 
+    def _order(self) -> str:
+        names = self.observation_names
+        return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, ..."
+
     def _batch(self, observations: ArrayLike) -> tuple[Tensor, bool]:
         """(1, N, O) on the policy's device, and whether a single observation was given."""
         width = self.observation_dim
@@ -144,17 +159,19 @@ class Policy:
         except (TypeError, ValueError) as error:
             raise UserError(
                 f"observations: {error}. Give an array of numbers, ({width},) or (N, {width}), in "
-                "the order of the data's"
+                f"this order: {self._order()}"
             ) from None
         if array.ndim not in (1, 2) or array.shape[-1] != width:
             raise UserError(
                 f"observations have shape {array.shape}: this policy takes ({width},) for one, or "
-                f"(N, {width}) for N of them, raw and in the order of the data's"
+                f"(N, {width}) for N of them, raw and in this order: {self._order()}"
             )
         if not np.isfinite(array).all():
-            where = np.argwhere(~np.isfinite(array))[0].tolist()
+            *row, number = np.argwhere(~np.isfinite(array))[0].tolist()
+            of = f" of observation {row[0]}" if row else ""
             raise UserError(
-                f"observations{where} is {array[tuple(where)]}: every number must be finite"
+                f"{self.observation_names[number]}{of} is {array[*row, number]}: every number must "
+                "be finite"
             )
         batch = torch.from_numpy(np.array(np.atleast_2d(array)))
         return batch[None].to(self.algorithm.device), array.ndim == 1
