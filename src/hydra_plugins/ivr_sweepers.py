@@ -16,3 +16,17 @@ class ResumingSweeper(BasicSweeper):
         from ivr.config.sweep.run import sweep
 
         return sweep(self, arguments)
+
+
+class OptunaSweeper(BasicSweeper):
+    """Searches with Optuna; the options are those of conf/hydra/sweeper/ivr_optuna.yaml."""
+
+    def __init__(self, max_batch_size: int | None, params: Any = None, **options: Any) -> None:
+        super().__init__(max_batch_size, params)
+        self.options = options
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the trials that are left of the study, and say what was best."""
+        from ivr.config.sweep.search import search
+
+        return search(self, arguments, **self.options)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ivr.certificate import ADVICE, Certificate, certify
 from ivr.config.doors import open_doors
 from ivr.config.resumed import quoted, to_repeat
 from ivr.config.schema import TrainConfig
+from ivr.config.search import Search
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.kinds import within
@@ -33,7 +35,7 @@ from ivr.training.hardware import (
     product_library,
 )
 from ivr.training.members import combinations
-from ivr.training.optimized import LastMetrics, check_metric, optimized
+from ivr.training.optimized import RANKED, LastMetrics, check_metric, optimized
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import checkpoint_to_resume, resume_from
@@ -49,7 +51,18 @@ def run(
     """Train as configured; returns what a sweeper optimizes: see `optimized`."""
     name, last = composed.optimized_metric, LastMetrics()
     result = train(composed, folder, overrides, [last], begin)
+    if name == RANKED:
+        return _lower_bound(folder)
     return optimized(result, None if name is None else str(name), last.values)
+
+
+def _lower_bound(folder: Path) -> float:
+    """What the members' last policies are worth at least, on average, by logged data alone."""
+    from ivr.commands import rank
+
+    words = [f"runs={quoted(str(folder))}", "which=last"]
+    ranked = rank.run(Search("rank").compose(words), folder / "ranking", words)
+    return statistics.fmean(policy["lower"] for policy in ranked["policies"])
 
 
 def train(

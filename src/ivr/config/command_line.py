@@ -25,6 +25,7 @@ from ivr.config.dataset import parse_dataset
 from ivr.config.options import check_options
 from ivr.config.overrides import (
     at_home,
+    check_launcher,
     check_overrides,
     check_sweep,
     open_node,
@@ -208,6 +209,7 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
             folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
         search = Search(given.config_name or config_name, folders)
+        check_launcher(overrides)
         named = config_name in map(config_of, _SWEPT) and check_sweep(overrides)
         if named and not given.multirun:
             flags.append("--multirun")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,36 @@ def text(override: Override) -> str:
         return str(OmegaConf.create({"value": value}).value)
     except OmegaConfBaseException:  # it refers to the configuration that it is part of
         return str(value)
+
+
+_OF_LAUNCHERS = {
+    "joblib": "hydra_joblib_launcher",
+    "ray": "hydra_ray_launcher",
+    "slurm": "hydra_submitit_launcher",
+    "submitit": "hydra_submitit_launcher",
+}
+"""The package that each file of conf/launcher/ needs."""
+
+
+def check_launcher(overrides: Sequence[str]) -> None:
+    """Refuse a launcher that is not installed.
+
+    Raises:
+        UserError: with the command that installs it.
+    """
+    for override in parse_overrides(overrides):
+        name = (override.input_line or "").partition("=")[2]
+        package = _OF_LAUNCHERS.get(name) if override.key_or_group == "launcher" else None
+        if package is None:
+            continue
+        plugins = find_spec("hydra_plugins")
+        places = [] if plugins is None else list(plugins.submodule_search_locations or ())
+        if not any((Path(place) / package).is_dir() for place in places):
+            extra = "slurm" if name == "submitit" else name
+            raise UserError(
+                f"launcher={name} needs the package {package.replace('_', '-')}, which is not "
+                f"installed. Install it with `.venv/bin/python -m pip install -e '.[{extra}]'`"
+            )
 
 
 def check_sweep(overrides: Sequence[str]) -> bool:

@@ -10,7 +10,8 @@ _LONGEST = 100
 INCIDENTAL = frozenset(
     {
         "callbacks", "checkpoint_every", "compile", "debug", "device", "eval_errors", "failed",
-        "launcher", "log_every", "logger", "optimized_metric", "resume", "sweep", "trainer",
+        "hparams_search", "launcher", "log_every", "logger", "optimized_metric", "resume", "sweep",
+        "trainer",
     }
 )  # fmt: skip
 """Options that change how a job is run and watched, and not what it is."""

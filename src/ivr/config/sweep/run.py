@@ -82,6 +82,12 @@ class Sweep:
 
     def run(self) -> list[float | None]:
         """Run what is left, and say how it ended."""
+        self.finish()
+        self.tell()
+        return [self.returned(name) for name in self.names]
+
+    def finish(self) -> None:
+        """Run what is left and can be run."""
         retried = self.config.get("failed") == "retry"
         for name, words in self.words.items():
             end = read_end(self.folder / name)
@@ -99,8 +105,6 @@ class Sweep:
         except (SystemExit, KeyboardInterrupt):
             log.info(f"{self.status()}\nThe same command does the rest.")
             raise
-        self.tell()
-        return [self.returned(name) for name in self.names]
 
     def left(self, free: bool = False) -> list[str]:
         """Jobs that have not ended; with `free` only those that no other process trains."""
