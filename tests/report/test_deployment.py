@@ -9,7 +9,7 @@ import pytest
 from ivr.commands.report import run as run_report
 from ivr.errors import UserError
 from ivr.report.deployment import deployment
-from ivr.report.gathering.ranks import estimates, read_ranks
+from ivr.report.gathering.ranks import places, read_ranks
 from ivr.report.gathering.results import read_results
 from ivr.report.named import named
 from ivr.report.output.tables import Table
@@ -19,10 +19,10 @@ from tests.running import composed
 SUCCESS = {"evaluation": {"metric": "success"}, "episodes": 10}
 
 
-def policy(folder: Path, seed: int, lower: float | None, **changes: Any) -> dict[str, Any]:
+def policy(folder: Path, seed: int, **changes: Any) -> dict[str, Any]:
     checkpoint = str(folder / "checkpoints" / "last.ckpt")
-    known = {"name": "x", "algo": "sql", "checkpoint": checkpoint, "seed": seed, "alpha": 1.0}
-    return known | {"lower": lower} | changes
+    known = {"checkpoint": checkpoint, "seed": seed, "alpha": 1.0, "update": 10}
+    return {"algo": "sql", "lower": 0.0} | known | changes
 
 
 def written(folder: Path, policies: list[dict[str, Any]]) -> Path:
@@ -42,7 +42,8 @@ def test_a_ranking_decides_who_is_rolled_out_first(tmp_path):
     assert list(first.header) == ["rollouts", "each once", "halving"]
     assert [cell.value for cell in second.rows[1][1:]] == [100]  # the best of both
     moved = Path("/elsewhere") / "a"  # the folder was copied since
-    written(tmp_path, [policy(moved, 0, 1.0), policy(moved, 1, 2.0), policy(moved, 1, None)])
+    earlier = policy(moved, 0, update=5)
+    written(tmp_path, [earlier, policy(moved, 1), policy(moved, 0), policy(moved, 1)])
     (first, _), text = tables(tmp_path)
     assert list(first.header)[3:] == ["each once by rank", "halving by rank"]
     chosen = dict(zip(first.header, first.rows[0], strict=True))
@@ -56,20 +57,19 @@ def test_a_ranking_decides_who_is_rolled_out_first(tmp_path):
         {"algo": "eql"},
         {"alpha": 2.0},
         {"seed": 7},
-        {"lower": None},
+        {"update": 5},
         {"checkpoint": "b/checkpoints/last.ckpt"},
-        {"checkpoint": "a/checkpoints/best.ckpt"},
         {"checkpoint": None},
     ],
 )
 def test_a_ranking_that_lacks_a_policy_is_not_used(tmp_path, change):
     write(tmp_path / "a", {0: 0.0, 1: 100.0}, **SUCCESS)
     place = tmp_path / "a"
-    path = written(tmp_path, [policy(place, 0, 1.0), policy(place, 1, 2.0) | change])
+    path = written(tmp_path, [policy(place, 0), policy(place, 1) | change])
     (group,) = read_results(tmp_path).groups
-    assert estimates(read_ranks(path), list(group.runs.values())) is None
+    assert places(read_ranks(path), list(group.runs.values())) is None
     (first, _), text = tables(tmp_path, ranking=path)
-    assert len(first.header) == 3 and "rank.json are not used" in text
+    assert len(first.header) == 3 and "rank.json is not used" in text
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"policies": [1]}', '{"policies": {"a": 1}}'])

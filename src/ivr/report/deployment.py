@@ -8,7 +8,7 @@ import numpy as np
 
 from ivr.errors import counted
 from ivr.report.gathering.groups import Run
-from ivr.report.gathering.ranks import estimates, read_ranks
+from ivr.report.gathering.ranks import places, read_ranks
 from ivr.report.named import Named, unit
 from ivr.report.output.sections import Picture, Section
 from ivr.report.output.style import legend, panel
@@ -35,18 +35,22 @@ def deployment(found: Named, budget: int, ranking: Path | None) -> list[Section]
     Raises:
         UserError: the given rank.json cannot be read.
     """
-    places = [ranking] if ranking else sorted(found.folder.rglob("rank.json"))
-    policies = [policy for place in places for policy in read_ranks(place)]
+    files = [ranking] if ranking else sorted(found.folder.rglob("rank.json"))
+    rankings = [read_ranks(path) for path in files]
     sections = []
     for dataset in found.datasets:
         runs = [run for _, group in found.on(dataset) for run in group.runs.values()]
         if len(runs) > 1:
-            sections.append(_section(found, dataset, runs, budget, policies))
+            sections.append(_section(found, dataset, runs, budget, rankings))
     return sections
 
 
 def _section(
-    found: Named, dataset: str, runs: Sequence[Run], budget: int, policies: list[dict[str, Any]]
+    found: Named,
+    dataset: str,
+    runs: Sequence[Run],
+    budget: int,
+    rankings: Sequence[list[dict[str, Any]]],
 ) -> Section:
     tables, pictures = _tried(found, dataset, budget)
     recorded = [run.episodes for run in runs]
@@ -63,10 +67,11 @@ def _section(
             "a result.json of this version)."
         )
         return Section(f"Evaluation budget: {dataset}", text, tables, pictures)
-    lower = estimates(policies, runs) if policies else None
-    if policies and lower is None:
-        text += " The estimates of rank.json are not used: some of these policies are not in it."
-    simulated = Recorded(known, None if lower is None else np.array(lower))
+    ranked = next((p for one in rankings if (p := places(one, runs)) is not None), None)
+    if rankings and ranked is None:
+        text += " The ranking of rank.json is not used: some of these policies are not in it."
+    # The first has the highest estimate.
+    simulated = Recorded(known, None if ranked is None else -np.array(ranked, np.float64))
     values, best = simulate(simulated, budget), exhausted(simulated)
     tables.insert(0, _rollouts_table(dataset, values, known, best))
     title = f"{dataset}: worth of the chosen policy"
@@ -96,7 +101,7 @@ def _rollouts_table(
         f"policy is taken at random; with all of that half, {best:.1f} is reached."
     )
     if any(name.endswith("by rank") for name in values):
-        note += " By rank: rank.py's lower bounds decide who comes first, and between equals."
+        note += " By rank: rank.py's order decides who comes first, and between equal means."
     return Table(f"budget_{dataset}", "Evaluation budget", ["rollouts", *values], rows, note)
 
 

@@ -42,6 +42,12 @@ class Run:
         return self.last.get("bellman_error")
 
     @property
+    def updates(self) -> int:
+        """How long it trained."""
+        found = self.result.get("updates_done")
+        return int(self.result["num_updates"] if found is None else found)
+
+    @property
     def best(self) -> float | None:
         """The best score of the training, by which nothing here is compared."""
         best = self.member.get("best")

@@ -33,32 +33,30 @@ def _is_policy(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and all(optional(text)(value.get(name)) for name in ("algo", "checkpoint"))
-        and optional(count)(value.get("seed"))
-        and all(optional(finite)(value.get(name)) for name in ("alpha", "lower"))
+        and all(optional(count)(value.get(name)) for name in ("seed", "update"))
+        and optional(finite)(value.get("alpha"))
     )
 
 
-def estimates(policies: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[float] | None:
-    """Find the lower bound of each run's last policy, by which rank.py orders them.
+def places(policies: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[int] | None:
+    """Find where rank.py puts the last policy of each run, 0 the first: its highest lower bound.
 
-    A policy is that of a run with its algorithm, seed, alpha and the names of its two innermost
-    folders: the folders may have been moved since.
+    A policy is that of a run with its algorithm, seed, alpha, number of updates and the name of
+    its folder: the folders may have been moved since.
 
     Returns:
-        one number for each run, in their order; None where one of them is not found, or twice.
+        one place for each run, in their order; None where one of them is not found.
     """
-    known: dict[tuple[Any, ...], list[float]] = {}
-    for policy in policies:
-        path = PurePath(policy.get("checkpoint") or "")
-        if path.name == "last.ckpt" and policy.get("lower") is not None:
-            place = path.parts[-4:-2] if len(path.parts) > 3 else path.parts[-3:-2]
-            key = (policy.get("algo"), policy.get("seed"), policy.get("alpha"), place[-1:])
-            known.setdefault(key, []).append(policy["lower"])
-    found = []
-    for run in runs:
-        key = (run.result["algo"], run.seed, run.member["alpha"], (run.place.parent.name,))
-        lower = known.get(key, [])
-        if len(lower) != 1:
-            return None
-        found.append(lower[0])
-    return found
+    known: dict[tuple[Any, ...], int] = {}
+    for place, policy in enumerate(policies):
+        folder = PurePath(policy.get("checkpoint") or "").parent.parent.name
+        facts = tuple(policy.get(name) for name in ("algo", "seed", "alpha", "update"))
+        known.setdefault((*facts, folder), place)
+    found = [
+        known.get(
+            (run.result["algo"], run.seed, run.member["alpha"], run.updates, run.place.parent.name)
+        )
+        for run in runs
+    ]
+    kept = [place for place in found if place is not None]
+    return kept if len(kept) == len(runs) else None

@@ -60,6 +60,7 @@ _FIELDS = {
     "dataset": text,
     "protocol": text,
     "num_updates": count,
+    "updates_done": optional(count),
     "dataset_source": text,
     "members": list_of(_is_member),
     "certificate": optional(lambda value: isinstance(value, dict) and text(value.get("status"))),
