@@ -52,7 +52,7 @@ slow: $(DEV) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
 	@.venv/bin/python -m pytest -q -m "not peers and not extras and not engines" --timeout 1800 $(ARGS)
 
 extras: $(DEV) ## Install W&B and MLflow, and test their loggers
-	@.venv/bin/python $(PIP) install -q -c constraints.txt -e ".[dev,wandb,mlflow]"
+	@.venv/bin/python $(PIP) install -q -c constraints.txt -e ".[dev,onnx,wandb,mlflow]"
 	@.venv/bin/python -m pytest -q -m extras $(ARGS)
 
 engines: $(DEV) ## Install joblib, submitit, Ray and Optuna, and run real sweeps on them

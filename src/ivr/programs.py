@@ -22,6 +22,7 @@ class Program(NamedTuple):
 PROGRAMS = {
     "train": Program("train policies and evaluate them", data=True),
     "evaluate": Program("score a checkpoint again"),
+    "export": Program("write a policy into one file that runs without ivr", folder=False),
     "finetune": Program("take policies from offline to online", data=True),
     "inspect_data": Program("look at a dataset, and for its defects", data=True),
     "generate": Program("make a dataset of this project's own", folder=False),

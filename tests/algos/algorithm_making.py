@@ -103,9 +103,9 @@ STATES, ACTIONS, OUTCOME = 3, 2, [0.5, -1.0]
 UPDATES = 50
 
 
-def build(
+def arguments_of(
     case: str, seeds: Sequence[int], num_updates: int = UPDATES, **more: Any
-) -> OfflineAlgorithm:
+) -> dict[str, Any]:
     algorithm, options = CASES[case]
     if "alpha" in keywords(algorithm):
         options = {**options, "alpha": [1.0 + seed for seed in seeds]}
@@ -115,14 +115,21 @@ def build(
         "best_return": 1.0,
     }
     options = {**{k: v for k, v in given.items() if k in keywords(algorithm)}, **options}
-    made = algorithm(
-        seeds=seeds,
-        observation_dim=STATES,
-        action_low=[-2.0, 0.0],
-        action_high=[2.0, 1.0],
-        num_updates=num_updates,
-        **{**options, **more},
-    )
+    return {
+        "seeds": seeds,
+        "observation_dim": STATES,
+        "action_low": [-2.0, 0.0],
+        "action_high": [2.0, 1.0],
+        "num_updates": num_updates,
+        **options,
+        **more,
+    }
+
+
+def build(
+    case: str, seeds: Sequence[int], num_updates: int = UPDATES, **more: Any
+) -> OfflineAlgorithm:
+    made = CASES[case][0](**arguments_of(case, seeds, num_updates, **more))
     if isinstance(made, SoftActorCritic):
         # So that an untrained policy reaches its bounds, whatever its source starts with.
         for network in (made.actor, made.critic, made.target_critic):

@@ -43,6 +43,9 @@ _OF_TRAINING: dict[str, Callable[[Any], Any]] = {
 OF_SWEEP = ("sweep", "failed")
 """Keys that decide which jobs of a sweep run, and nothing in them."""
 
+EXPORT_SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+"""Of the files that export.py writes."""
+
 _OF_CHECKPOINT = ("seed", "num_updates")
 """What finetune.py may be given as null: a run online takes it from elsewhere."""
 
@@ -93,6 +96,43 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """One export of a policy, in plain types."""
+
+    checkpoint: str
+    member: int | str
+    format: str
+    path: str | None
+    trusted_class: str | None
+    """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
+
+    @classmethod
+    def parse(cls, config: DictConfig) -> "ExportConfig":
+        """Check every key.
+
+        Raises:
+            UserError: naming the key, its value, and what is allowed.
+        """
+        if OmegaConf.is_missing(config, "checkpoint"):
+            raise UserError("checkpoint is missing: give the path of a best.ckpt or last.ckpt")
+        raw: Any = OmegaConf.to_container(config, resolve=True)
+        member, path = raw["member"], raw["path"]
+        if member != "best" and (isinstance(member, bool) or not isinstance(member, int)):
+            raise UserError(f"member={member}: must be best, or a member's number from 0")
+        form = values.one_of("format", raw["format"], ("onnx", "torch"))
+        suffix = EXPORT_SUFFIXES[form]
+        if path is not None and Path(str(path)).suffix != suffix:
+            raise UserError(f"path={path}: a file of format={form} ends in {suffix}")
+        return cls(
+            checkpoint=str(raw["checkpoint"]),
+            member=member,
+            format=form,
+            path=None if path is None else str(path),
+            trusted_class=raw["class"],
+        )
+
+
+@dataclass(frozen=True)
 class InspectConfig:
     """One look at a dataset."""
 
@@ -130,6 +170,8 @@ def check_options(command: str, config: DictConfig) -> None:
             InspectConfig.parse(config)
         elif command == "rank":
             RankConfig.parse(config)
+        elif command == "export":
+            check_checkpoint(Path(ExportConfig.parse(config).checkpoint))
         elif command == "evaluate":
             check_checkpoint(Path(EvaluateConfig.parse(config).checkpoint))
         if command == "finetune" and config.checkpoint is not None and not config.resume:
