@@ -44,7 +44,7 @@ def over_datasets(folder) -> tuple[Table, Table]:
 
 def test_the_page_holds_everything_and_text_stays_text(tmp_path):
     curve = {0: {10: 1.0, 20: 3.0}, 1: {10: 3.0, 20: 5.0}}.__getitem__
-    hostile = "<script>alert(1)</script>{{ 7*7 }}"
+    hostile = "<script>alert(1)</script>{{ 7*7 }} $\\frac{$"
     facts = {"versions": {"torch": "2.13.0"}, "git_commit": "c0ffee" * 6, "wall_seconds": 7200.0}
     facts |= {"overrides": ["algo=sql", "seed=[0,1]"], "dataset_fingerprint": "f" * 64}
     for place, (dataset, algo) in enumerate(

@@ -5,7 +5,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from ivr.files import write_text, write_whole
 from ivr.report.output.page import page
@@ -47,10 +49,19 @@ def write_report(folder: Path, title: str, place: str, sections: Sequence[Sectio
 
 
 def image(figure: Figure, form: str) -> bytes:
-    """Draw a figure as svg or png, the same bytes every time."""
+    """Draw a figure as svg or png, the same bytes every time; names with a $ are no formulas."""
+    axes = [axis for one in figure.axes for axis in (one.xaxis, one.yaxis)]
+    powers = [label for axis in axes if axis.get_scale() == "log" for label in _labels(axis)]
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in powers:
+            text.set_parse_math(False)
     file = io.BytesIO()
     figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
     return file.getvalue()
+
+
+def _labels(axis: Axis) -> list[Text]:
+    return [*axis.get_ticklabels(which="major"), *axis.get_ticklabels(which="minor")]
 
 
 def save(path: Path, content: bytes) -> None:
