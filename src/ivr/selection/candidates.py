@@ -143,7 +143,7 @@ def load_candidates(
         algo = _algorithm(description)
         if isinstance(policy, RememberingPolicy):
             why = "its action depends on more of an episode than the observation"
-            left_out.append((f"{algo} {place}", why))
+            left_out.append((f"{algo} {place}".strip(), why))
             continue
         updates = content.get("updates") or [content["updates_done"]] * policy.runs
         candidates, members = [], []
@@ -154,7 +154,7 @@ def load_candidates(
                 continue
             seen.add(key)
             member = Member(*pair)
-            name = f"{algo} {member.label} {place} @{update}"
+            name = " ".join(filter(None, (algo, member.label, place, f"@{update}")))
             candidates.append(
                 Candidate(name, algo, str(path), k, member.seed, member.alpha, update)
             )

@@ -1,30 +1,26 @@
 """Ranks policies on logged data alone."""
 
 import dataclasses
-import logging
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ivr.algos.bc import BehaviourCloning
 from ivr.data.dataset import OfflineDataset
-from ivr.data.serving.datamodule import TransitionDataModule
-from ivr.data.transforms.normalisation import Standard
-from ivr.data.transforms.picking import digest
-from ivr.data.transforms.selection import select
 from ivr.data.transforms.split import Split
 from ivr.errors import UserError
 from ivr.evaluation.task.task import Task
-from ivr.selection import fitting
 from ivr.selection.candidates import Candidate, PolicySet
+from ivr.selection.cloning import clone_behaviour
 from ivr.selection.criteria import judged
-from ivr.selection.critics import Critics, sample
+from ivr.selection.critics import Critics
 from ivr.selection.estimates import Estimate, Ranking, recommend, warnings_of
 from ivr.selection.interval import interval
 from ivr.selection.options import Options
 from ivr.selection.overlap import Overlap
+from ivr.selection.own import own_td_errors, own_values
 from ivr.selection.recorded import (
     discounted_returns,
     first_transitions,
@@ -32,9 +28,6 @@ from ivr.selection.recorded import (
 )
 from ivr.selection.truth import initial_observations, truth
 from ivr.selection.weighted import Beginnings, weighted
-from ivr.types import Needs
-
-log = logging.getLogger(__name__)
 
 CLONE = "cloned behaviour"
 _RESETS = 100
@@ -84,41 +77,31 @@ def rank(
     if not 0 <= discount < 1:
         raise UserError(f"discount={discount}: must lie in [0, 1), or values have no bounds")
     if task is None and (truth_episodes or options.initial == "evaluation"):
-        raise UserError("no environment: leave truth=true and initial=evaluation out")
+        raise UserError("no environment: leave episodes= and initial=evaluation out")
     recorded = in_recorded_rewards(dataset)
     if held_out is None:
         training, kept = Split(options.split)(recorded)
     else:
         training, kept = recorded, in_recorded_rewards(held_out)
-    overlap = _clone(training, options, device, folder)
+    overlap = Overlap.measured(clone_behaviour(training, options, device, folder), training)
     actions = actions_of_kept = _actions(policies, overlap, recorded.observations, recorded)
     if kept.observations is not recorded.observations:
         actions_of_kept = _actions(policies, overlap, kept.observations, recorded)
     critics = Critics.fitted(training, actions, discount, options, device, folder)
-    starts = recorded.observations[recorded.rows[first_transitions(recorded)]]
-    at_starts = actions[:, recorded.rows[first_transitions(recorded)]]
-    if options.initial == "evaluation":
-        assert task is not None
+    first = recorded.rows[first_transitions(recorded)]
+    starts, at_starts = recorded.observations[first], actions[:, first]
+    if options.initial == "evaluation" and task is not None:
         starts = initial_observations(task, _RESETS)
         at_starts = _actions(policies, overlap, starts, recorded)
     values = critics.values(starts, at_starts)
     found = interval(values, options.level, critics.limits)
     gain = interval(values - values[-1:], options.level)
-    td_kept = critics.td(kept, actions_of_kept)
-    td_training = critics.td(training, actions)
+    td_kept, td_training = critics.td(kept, actions_of_kept), critics.td(training, actions)
     outside = overlap.outside(recorded, actions)
-    own = _own_values(policies, starts, at_starts[:-1])
-    own_td = _own_td_errors(policies, kept)
-    candidates = [*policies.candidates, Candidate(CLONE)]
-    begin = Beginnings.of(recorded, options.horizon)
-    known = None
-    if truth_episodes and task is not None:
-        known = truth(
-            task, policies, episodes=truth_episodes, discount=discount, limits=critics.limits,
-        )  # fmt: skip
-    estimates = []
-    for p, candidate in enumerate(candidates):
-        one = Estimate(
+    own = [*own_values(policies, starts, at_starts[:-1]), None]
+    own_td = [*own_td_errors(policies, kept), None]
+    estimates = [
+        Estimate(
             candidate,
             value=float(found.estimate[p]),
             lower=float(found.lower[p]),
@@ -131,31 +114,43 @@ def rank(
             clipped=td_training.clipped[p],
             cut=td_training.cut[p],
             gain=float(gain.lower[p]),
-            own_value=own[p] if p < len(own) else None,
-            own_td_error=own_td[p] if p < len(own) else None,
+            own_value=own[p],
+            own_td_error=own_td[p],
         )
-        if options.initial == "data":
-            critic = critics.of(p)
-            sampled = weighted(recorded, begin, actions[p], overlap, critic, discount)
-            one = dataclasses.replace(one, **dataclasses.asdict(sampled))
-        if known is not None and p < len(own):
-            one = dataclasses.replace(
-                one, truth=float(known.mean[p]), truth_error=float(known.error[p])
+        for p, candidate in enumerate([*policies.candidates, Candidate(CLONE)])
+    ]
+    if options.initial == "data":
+        begin = Beginnings.of(recorded, options.horizon)
+        for p, one in enumerate(estimates):
+            sampled = weighted(recorded, begin, actions[p], overlap, critics.of(p), discount)
+            estimates[p] = dataclasses.replace(one, **dataclasses.asdict(sampled))
+    played: dict[str, Any] = {"environment": None, "truth_episodes": None, "truth_tail": None}
+    if truth_episodes and task is not None:
+        known = truth(
+            task, policies, episodes=truth_episodes, discount=discount, limits=critics.limits
+        )
+        for p, (mean, error) in enumerate(zip(known.mean, known.error, strict=True)):
+            estimates[p] = dataclasses.replace(
+                estimates[p], truth=float(mean), truth_error=float(error)
             )
-        estimates.append(dataclasses.replace(one, warnings=warnings_of(one, critics.spread)))
-    clone = estimates.pop()
-    place = {one.candidate.name: p for p, one in enumerate(estimates)}
-    ordered = sorted(estimates, key=_order, reverse=True)
+        played = {
+            "environment": task.environment,
+            "truth_episodes": truth_episodes,
+            "truth_tail": float(known.tail.max()),
+        }
+    estimates = [
+        dataclasses.replace(one, warnings=warnings_of(one, critics.spread)) for one in estimates
+    ]
 
     def behind(one: Estimate, best: Estimate) -> bool:
         """Whether one policy is worse than the other, each critic of it beside the other's."""
-        a, b = (values[place[each.candidate.name]] for each in (one, best))
+        a, b = (values[estimates.index(each)] for each in (one, best))
         return bool(interval((b - a)[None], options.level).lower > 0)
 
-    shifted = any(group.reward_shift for group in policies.groups)
-    judgement, held = judged(ordered, shifted)
+    clone = estimates[-1]
+    ordered = sorted(estimates[:-1], key=_order, reverse=True)
+    judgement, held = judged(ordered, any(group.reward_shift for group in policies.groups))
     returns, left = discounted_returns(recorded, discount)
-    behaviour = float((returns + left * _tails(critics, recorded, actions)).mean())
     facts = {
         "data": recorded.info.source,
         "dataset": recorded.info.name,
@@ -169,46 +164,23 @@ def rank(
         "spread_of_returns": critics.spread,
         "initial_states": len(starts),
         "options": dataclasses.asdict(options),
-        "environment": None if known is None or task is None else task.environment,
-        "truth_episodes": truth_episodes if known is not None else None,
-        "truth_tail": None if known is None else float(known.tail.max()),
+        **played,
     }
-    chosen = recommend(ordered, clone, behind)
-    return Ranking(ordered, behaviour, clone, chosen, facts, policies.left_out, judgement, held)
+    return Ranking(
+        estimates=ordered,
+        behaviour=float((returns + left * _tails(critics, recorded, actions)).mean()),
+        clone=clone,
+        recommendation=recommend(ordered, clone, behind),
+        facts=facts,
+        left_out=policies.left_out,
+        metrics=judgement,
+        held=held,
+    )
 
 
 def _order(one: Estimate) -> tuple[float, float]:
     """The lower bound, and of equal ones the estimate; NaN comes last."""
     return (-math.inf, 0) if math.isnan(one.lower) else (one.lower, one.value)
-
-
-def _clone(data: OfflineDataset, options: Options, device: str, folder: Path | None) -> Overlap:
-    """Clone the policy that made the data, and measure how far its actions lie from the clone."""
-    updates = min(options.cloning_updates, options.num_updates)
-    served = TransitionDataModule(
-        data.to(device),
-        seeds=[0],
-        batch_size=min(options.batch_size, data.num_transitions),
-        num_updates=updates,
-        chunk=50,
-        boundaries=(fitting.save_interval(updates),),
-    )
-    normal = Standard().fit(data, None)
-    clone = BehaviourCloning(
-        observation_dim=data.observation_dim,
-        action_low=data.info.action_low,
-        action_high=data.info.action_high,
-        hidden=options.hidden,
-        actor_lr=1e-3,
-        seeds=[0],
-        num_updates=updates,
-        input_mean=normal["input_mean"],
-        input_scale=normal["input_scale"],
-    )
-    log.info("clones the policy that made the data")
-    mark = digest(data.info.fingerprint, repr(options))
-    fitting.train(clone, served, device, folder=folder and folder / "clone", mark=mark)
-    return Overlap.measured(clone, data)
 
 
 def _actions(
@@ -217,28 +189,6 @@ def _actions(
     """What the policies do, and after them the clone: (P + 1, N, A), scaled."""
     cloned = [overlap.mode(rows) for rows in torch.split(observations, 1 << 15)]
     return torch.cat((policies.actions_at(observations, dataset), torch.cat(cloned)[None]))
-
-
-def _own_values(policies: PolicySet, starts: Tensor, actions: Tensor) -> list[float | None]:
-    found: list[float | None] = []
-    parts = torch.split(actions, [len(group.candidates) for group in policies.groups])
-    for group, taken in zip(policies.groups, parts, strict=True):
-        own = group.own_value(starts, taken)
-        found += [None] * len(taken) if own is None else own.double().mean(1).tolist()
-    return found
-
-
-def _own_td_errors(policies: PolicySet, held_out: OfflineDataset) -> list[float | None]:
-    chosen = select(held_out, Needs(next_actions=True))
-    index = sample(held_out)
-    if chosen is not None:
-        index = index[torch.isin(index, chosen)]
-    batch = held_out.gather(index, next_actions=True)
-    found: list[float | None] = []
-    for group in policies.groups:
-        own = group.own_td_error(batch)
-        found += [None] * len(group.candidates) if own is None else own.tolist()
-    return found
 
 
 def _tails(critics: Critics, dataset: OfflineDataset, actions: Tensor) -> Tensor:
