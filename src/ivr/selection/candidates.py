@@ -154,7 +154,8 @@ def load_candidates(
                 continue
             seen.add(key)
             member = Member(*pair)
-            name = " ".join(filter(None, (algo, member.label, place, f"@{update}")))
+            alpha = "" if member.alpha is None else f"alpha{member.alpha:g}"
+            name = " ".join(filter(None, (algo, alpha, f"seed{member.seed}", f"@{update}", place)))
             candidates.append(
                 Candidate(name, algo, str(path), k, member.seed, member.alpha, update)
             )

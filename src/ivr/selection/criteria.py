@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ivr.selection.estimates import Estimate
+from ivr.selection.estimates import Estimate, preferred
 from ivr.selection.metrics import Metric, covered, metrics
 
 Score = Callable[[Estimate], float | None]
@@ -20,6 +20,7 @@ CRITERIA: dict[str, Score] = {
     "last checkpoint": lambda one: one.candidate.update,
 }
 """The higher, the better; what a policy does not have is None, and then it comes last."""
+_HALVES = 1000
 VALUES = ("FQE", "doubly robust", "importance", "own Q")
 """Those that say what a policy is worth, and not only which is the better one."""
 
@@ -48,6 +49,26 @@ def judged(
             same = name in VALUES and not (shifted and name == "own Q")
             found[name] = metrics(scores, truth, same)
     return found, covered([one.lower for one in known], truth.tolist())
+
+
+def recommended_bounds_held(estimates: Sequence[Estimate]) -> float | None:
+    """The share of recommended policies that are worth their lower bound or more.
+
+    One ranking recommends one policy: here one of each of many random halves of the policies.
+
+    Args:
+        estimates: the highest lower bound first; those whose truth is None are left out.
+    """
+    known = [one for one in estimates if one.truth is not None]
+    if len(known) < 2:
+        return None
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(_HALVES):
+        half = np.sort(rng.choice(len(known), len(known) // 2, replace=False))
+        best = preferred([known[i] for i in half])
+        held.append((best.truth or 0.0) >= best.lower)
+    return float(np.mean(held))
 
 
 def _number(value: float | None) -> float:

@@ -76,6 +76,8 @@ class Ranking:
     """Where the truth is known, of each criterion by its name."""
     held: float | None = None
     """Where it is known, the share of policies that are worth their lower bound or more."""
+    held_recommended: float | None = None
+    """The same of the policies that are recommended of random halves."""
 
     @property
     def best(self) -> Estimate:
@@ -111,6 +113,13 @@ def warnings_of(one: Estimate, spread: float) -> tuple[str, ...]:
     return tuple(found)
 
 
+def preferred(estimates: Sequence[Estimate]) -> Estimate:
+    """Take the first that nothing speaks against, or else the first that has an estimate."""
+    sound = [one for one in estimates if not one.warnings]
+    known = [one for one in estimates if one.value == one.value]
+    return (sound or known or estimates)[0]
+
+
 def recommend(
     estimates: Sequence[Estimate], clone: Estimate, behind: Callable[[Estimate, Estimate], bool]
 ) -> Recommendation:
@@ -121,9 +130,7 @@ def recommend(
         clone: of the policy that made the data.
         behind: whether the first is worse than the second for certain.
     """
-    sound = [one for one in estimates if not one.warnings]
-    known = [one for one in estimates if one.value == one.value] or estimates
-    best = (sound or known)[0]
+    best, sound = preferred(estimates), any(not one.warnings for one in estimates)
     rivals = sum(not behind(one, best) for one in estimates if one is not best)
     trust = []
     if not sound:
@@ -153,7 +160,9 @@ def recommend(
             f"{better[0].candidate.name} first."
         )
     trust.append(
-        "The interval holds what the sample of episodes leaves open, not what the critics make of "
-        "actions that are not in the data: docs/selection.md says how often such bounds held."
+        f"Its bound is the highest of {len(estimates)}, and the highest of many is too high more "
+        "often than one in twenty. The interval holds what the sample of episodes leaves open, not "
+        "what critics make of actions that are not in the data: docs/selection.md says how often "
+        "such bounds held."
     )
     return Recommendation(best.candidate.name, best.lower, tuple(trust))

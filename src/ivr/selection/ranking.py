@@ -14,7 +14,7 @@ from ivr.errors import UserError
 from ivr.evaluation.task.task import Task
 from ivr.selection.candidates import Candidate, PolicySet
 from ivr.selection.cloning import clone_behaviour
-from ivr.selection.criteria import judged
+from ivr.selection.criteria import judged, recommended_bounds_held
 from ivr.selection.critics import Critics
 from ivr.selection.estimates import Estimate, Ranking, recommend, warnings_of
 from ivr.selection.interval import interval
@@ -175,6 +175,7 @@ def rank(
         left_out=policies.left_out,
         metrics=judgement,
         held=held,
+        held_recommended=recommended_bounds_held(ordered),
     )
 
 

@@ -56,6 +56,7 @@ def as_json(ranking: Ranking) -> dict[str, Any]:
         },
         "left_out": [{"policy": name, "why": why} for name, why in ranking.left_out],
         "truth_above_lower_bound": ranking.held,
+        "truth_above_recommended_bound": ranking.held_recommended,
         **ranking.facts,
     }
 
@@ -77,7 +78,7 @@ def _flat(one: Estimate) -> dict[str, Any]:
 
 def _row(number: str, one: Estimate, known: bool) -> str:
     name = one.candidate.name
-    name = name if len(name) <= _NAME else f"{name[: _NAME - 15]}…{name[-14:]}"
+    name = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
     numbers = "".join(f" {_short(value):>8}" for value in (one.value, one.lower, one.upper))
     line = f"{number:>3} {name:<{_NAME}}{numbers} {one.outside:>6.0%} {_short(one.td_error):>7}"
     if known:
@@ -99,7 +100,14 @@ def _metrics(ranking: Ranking) -> list[str]:
                 for m in cells
             )
         )
-    return [*lines, "5 and 95 % over a bootstrap of the policies; regret as a share of the range"]
+    lines.append("5 and 95 % over a bootstrap of the policies; regret as a share of the range")
+    if ranking.held is not None and ranking.held_recommended is not None:
+        lines.append(
+            f"worth their lower bound or more: {ranking.held:.0%} of the policies, "
+            f"{ranking.held_recommended:.0%} of those"
+        )
+        lines.append("  recommended of random halves of them")
+    return lines
 
 
 def _ends(low: float, high: float) -> str:
