@@ -224,7 +224,13 @@ class Measures(pl.Callback):
         module.action_errors(self.batch), module.fitted(self.batch)
 
 
-@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize(
+    "case",
+    [
+        c if c in (*EVERY_DAY, "dt", "sql-dropout") else pytest.param(c, marks=pytest.mark.slow)
+        for c in CASES
+    ],
+)
 def test_measuring_losses_changes_nothing(case):
     """Neither weights, moments, counters nor draws: the run is the one that was not measured."""
     plain, measured = build(case, [0, 4], 20), build(case, [0, 4], 20)

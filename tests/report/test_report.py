@@ -352,3 +352,20 @@ def test_a_score_that_is_no_number_is_left_out(tmp_path):
     write(tmp_path / "0", {0: 10.0, 1: None}, normalised=True)
     (group,) = groups_of(tmp_path)
     assert group.scores == {0: 10.0}
+
+
+def test_a_run_without_an_environment_says_what_there_is(tmp_path):
+    write(tmp_path / "a", {0: None, 1: None})
+    path = tmp_path / "a" / "result.json"
+    result = json.loads(path.read_text())
+    for k, member in enumerate(result["members"]):
+        measured = {"bellman_error": 0.25 + k, "action_error": 0.5, "update": 40}
+        member |= {"last": None, "best": None}
+        member["held_out"] = {"last": measured, "best": measured, "best_by": "bellman_error"}
+    path.write_text(json.dumps(result))
+    text = run_report(composed((f"folder={tmp_path}",), "report"), tmp_path, [])
+    assert "none of these is a score" in text and "| 1.25 " in text and "bellman_error" in text
+    assert "measured on held-out episodes" in (tmp_path / "report.html").read_text()
+    write(tmp_path / "b", {0: 70.0})
+    both = run_report(composed((f"folder={tmp_path}",), "report"), tmp_path, [])
+    assert "70.0" in both and "| 1.25 " in both

@@ -46,7 +46,8 @@ def evaluate(
         options: video, device and class, as in **{"class": "mypackage.Mine"}.
 
     Raises:
-        UserError: for a checkpoint that cannot be used, or a run without an environment.
+        UserError: for a checkpoint that cannot be used, or a run that has neither an environment
+            nor data on this machine.
     """
     if isinstance(checkpoint, Result):
         checkpoint = checkpoint.last_checkpoint

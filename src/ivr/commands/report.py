@@ -33,19 +33,27 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     from ivr.report.deployment import deployment
     from ivr.report.figures import grid_over_x
     from ivr.report.gathering.results import read_results
+    from ivr.report.held_out import held_out
     from ivr.report.named import named
     from ivr.report.output.write import image, save, write_report
     from ivr.report.provenance import provenance
     from ivr.report.summary import short
 
     x = None if x is None else str(x)
-    found = named(runs, read_results(runs, x), x)
+    results = read_results(runs, x)
+    measured = held_out(runs, results)
+    if not results.groups and measured is not None:
+        text = write_report(runs, "Without an environment", _place(runs, overrides), [measured])
+        log.info(f"{text}\nwritten: {runs / 'report.html'}, report.md, and a table in report/")
+        return text
+    found = named(runs, results, x)
     log.info(short(found))
     if x is not None:
         save(runs / "report.png", image(grid_over_x(found.pairs, x, found.look), "png"))
     parts = sections(found, best=composed.best)
     if budget is not None:
         parts += deployment(found, budget, rank)
+    parts += [measured] if measured is not None else []
     parts += provenance(runs, found.results)
     title = f"{', '.join(found.datasets[:3])}{' and others' * (len(found.datasets) > 3)}: results"
     text = write_report(runs, title, _place(runs, overrides), parts)

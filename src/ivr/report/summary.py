@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ivr.errors import UserError
 from ivr.report.gathering.results import read_results
 from ivr.report.named import Named, named
 from ivr.report.output.tables import Table, markdown
@@ -18,7 +19,10 @@ def summary(folder: Path, x: str | None = None) -> str:
     Raises:
         UserError: there is no finished run with a score.
     """
-    return short(named(folder, read_results(folder, x), x))
+    results = read_results(folder, x)
+    if not results.groups:
+        raise UserError(f"folder={folder} holds no result.json of a finished run with a score")
+    return short(named(folder, results, x))
 
 
 def short(found: Named) -> str:

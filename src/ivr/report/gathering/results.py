@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Results:
     groups: list[SeedGroup]
     notes: list[str]
     """What is left out, and why: a line each."""
+    measured: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
+    """Results without an environment, whose members were measured on held-out episodes."""
 
 
 def read_results(folder: Path, x: str | None = None) -> Results:
@@ -40,10 +42,11 @@ def read_results(folder: Path, x: str | None = None) -> Results:
             noise.expert_fraction, options.expectile or alpha.
 
     Raises:
-        UserError: no finished run with a score, or one that has no such x.
+        UserError: no finished run with a score or measures, or one that has no such x.
     """
     groups: list[SeedGroup] = []
     notes: list[str] = []
+    measured: list[tuple[Path, dict[str, Any]]] = []
     twice: dict[tuple[Path, Path], list[str]] = {}
     for path in sorted(folder.rglob("result.json")):
         try:
@@ -53,6 +56,11 @@ def read_results(folder: Path, x: str | None = None) -> Results:
             continue
         if result["status"] != "finished":
             notes.append(f"left out, as it is {result['status']}: {path}")
+            continue
+        if any(isinstance(member.get("held_out"), dict) for member in result["members"]) and all(
+            member["last"] is None for member in result["members"]
+        ):
+            measured.append((path, result))
             continue
         for run in _runs(path, result, notes):
             settings = tuple({**result, **run.member}[name] for name in SETTINGS)
@@ -64,7 +72,7 @@ def read_results(folder: Path, x: str | None = None) -> Results:
         f"in {newer}: {older}"
         for (older, newer), seeds in twice.items()
     ]
-    if not groups:
+    if not groups and not measured:
         problems = "".join(f"\n  {note}" for note in notes)
         raise UserError(
             f"folder={folder} holds no result.json of a finished run with a score{problems}"
@@ -72,7 +80,7 @@ def read_results(folder: Path, x: str | None = None) -> Results:
     for group in groups:
         group.runs = dict(sorted(group.runs.items()))
     groups.sort(key=lambda group: (repr(group.settings), _order(group.x), repr(group.facts)))
-    return Results(groups, notes)
+    return Results(groups, notes, measured)
 
 
 def _runs(path: Path, result: dict[str, Any], notes: list[str]) -> Iterator[Run]:
