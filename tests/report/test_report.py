@@ -229,7 +229,7 @@ def test_words_and_missing_numbers_are_places_on_an_axis(tmp_path, x):
     found = named(tmp_path, read_results(tmp_path, x), x)
     figure = grid_over_x(found.pairs, x, found.look)
     score, error = figure.axes
-    places = {"algo": ["iql", "sql"], "alpha": ["None", "1.0"]}[x]
+    places = {"algo": ["iql", "sql"], "alpha": ["1.0", "None"]}[x]
     assert [label.get_text() for label in score.get_xticklabels()] == places
     assert score.get_title(loc="left") == "maze: last score (normalised) (1 to 2 seeds each)"
     assert (score.get_legend() is None) == (x == "algo") and error.get_ylabel() == "Bellman error"

@@ -170,7 +170,9 @@ class _Places:
     def __init__(self, values: Sequence[Any]) -> None:
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         all_numbers = len(numbers) == len(values)
-        self.categories = [] if all_numbers else list(dict.fromkeys(map(str, values)))
+        # Numbers in their order, before words.
+        order = sorted(values, key=lambda v: (v not in numbers, v if v in numbers else 0, str(v)))
+        self.categories = [] if all_numbers else list(dict.fromkeys(map(str, order)))
         self.numbers = sorted({float(number) for number in numbers}) if all_numbers else []
         self.logarithmic = all_numbers and min(numbers) > 0 and max(numbers) >= 10 * min(numbers)
 
