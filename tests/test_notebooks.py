@@ -40,7 +40,7 @@ def execute(path: Path, folder: Path) -> Notebook:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout=100,
+        timeout=300,
         coalesce_streams=True,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
@@ -98,6 +98,11 @@ def tidy(notebook: Notebook) -> Notebook:
     return notebook
 
 
+SLOW = {"03_your_own_log.ipynb"}  # it trains for half a minute
+PATIENT = (pytest.mark.slow, pytest.mark.timeout(600))
+EXECUTED = [pytest.param(n, marks=PATIENT) if n in SLOW else n for n in NOTEBOOKS]
+
+
 @pytest.fixture(scope="module", params=NOTEBOOKS)
 def path(request: pytest.FixtureRequest) -> Path:
     return NOTEBOOKS[request.param]
@@ -107,6 +112,7 @@ def test_there_are_notebooks() -> None:
     assert "01_theory.ipynb" in NOTEBOOKS
 
 
+@pytest.mark.parametrize("path", EXECUTED, indirect=True)
 def test_it_runs_from_anywhere_and_says_what_is_kept(path: Path, tmp_path: Path) -> None:
     fresh = execute(path, tmp_path)
     assert pictures(fresh), "no picture was drawn"

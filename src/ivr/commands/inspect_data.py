@@ -39,13 +39,34 @@ def run(
 ) -> dict[str, Any]:
     """Inspect as configured; returns the contents of card.json.
 
+    Raises:
+        UserError: for data with a defect, once everything is written, or that cannot be opened.
+    """
+    card = inspect(composed, folder, overrides, begin)
+    found = sum(kind["count"] for kind in card["defects"].values())
+    if found:
+        raise UserError(
+            f"{composed.dataset.name} has {counted(found, 'defect')}, listed above and in "
+            f"{folder / 'card.html'}"
+        )
+    return card
+
+
+def inspect(
+    composed: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    begin: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Inspect as configured; returns the contents of card.json, with every defect.
+
     It calls `begin` once the data can be opened.
 
     The checks are those that a conversion makes, and so the trainer, at its first reading of the
     data: it stops at the first defect, and here all of them are listed.
 
     Raises:
-        UserError: for data with a defect, once everything is written, or that cannot be opened.
+        UserError: for data that cannot be opened.
     """
     config = InspectConfig.parse(composed)
     spec = within(config.data, lambda: bounds_of(config.task))
@@ -78,11 +99,6 @@ def run(
     write_json(folder / "card.json", card, indent=1)
     write_text(folder / "card.html", page(card, plots(card, tally)))
     log.info(f"\npage:    {folder / 'card.html'}\nfigures: {folder / 'card.json'}")
-    if findings.total:
-        raise UserError(
-            f"{spec.name} has {counted(findings.total, 'defect')}, listed above and in "
-            f"{folder / 'card.html'}"
-        )
     return card
 
 
