@@ -26,8 +26,6 @@ RUN := .venv/.ready-$(ID)
 DEV := .venv/.ready-dev-$(ID)
 DOCS := .venv/.ready-docs-$(ID)
 PIP := -m pip --disable-pip-version-check
-UV = command -v uv >/dev/null && { env | grep '^UV_' >/dev/null || ! .venv/bin/python $(PIP) config list \
-	| grep -E 'index|find-links|constraint' >/dev/null; }
 
 .PHONY: help train compare test slow extras engines lint format tensorboard benchmark gpu docs wheel peers authors lock clean
 
@@ -132,14 +130,5 @@ $(RUN) $(DEV) $(DOCS): pyproject.toml constraints.txt
 			exit 1; } >&2; \
 	else echo 'Bringing .venv up to date ...'; fi
 	@find .venv -maxdepth 1 -name '.ready-*' ! -name '*-$(ID)' -delete
-	@# uv where there is one, unless pip is told of an index or of files that uv would not look at.
-	@# Nothing is compiled ahead: Python compiles the few modules that it imports. On a terminal one
-	@# line says what pip does; what fails is printed whole.
-	@if $(UV) && uv pip install -q --python .venv/bin/python -c constraints.txt -e "$(WANTED)"; then exit; fi; \
-	install="install --no-compile -c constraints.txt -e $(WANTED)"; \
-	if [ -t 1 ]; then \
-		.venv/bin/python $(PIP) $$install --progress-bar off | while read -r line; do \
-			case $$line in Collecting*|Downloading*|Building*|Installing*) \
-				printf '\r\033[K  %.70s' "$${line%% (from*}";; esac; done; printf '\r\033[K'; \
-	else .venv/bin/python $(PIP) $$install -qq; fi
+	@bash scripts/install.sh $(WANTED)
 	@touch $(RUN) $@

@@ -58,5 +58,5 @@ def test_its_dataset_trains(folder: Path) -> None:
         "observation,action,rewards,episode\n"
         + "".join(f"{i % 7},{i % 3},{i % 2},{i // 50}\n" for i in range(200))
     )
-    train(folder, "dataset=plant", f"dataset.path={csv}")
+    train(folder, "dataset=plant", f"dataset.path={csv}", "batch_size=16")
     assert list(folder.glob("outputs/plant/sql/*/result.json"))

@@ -37,6 +37,12 @@ def test_train_passes_its_arguments_through() -> None:
     assert commands[-1] == ".venv/bin/python train.py algo=eql seed=3"
 
 
+def copy_of_what_sets_up(folder: Path) -> None:
+    (folder / "scripts").mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "scripts/install.sh"):
+        shutil.copy(ROOT / name, folder / name)
+
+
 STAND_IN = """#!/usr/bin/env bash
 # For Python: a first job that ends well where WHOLE is set, and a second that does not.
 folder=$(printf '%s\\n' "$@" | sed -n 's/^hydra.sweep.dir=//p')
@@ -52,8 +58,7 @@ esac
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_comparison_that_stops_reports_what_there_is(tmp_path, whole) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
+    copy_of_what_sets_up(tmp_path)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(STAND_IN)
@@ -85,8 +90,7 @@ esac
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
 def test_setting_up_takes_a_line_and_shows_what_fails(tmp_path, terminal, fails) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
+    copy_of_what_sets_up(tmp_path)
     python = tmp_path / "python"
     python.write_text(SET_UP)
     python.chmod(0o755)
@@ -113,40 +117,47 @@ def test_setting_up_takes_a_line_and_shows_what_fails(tmp_path, terminal, fails)
 
 INSTALLS = """#!/usr/bin/env bash
 # For Python and uv: notes what is installed, by whom.
-folder=$(dirname "$0")
 case "$*" in
   -V) echo Python 3.12.0;;
   "-m venv "*) mkdir -p .venv/bin; cp "$0" .venv/bin/python;;
-  *"config list") echo "${PIP_SETTINGS:-}";;
-  *install*) all="$*"; echo "$(basename "$0") ${all##*-e }" >> installs
+  *"config list") echo "$PIP_SETTINGS";;
+  *" uv") cp "$0" .venv/bin/uv; exit "${NO_UV:-0}";;
+  *install*) all="$*"; echo "$(basename "$0") ${all#*install }${SSL_CERT_FILE:-}" >> installs
     if [ "$(basename "$0")" = uv ]; then exit "${UV_FAILS:-0}"; fi;;
 esac
 """
+UV = (
+    "uv -q --python .venv/bin/python --index-strategy unsafe-best-match "
+    "--extra-index-url file:///a --extra-index-url file:///b --find-links wheels "
+    "-c constraints.txt -e "
+)
+PIP = "python --no-compile -c constraints.txt -e "
 
 
 @pytest.mark.parametrize(
-    ("target", "uv", "settings", "expected"),
+    ("target", "settings", "expected"),
     [
-        ("train", False, {}, ["python . -qq"]),
-        ("train", True, {}, ["uv ."]),
-        ("format", True, {}, ["uv .[dev]"]),
-        ("docs", False, {}, ["python .[docs] -qq"]),
-        ("train", True, {"UV_FAILS": "1", "UV_OFFLINE": "1"}, ["uv .", "python . -qq"]),
-        ("train", True, {"PIP_SETTINGS": "global.find-links='wheels'"}, ["python . -qq"]),
+        ("train", {}, [f"{UV}./c"]),
+        ("format", {}, [f"{UV}.[dev]/c"]),
+        ("docs", {}, [f"{UV}.[docs]/c"]),
+        ("train", {"UV_FAILS": "1"}, [f"{UV}./c", f"{PIP}. -qq"]),
+        ("train", {"NO_UV": "1"}, [f"{PIP}. -qq"]),
     ],
 )
-def test_training_installs_no_tools_and_uv_is_tried_first(
-    tmp_path, target, uv, settings, expected
+def test_uv_installs_what_is_needed_with_the_settings_of_pip_or_else_pip(
+    tmp_path, target, settings, expected
 ) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    for name in ("python", "uv") if uv else ("python",):
-        (tmp_path / "bin" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "bin" / name).write_text(INSTALLS)
-        (tmp_path / "bin" / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"} | settings
+    copy_of_what_sets_up(tmp_path)
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(INSTALLS)
+    python.chmod(0o755)
+    told = (
+        "global.extra-index-url='file:///a file:///b'\n:env:.find-links='wheels'\n:env:.cert='/c'"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "PIP_SETTINGS": told} | settings
     for _ in range(2):  # the second finds everything set up
-        command = ["make", target, f"PYTHON={tmp_path}/bin/python"]
+        command = ["make", target, f"PYTHON={python}"]
         subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert (tmp_path / "installs").read_text().splitlines() == expected
 

@@ -31,7 +31,8 @@ def scores_table(found: Named, best: bool = False) -> Table:
     if found.laid_out:
         columns[found.laid_out] = [str(group.x) for group in groups]
     columns["mean"] = [estimate([array(group)], "mean") for group in groups]
-    columns["IQM"] = [estimate([array(group)], "iqm") for group in groups]
+    if max(len(group.runs) for group in groups) > 3:  # of three it is the mean
+        columns["IQM"] = [estimate([array(group)], "iqm") for group in groups]
     columns["paper"] = list(papers)
     columns["successes"] = [_successes(group) for group in groups]
     if best:
@@ -53,9 +54,10 @@ def _words(found: Named, columns: Sequence[str]) -> str:
     unit = "normalised" if normalised else "normalised where there is a reference, else returns"
     words = [
         f"Last scores, not best ones; {unit}.",
-        "Brackets: 95 % bootstrap interval over seeds. IQM: mean of the middle half of the seeds; "
-        "of three seeds or fewer it is the mean.",
+        "Brackets: 95 % bootstrap interval over seeds.",
     ]
+    if "IQM" in columns:
+        words.append("IQM: mean of the middle half of the seeds; of three or fewer it is the mean.")
     fewest = min(len(group.runs) for group in found.groups)
     if 1 < fewest < FEW:
         words.append(
