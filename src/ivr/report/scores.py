@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ivr.errors import counted
 from ivr.evaluation.scores import wilson_interval
 from ivr.report import figures
 from ivr.report.gathering.groups import SeedGroup
@@ -107,7 +108,8 @@ def scores(found: Named, best: bool) -> Section:
             pictures.append(Picture(f"scores_{dataset}", title, figure))
     return Section(
         "Last scores",
-        f"{len(found.groups)} settings, {sum(len(g.runs) for g in found.groups)} runs.",
+        f"{counted(len(found.groups), 'setting')}, "
+        f"{counted(sum(len(g.runs) for g in found.groups), 'seed')} in all.",
         [scores_table(found, best)],
         pictures,
     )

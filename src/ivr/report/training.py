@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ivr.errors import counted
 from ivr.report import figures
 from ivr.report.gathering.curves import Curves
 from ivr.report.named import WHOLE, Named, unit
@@ -59,8 +60,8 @@ def cost(found: Named) -> Section | None:
     ]
     header += ["runs", "hours a run", "device"]
     note = (
-        f"All {len(every)} runs took {total:.2f} hours, evaluations included. Updates/s: median "
-        "over runs, evaluations left out, of all members of a run at once. Hours a run: median, "
-        "for all its members; one that trained several settings side by side is in each row."
+        f"{counted(len(every), 'run')} took {total:.2f} hours, evaluations included. Updates/s: "
+        "median over runs, evaluations left out, of all members of a run at once. Hours a run: "
+        "median, for all its members; one of several settings side by side is in each row."
     )
     return Section("Cost", "", [Table("cost", "Cost", header, rows, note)])

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.report.statistics.aggregate import profile
@@ -26,6 +26,7 @@ def test_the_interquartile_mean_by_hand():
     assert iqm(np.array([1, 2, 6.0])) == 3  # of three nothing is cut off
 
 
+@settings(max_examples=40)
 @given(st.lists(scores, min_size=1, max_size=4))
 def test_the_interquartile_mean_is_that_of_all_runs_of_all_datasets(strata):
     everything = sorted(value for stratum in strata for value in stratum)
@@ -34,6 +35,7 @@ def test_the_interquartile_mean_is_that_of_all_runs_of_all_datasets(strata):
     assert iqm_of_strata(*map(np.array, strata)) == pytest.approx(sum(kept) / len(kept))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(scores, scores), min_size=1, max_size=3))
 def test_the_probability_of_improvement_counts_pairs(pairs):
     each = []
