@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ivr.commands import export
 from ivr.commands import train as run
 from ivr.errors import UserError
+from ivr.export.formats import read_facts
 from ivr.training.best_member import best_member
 from ivr.training.callbacks.guard import Interrupted
 from ivr.training.checkpoints import load_checkpoint
 from tests.commands.test_resume import same_state
-from tests.running import NETWORKS, composed, evaluate
+from tests.running import NETWORKS, composed, evaluate, finetune, train
 
 WORDS = (
     "dataset=arrays", "algo.hidden=[8,8]", "batch_size=8", "num_updates=12", "eval_every=4",
@@ -75,6 +78,42 @@ def test_without_an_environment_there_is_a_held_out_number_and_a_best(whole):
         assert held_out["best"]["update"] == best["updates"][k] == at
         assert held_out["best"]["explained_variance"] == pytest.approx(logged[at], rel=1e-6)
         assert held_out["last"]["explained_variance"] == pytest.approx(logged[12], rel=1e-6)
+
+
+def test_tensorboard_shows_the_measures_and_the_settings_beside_them(whole):
+    folder, result = whole
+    (label,) = [p.name for p in (folder / "tensorboard").iterdir() if p.name.startswith("seed3")]
+    board = EventAccumulator(str(folder / "tensorboard" / label)).Reload()
+    found = {e.step: e.value for e in board.Scalars("held_out/bellman_error")}
+    last = result["members"][1]["held_out"]["last"]["bellman_error"]
+    assert sorted(found) == [4, 8, 12] and found[12] == pytest.approx(last, rel=1e-5)
+    final = board.Scalars("final/held_out/bellman_error")
+    assert [e.value for e in final] == [pytest.approx(last, rel=1e-5)]
+    assert "_hparams_/session_start_info" in board.summary_metadata
+
+
+@pytest.mark.slow
+def test_what_was_held_out_is_held_out_online_too(small_pointmaze, tmp_path):
+    """And beside an environment: best.ckpt follows its scores, the measures stand beside them."""
+    words = ("num_updates=20", "eval_every=20", "split=0.2", "seed=[0,3]")
+    result = train(tmp_path / "offline", *words)
+    member = result["members"][0]
+    assert member["last"] is not None and member["held_out"]["best"] is None
+    assert member["held_out"]["last"]["action_error"] > 0
+    checkpoint = tmp_path / "offline" / "checkpoints" / "last.ckpt"
+    online = finetune(
+        tmp_path / "online", f"checkpoint={checkpoint}", "online=continue", "num_steps=60",
+        "warmup_steps=20", "collect_every=20", "batch_size=16", "eval_every=60", "eval_episodes=2",
+        "device=cpu", "compile=false",
+    )  # fmt: skip
+    for key in ("split", "dataset_fingerprint", "transitions"):
+        assert online[key] == result[key]
+    last = tmp_path / "online" / "checkpoints" / "last.ckpt"
+    words_of_export = (f"checkpoint={last}", f"path={tmp_path / 'policy.pt2'}", "format=torch")
+    export.run(composed(words_of_export, "export"), tmp_path, list(words_of_export))
+    assert read_facts(tmp_path / "policy.pt2")["update"] == online["updates_done"]
+    with pytest.raises(UserError, match="follows its scores"):
+        train(tmp_path / "x", *words, "best_by=bellman_error")
 
 
 def test_all_members_algorithms_and_seeds_share_the_split(whole, log_file, tmp_path):
@@ -149,6 +188,7 @@ def test_evaluated_without_an_environment_it_says_what_there_is(whole, tmp_path,
     assert "measured on 2 held-out episodes (10 transitions)" in caplog.text
 
 
+@pytest.mark.slow
 def test_without_a_split_it_is_measured_on_what_it_was_trained_on(log_file, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     for algo, *words in (("rvs",), ("onestep",), ("dt", *NETWORKS["dt"])):
