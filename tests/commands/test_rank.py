@@ -83,6 +83,7 @@ def test_what_cannot_be_ranked_is_refused(runs, tmp_path, words, said):
         ranked(tmp_path, *(word.replace("{runs}", str(runs)) for word in words))
 
 
+@pytest.mark.slow
 def test_policies_of_different_data_are_not_compared(runs, tmp_path):
     train(tmp_path / "a", "algo=bc", "num_updates=1", "eval_every=1")
     with pytest.raises(UserError, match="different data"):

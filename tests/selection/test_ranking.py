@@ -69,12 +69,14 @@ def test_a_ranking_that_was_killed_resumes_to_the_same_bits(tmp_path, monkeypatc
     assert as_json(again) == as_json(whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_ranking_or_a_damaged_one_is_not_resumed(tmp_path):
     ranked(dataclasses.replace(SHORT, critic_lr=0.1), folder=tmp_path)
     (tmp_path / "clone" / "last.ckpt").write_bytes(b"PK damaged")
     assert as_json(ranked(SHORT, folder=tmp_path)) == as_json(ranked(SHORT))
 
 
+@pytest.mark.slow
 def test_a_policy_alone_is_estimated_as_among_others():
     among = {one.candidate.name: one for one in ranked(SHORT).estimates}
     for gain in GAINS[:2]:
