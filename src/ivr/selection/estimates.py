@@ -162,7 +162,8 @@ def recommend(
     trust.append(
         f"Its bound is the highest of {len(estimates)}, and the highest of many is too high more "
         "often than one in twenty. The interval holds what the sample of episodes leaves open, not "
-        "what critics make of actions that are not in the data: docs/selection.md says how often "
-        "such bounds held."
+        "what critics make of actions that are not in the data: in the study of docs/selection.md "
+        "the bounds of recommended policies often failed. Take it as a short list to try with "
+        "care, not as a promise."
     )
     return Recommendation(best.candidate.name, best.lower, tuple(trust))
