@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from ivr.algos.ivr import ImplicitValueRegularization
@@ -108,6 +109,21 @@ def test_tensorboard_shows_each_member(finished):
     content = board.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     shown = set(HParamsPluginData.FromString(content).session_start_info.hparams)
     assert {"algo", "dataset", "seed", "alpha", "batch_size", "algo.critic_lr"} <= shown
+    content = board.summary_metadata["_hparams_/experiment"].plugin_data.content
+    table = HParamsPluginData.FromString(content).experiment
+    assert [x.name for x in table.hparam_infos] == ["algo", "dataset", "alpha", "seed"]
+    assert {x.name.tag for x in table.metric_infos} >= {
+        "evaluation/score",
+        "evaluation/success_rate",
+    }
+    assert {x.name.tag for x in table.metric_infos} & set(tags["scalars"])
+    (page,) = [e for e in board.Tensors("custom_scalars__config__")]
+    charts = Layout.FromString(page.tensor_proto.string_val[0]).category[0].chart
+    first = [chart.multiline.tag[0] for chart in charts][:6]
+    assert [tag.strip("^$") for tag in first if tag.strip("^$") in tags["scalars"]] == [
+        "evaluation/score", "evaluation/success_rate", "value/v", "value/q", "weight/mean",
+        "weight/sparsity",
+    ]  # fmt: skip
 
 
 def test_metrics_are_means_over_the_updates_since_the_last_row(finished, tmp_path):

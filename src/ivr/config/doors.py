@@ -17,6 +17,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ivr.errors import UserError
+from ivr.sweeps.index import read_swept
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -121,6 +122,8 @@ def open_doors(
         name: OmegaConf.to_container(config[name], resolve=True) if config.get(name) else {}
         for name in NODES
     }
+    for node in nodes["logger"].values() if isinstance(nodes["logger"], dict) else ():
+        name_run(node, config, folder)
     loggers = _instances("logger", nodes["logger"], folder)
     for name, logger in loggers.items():
         if not isinstance(logger, Logger) and not callable(logger):
@@ -133,7 +136,25 @@ def open_doors(
         loggers=list(loggers.values()),
         callbacks=[*built.values(), *callbacks],
         trainer=_trainer(nodes["trainer"], folder),
+        swept=read_swept(folder),
     )
+
+
+def name_run(node: Any, config: DictConfig, folder: Path) -> None:
+    """Fill a W&B or MLflow logger's name and group where they are null: what the run is.
+
+    A job of a sweep has the name of its folder and the sweep's as its group; a single run that of
+    its algorithm and dataset.
+    """
+    if not isinstance(node, dict):
+        return
+    job = (folder.parent / "sweep.json").is_file()
+    what = [OmegaConf.select(config, f"{key}.name") for key in ("algo", "online", "dataset")]
+    single = " ".join(str(name) for name in what if name)
+    names = {"name": folder.name, "group": folder.parent.name} if job else {"name": single}
+    for key, value in {**names, "run_name": names["name"]}.items():
+        if key in node and node[key] is None:
+            node[key] = value
 
 
 def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:

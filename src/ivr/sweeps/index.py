@@ -37,7 +37,7 @@ def enlist(folder: Path, jobs: Sequence[Sequence[str]], swept: Collection[str]) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".sweep.lock"):
-        words, earlier = _read(folder) if (folder / FILE).exists() else ({}, [])
+        words, earlier = read_words(folder) if (folder / FILE).exists() else ({}, [])
         known = {name: settings(of) for name, of in words.items()}
         swept = {*swept, *earlier}
         names = []
@@ -57,10 +57,11 @@ def read_index(folder: Path) -> dict[str, list[str]]:
     Raises:
         UserError: the folder holds no sweep, or a damaged one.
     """
-    return _read(folder)[0]
+    return read_words(folder)[0]
 
 
-def _read(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
+def read_words(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """What `read_index` returns, and the options that are swept over."""
     path = folder / FILE
     if not path.is_file():
         raise UserError(
@@ -80,6 +81,27 @@ def _read(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
             "the jobs that are done"
         ) from error
     return {name: list(words) for name, words in jobs.items()}, list(swept)
+
+
+def read_swept(folder: Path) -> dict[str, Any]:
+    """A job's values of the options that its sweep sweeps over; empty for a single run.
+
+    Args:
+        folder: of the job.
+    """
+    try:
+        jobs, swept = read_words(folder.parent)
+    except UserError:
+        return {}
+    words = settings(jobs.get(folder.name, []))
+    return {key: _value(words.get(key)) for key in swept}
+
+
+def _value(text: str | None) -> Any:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def read_sweep(folder: Path) -> list[Job]:

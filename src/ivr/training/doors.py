@@ -29,6 +29,8 @@ class Doors:
     loggers: Sequence[Logger | MakeLogger] = (CsvLogger, MemberTensorBoard)
     callbacks: Sequence[pl.Callback] = ()
     trainer: dict[str, Any] = field(default_factory=dict)
+    swept: dict[str, Any] = field(default_factory=dict)
+    """Values of the options that the run's sweep sweeps over; empty for a single run."""
 
     def open_loggers(
         self, folder: Path, members: list[Member], hyperparameters: dict[str, Any]
@@ -39,6 +41,9 @@ class Doors:
         each = {"seeds": [m.seed for m in members], "alphas": [m.alpha for m in members]}
         for logger in stock:
             logger.log_hyperparams(hyperparameters | each)
+        for mine in ours:
+            if isinstance(mine, MemberTensorBoard):
+                mine.describe(hyperparameters, self.swept)
         shared = [SharedMetrics(list(ours), len(members), folder)] if ours else []
         return [*ours, *(StockLogger(x, members) for x in stock)], [*stock, *shared]
 

@@ -28,7 +28,6 @@ from ivr.training.callbacks.result import Measuring, ResultFile, ResultWriter
 from ivr.training.callbacks.states import evaluated_at
 from ivr.training.checkpoints import AtomicCheckpointIO, load_resumable
 from ivr.training.doors import Doors, lightning_errors
-from ivr.training.loggers.tensorboard import MemberTensorBoard
 from ivr.training.precisions import PRECISIONS
 from ivr.training.record import RunRecord
 from ivr.training.scoring.best import BestPolicies
@@ -184,12 +183,11 @@ def fit(
             default_root_dir=plan.folder,
             **doors.trainer,
         )
-        status, caught_up = "failed", False
+        status = "failed"
         try:
             trainer.fit(algorithm, datamodule=datamodule, ckpt_path=plan.resumed_from)
             if evaluation and evaluation.evaluated_at < algorithm.updates_done:
                 # Killed after the last update: Lightning finds nothing left to do.
-                caught_up = True
                 evaluation.on_train_end(trainer, algorithm.to(plan.device))
                 last.on_train_end(trainer)
             at_rung = plan.until < plan.num_updates and not last.stopped_early
@@ -206,12 +204,6 @@ def fit(
             if status in ("finished", "running") or result.started:
                 written = result.write(status, algorithm.updates_done, last.stopped_early)
             for logger in loggers:
-                # Once: a finished run that is resumed has logged them.
-                news = result.started or caught_up
-                if isinstance(logger, MemberTensorBoard) and news and result.known:
-                    logger.log_hyperparameters(
-                        algorithm.updates_done, plan.record.hyperparameters(), result.known
-                    )
                 logger.close()
             if pool is not None:
                 pool.close()

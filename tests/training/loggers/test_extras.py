@@ -36,14 +36,16 @@ def test_wandb_offline(tmp_path, monkeypatch):
     train(tmp_path, *WORDS, "logger=wandb")
     assert wandb.run is None, "the next run of the process gets its own"
     (path,) = Path(tmp_path).glob("wandb/offline-run-*/*.wandb")
-    rows = []
+    rows, names = [], []
     for data in scanned(path.read_bytes()):
         record = wandb_internal_pb2.Record()
         record.ParseFromString(data)
+        names += [record.run.display_name] if record.WhichOneof("record_type") == "run" else []
         if record.WhichOneof("record_type") == "history":
             rows.append(
                 {"/".join(i.nested_key) or i.key: i.value_json for i in record.history.item}
             )
+    assert set(names) == {"sql pointmaze-umaze"}
     steps = [row["trainer/global_step"] for row in rows if "evaluation/score" in row]
     assert steps == ["10", "20"]
     assert [row["trainer/global_step"] for row in rows if "loss/critic_seed1_alpha1.0" in row] == [

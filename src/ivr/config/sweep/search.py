@@ -21,7 +21,6 @@ from ivr.sweeps.jobs import is_owned, read_job
 
 log = logging.getLogger(__name__)
 
-_LESS_IS_BETTER = ("evaluation/bellman_error", "held_out/", "loss/")
 _SAMPLERS = ("tpe", "random")
 
 
@@ -221,7 +220,13 @@ def _distribution(override: Override) -> Any:
 
 
 def _direction(metric: str) -> str:
-    return "minimize" if metric.startswith(_LESS_IS_BETTER) else "maximize"
+    if metric.startswith("held_out/"):
+        from ivr.training.scoring.held_out import HIGHER_IS_BETTER  # takes seconds: torch
+
+        more = metric.removeprefix("held_out/") in HIGHER_IS_BETTER
+    else:
+        more = not metric.startswith(("evaluation/bellman_error", "loss/"))
+    return "maximize" if more else "minimize"
 
 
 def _check(n_trials: int, n_jobs: int, sampler: str, direction: str) -> None:

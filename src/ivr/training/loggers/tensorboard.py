@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from ivr.training.loggers import board
 from ivr.training.loggers.protocol import Scalars
 from ivr.training.members import Member
 
@@ -26,6 +27,8 @@ class MemberTensorBoard:
         self.members = members
         self._loggers: list[TensorBoardLogger] | None = None
         self._purge_step: int | None = None
+        self._settings: Mapping[str, Any] = {}
+        self._swept: Mapping[str, Any] = {}
 
     @property
     def loggers(self) -> list[TensorBoardLogger]:
@@ -37,6 +40,8 @@ class MemberTensorBoard:
                 )
                 for member in self.members
             ]
+            for logger, member in zip(self._loggers, self.members, strict=True):
+                board.write(logger.experiment, self._settings, self._swept, member)
         return self._loggers
 
     def log(self, update: int, scalars: Scalars, histograms: dict[str, Tensor]) -> None:
@@ -52,19 +57,9 @@ class MemberTensorBoard:
         """Write an (H, W, 3) image."""
         self.loggers[member].experiment.add_image(tag, image, update, dataformats="HWC")
 
-    def log_hyperparameters(
-        self,
-        update: int,
-        settings: dict[str, Any],
-        final: Sequence[Mapping[str, float | int | None]],
-    ) -> None:
-        """Fill the hparams tab: settings, seed and alpha against each member's final scores."""
-        for logger, member, score in zip(self.loggers, self.members, final, strict=True):
-            values = {**settings, "seed": member.seed}
-            if member.alpha is not None:
-                values["alpha"] = member.alpha
-            scores = {f"final/{name}": value for name, value in score.items() if value is not None}
-            logger.log_hyperparams(values, scores, update)
+    def describe(self, settings: Mapping[str, Any], swept: Mapping[str, Any]) -> None:
+        """Say what the run is, before anything of it is logged: see `board.write`."""
+        self._settings, self._swept = settings, swept
 
     def resume(self, update: int, evaluated: int) -> None:
         """Tell TensorBoard to drop what lies after an update; one evaluation may be there twice."""
