@@ -80,6 +80,9 @@ class DataFacts:
     """Least actions of the environment, A numbers."""
     action_high: Sequence[float]
     """Greatest actions of the environment, A numbers."""
+    entries: Sequence[str] | None = None
+    """Entries of a dictionary that an observation joins, in their order; None or none where
+    dataset.view says it."""
     best_return: float | None = None
     """The highest return of an episode, undiscounted, of the recorded rewards."""
     outcome_goal: Sequence[float] | None = None

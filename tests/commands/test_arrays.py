@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ivr.agreement.names import Names
 from ivr.commands import train as run
 from ivr.errors import UserError
-from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays
+from ivr.training.checkpoints import load_checkpoint
+from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays, write_table
 from tests.data.sources.d4rl.d4rl_making import Made
 from tests.inspection.inspecting import inspect
 from tests.running import composed
@@ -45,6 +47,35 @@ def test_without_an_environment_there_is_all_but_an_evaluation(tmp_path, caplog)
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+
+
+def test_columns_by_name_are_normalised_named_and_resumed(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    arrays = encoded_arrays([Made(9, "timeout"), Made(7, "timeout")])
+    table = {"T [C]": np.linspace(20, 21, 16), "p_Pa": 1e5 + arrays["rewards"]}
+    table |= {
+        "valve": np.linspace(0, 1, 16),
+        "cost": -table["p_Pa"] / 1e5,
+        "day": arrays["episode"],
+    }
+    words = (
+        f"dataset.path={write_table(tmp_path / 'log', table, 'csv')}",
+        "dataset.columns.observations=['T [C]',p*]", "dataset.columns.actions=[valve]",
+        "dataset.columns.reward=cost", "dataset.columns.episode=day",
+    )  # fmt: skip
+    result = _train(tmp_path / "run", *words)
+    assert result["observation_names"] == ["T [C]", "p_Pa"] and result["action_names"] == ["valve"]
+    assert result["columns"]["observations"] == ["T [C]", "p*"]
+    assert result["normalize"]["name"] == "standard"
+    assert "normalize=none leaves observations raw" in caplog.text
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    content = load_checkpoint(checkpoint)["ivr"]
+    assert Names.of(content) == (("T [C]", "p_Pa"), ("valve",))
+    resumed = _train(tmp_path / "run", *words, f"resume={checkpoint}", "num_updates=6")
+    assert resumed["updates_done"] == 6
+    caplog.clear()
+    raw = _train(tmp_path / "raw", *words, "normalize=none")
+    assert raw["normalize"]["name"] == "none" and "p_Pa is about 1e+05" in caplog.text
 
 
 def test_time_limits_that_are_recorded_as_terminals_are_told_with_the_cure(tmp_path, caplog):

@@ -107,8 +107,8 @@ def test_what_is_legal_but_odd_is_no_defect(tmp_path):
     assert card["duplicates"]["count"] >= 3
     assert "(the first: episode 2, step 0, which is episode 0, step 0)" in said
     assert "all rewards are 2" in said
-    assert "observations hold one value alone in dimension 0" in said
-    assert "at a bound in more than 25% of the steps in dimension 1" in said
+    assert "observations hold one value alone in observation_0: leave" in said
+    assert "at a bound in more than 25% of the steps in action_1" in said
 
 
 def test_marks_inside_an_episode_and_ends_without_one_are_told_with_their_place(tmp_path):
@@ -129,9 +129,16 @@ def test_actions_that_training_clips_are_listed(tmp_path):
     episodes[2]["actions"][2] = 3
     path = write_minari(tmp_path / "made", episodes)
     card, error = inspect(tmp_path / "run", "dataset=minari", f"dataset.path={path}")
+    assert error is None and card["actions"]["clipped"] == 1
+    (said,) = (one for one in card["warnings"] if "are clipped" in one)
+    assert "1 of 7 actions" in said and "action_0 in 1, action_1 in 1 (the first: " in said
+    assert "episode 2, step 2)" in said
+    card, error = inspect(
+        tmp_path / "refused", "dataset=minari", f"dataset.path={path}", "dataset.actions=refuse"
+    )
     assert "has 1 defect, listed" in str(error)
     found = card["defects"]["actions outside their bounds"]
-    assert found["count"] == 1
+    assert found["count"] == 1 and card["actions"]["clipped"] == 0
     assert "episode 2, step 2: action 0 is 3, outside its bounds -1 to 1, as 1 more" in str(found)
 
 

@@ -61,6 +61,16 @@ def _shown(view: View) -> str:
     return view if isinstance(view, str) else f"[{','.join(view)}]"
 
 
+def flattened(view: View, entries: Sequence[str], is_dict: bool) -> View:
+    """Name all entries of a dictionary, in the order in which they are recorded, for view=flat.
+
+    Not where goals are among them: what becomes of those is to be said.
+    """
+    if view == "flat" and is_dict and not set(entries) >= _GOAL_KEYS:
+        return list(entries)
+    return view
+
+
 def left_out(view: View, entries: Collection[str]) -> str:
     """Warn of the entries of an observation that a view leaves out; "" where there are none.
 
@@ -81,7 +91,8 @@ def view_keys(view: View, observations: Observations) -> tuple[str, ...]:
 
     d4rl: achieved_goal, observation; or observation alone where it begins with the achieved
     goal itself (PointMaze). goal_conditioned: the same and desired_goal. observation: that entry
-    alone (Kitchen, whose goals are dictionaries). flat: the only entry. Names: these entries.
+    alone (Kitchen, whose goals are dictionaries). flat: the only entry (of a dictionary it becomes
+    the names of all, see `flattened`). Names: these entries.
     """
     if not isinstance(view, str):
         return tuple(view)

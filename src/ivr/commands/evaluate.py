@@ -168,7 +168,8 @@ def _without_environment(
 
 def _task(description: dict[str, Any], spec: TaskSpec) -> Task | None:
     known = description["dataset"]
-    facts = DataFacts(known["observation_dim"], known["action_low"], known["action_high"])
+    low, high = known["action_low"], known["action_high"]
+    facts = DataFacts(known["observation_dim"], low, high, known.get("entries"))
     task = make_task(spec, facts, known["env_spec"])
     if task is None:
         return None

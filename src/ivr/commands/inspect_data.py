@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from ivr.agreement.views import check_view, left_out
+from ivr.agreement.views import check_view, flattened, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.certificate import ADVICE, certify
 from ivr.config.options import InspectConfig
@@ -15,12 +16,13 @@ from ivr.data.cache.rewards import RewardTransform
 from ivr.data.kinds import open_source, within
 from ivr.data.load import named_maze, requirements
 from ivr.data.sources.source import Source
+from ivr.data.spec import DataSpec
 from ivr.errors import UserError, counted
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.evaluation.task.spec import TaskSpec, d4rl_maze
 from ivr.files import write_json, write_text
 from ivr.inspection.card import make_card
-from ivr.inspection.findings import Findings, read_all
+from ivr.inspection.findings import Findings, noted, read_all
 from ivr.inspection.page import page
 from ivr.inspection.plots import plots
 from ivr.inspection.tally import Tally
@@ -69,21 +71,23 @@ def inspect(
         UserError: for data that cannot be opened.
     """
     config = InspectConfig.parse(composed)
-    spec = within(config.data, lambda: bounds_of(config.task))
+    spec, source = _opened(config)
     transform = RewardTransform(spec.reward, spec.reward_scale, spec.reward_shift)
     maze = named_maze(spec.maze, spec.maze_scale)
-    source = open_source(spec)
-    check_view(spec.view, set(source.boxes), source.is_dict)
+    with noted() as said:
+        view = flattened(spec.view, list(source.boxes), source.is_dict)
+    check_view(view, set(source.boxes), source.is_dict)
     cells = "D4RL's"
     if maze is not None:
         maze, cells = placed(maze, source.env_spec)
     begin()
-    tally = Tally(source, spec.view, maze or d4rl_maze(config.task.env), cells)
+    tally = Tally(source, view, maze or d4rl_maze(config.task.env), cells)
     findings = Findings(config.show)
-    if source.is_dict and (said := left_out(spec.view, [*source.boxes, *source.unread])):
-        findings.warnings.append(said)
+    findings.warnings += said
+    if source.is_dict and (others := left_out(view, [*source.boxes, *source.unread])):
+        findings.warnings.append(others)
     read_all(source, tally, findings, progress=True)
-    task = _task(config.task, source, tally, maze, findings)
+    task = _task(replace(config.task, view=view), source, tally, maze, findings)
     name = f"{spec.name} (as is)" if source.differs else spec.name
     certificate = None if task is None else certify(source, task)
     if certificate is not None and certificate.status == "differs":
@@ -100,6 +104,17 @@ def inspect(
     write_text(folder / "card.html", page(card, plots(card, tally)))
     log.info(f"\npage:    {folder / 'card.html'}\nfigures: {folder / 'card.json'}")
     return card
+
+
+def _opened(config: InspectConfig) -> tuple[DataSpec, Source]:
+    """Open the data, within the environment's bounds where they have none and these fit."""
+    spec = within(config.data, lambda: bounds_of(config.task))
+    try:
+        return spec, open_source(spec)
+    except UserError:
+        if spec == config.data:
+            raise
+        return config.data, open_source(config.data)  # `_task` says what does not fit
 
 
 def _task(

@@ -20,6 +20,7 @@ from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.kinds import within
 from ivr.data.prepare import Prepared, clean_sample, prepare, time_limits
+from ivr.data.remarks import remarks
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.data.serving.held_out import held_out_batches
 from ivr.errors import UserError
@@ -39,6 +40,7 @@ from ivr.training.optimized import RANKED, LastMetrics, check_metric, optimized
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import checkpoint_to_resume, resume_from
+from ivr.training.saturation import at_bounds
 from ivr.training.scoring.held_out import HeldOut, check_best_by
 from ivr.training.summary import divergence, next_steps, table
 
@@ -110,6 +112,8 @@ def _train(
     info = dataset.info
     log.info(f"{info.name}: {info.transitions:,} transitions, {info.episodes:,} episodes")
     log.info(f"  from {info.source}, fingerprint {info.fingerprint}")
+    if info.entries:
+        log.info(f"  observations join {', '.join(info.entries)}, in this order")
     if info.split is not None:
         log.info(
             f"  held out: {info.split['episodes']:,} of {info.split['of_episodes']:,} episodes "
@@ -120,6 +124,8 @@ def _train(
         log.info(f"  evaluated {task.way}")
     said = time_limits(data.clean, None if task is None else task.max_episode_steps)
     if said is not None:
+        log.warning(said)
+    for said in remarks(dataset, config.normalize is not None):
         log.warning(said)
     certificate = None if task is None else certify(spec, task)
     check_metric(config.optimized_metric, evaluated=task is not None, split=config.split > 0)
@@ -207,7 +213,9 @@ def _fit(
             log.info(f"  replay {certificate.in_words}")
     for group, done in record.transforms().items():
         if done["name"] != "none":
-            log.info(f"  {group}: {', '.join(f'{key} {value}' for key, value in done.items())}")
+            cure = "; normalize=none leaves observations raw" if group == "normalize" else ""
+            said = ", ".join(f"{key} {value}" for key, value in done.items())
+            log.info(f"  {group}: {said}{cure}")
     if datamodule.num_selected < dataset.num_transitions:
         log.info(f"  {datamodule.num_selected:,} of them are learned from")
     if resumed_from is not None:
@@ -239,7 +247,10 @@ def _fit(
         keep_freed_memory()
     begin()
     observed = dataset.observations
-    return fit(plan, algorithm, datamodule, task, observed, clean, doors, held_out=held_out)
+    result = fit(plan, algorithm, datamodule, task, observed, clean, doors, held_out=held_out)
+    for said in at_bounds(algorithm, clean, info.action_names, [m.label for m in members]):
+        log.warning(said)
+    return result
 
 
 def _until(config: TrainConfig, members: int, resumed_from: Path | None) -> int:

@@ -45,6 +45,9 @@ class DatasetInfo:
     """O names such as pressure_Pa; () where the data name none. See `agreement.names.Names`."""
     action_names: tuple[str, ...] = ()
     """A names, likewise."""
+    entries: tuple[str, ...] = ()
+    """Entries of a dictionary that an observation joins, in their order; () where it is none, or
+    where dataset.view says which by another name."""
 
 
 @dataclass(frozen=True, eq=False)

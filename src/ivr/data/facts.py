@@ -13,7 +13,8 @@ from ivr.types import DataFacts
 def basic_facts(dataset: OfflineDataset) -> DataFacts:
     """Sizes and bounds of a dataset, which take no pass over it."""
     info = dataset.info
-    return DataFacts(dataset.observation_dim, list(info.action_low), list(info.action_high))
+    low, high = list(info.action_low), list(info.action_high)
+    return DataFacts(dataset.observation_dim, low, high, list(info.entries))
 
 
 def gather_facts(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.agreement.names import called
-from ivr.agreement.views import check_view, left_out
+from ivr.agreement.views import View, check_view, flattened, left_out
 from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.data.cache.convert import convert, key
 from ivr.data.cache.rewards import RewardTransform
@@ -50,6 +50,9 @@ def load_dataset(
             "for the goal, whatever is recorded: leave it out."
         )
     recorded = open_source(spec, progress)
+    view: View = spec.view
+    if recorded.is_dict:
+        view = flattened(view, list(recorded.boxes), True)
     usual = maze
     layout = recorded_walls(recorded.env_spec)
     if maze is not None:
@@ -59,7 +62,7 @@ def load_dataset(
         maze, _ = placed(maze, recorded.env_spec)
 
     options: dict[str, Any] = {
-        "view": spec.view,
+        "view": view,
         "reward": dataclasses.asdict(transform),
         "maze": spec.maze,
         "maze_scale": spec.maze_scale,
@@ -71,10 +74,10 @@ def load_dataset(
     safe_name = re.sub(r"[^\w.-]", "_", spec.name)
     final = cache_folder(cache) / f"{safe_name}-{key(recorded, options)}"
     if not is_built(final, "IVR_CACHE"):
-        check_view(spec.view, set(recorded.boxes), recorded.is_dict)
-        convert(recorded, final, spec.view, transform, maze, progress)
+        check_view(view, set(recorded.boxes), recorded.is_dict)
+        convert(recorded, final, view, transform, maze, progress)
     columns, facts = read_store(final)
-    if recorded.is_dict and (said := left_out(spec.view, [*recorded.boxes, *recorded.unread])):
+    if recorded.is_dict and (said := left_out(view, [*recorded.boxes, *recorded.unread])):
         warnings.warn(f"{recorded.id}: {printable(said)}", stacklevel=2)
     low, high = facts["action_low"], facts["action_high"]
     for said in facts["notes"]:
@@ -113,6 +116,7 @@ def load_dataset(
         reward_shift=shift,
         requirements=requirements(recorded.metadata),
         observation_names=tuple(map(printable, facts["observation_names"])),
+        entries=() if isinstance(view, str) else tuple(map(printable, view)),
         action_names=tuple(map(printable, facts["action_names"])),
     )
     return OfflineDataset(**columns, info=info)

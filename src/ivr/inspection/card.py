@@ -1,10 +1,13 @@
 """Makes the data card: all figures in plain types."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ivr.agreement.names import all_names
 from ivr.data.cache.rewards import RewardTransform
+from ivr.data.remarks import scales
 from ivr.data.sources.source import Source
 from ivr.data.sources.terminals import suspected
 from ivr.errors import UserError, counted
@@ -40,7 +43,7 @@ def make_card(
         "recorded": _rewards(tally.recorded),
         "trained_on": _rewards(tally.kept) | {"rewards": transformed},
         "reward_transform": {"name": transform.name, "scale": scale, "shift": shift},
-        "observations": _moments(tally.observations) if tally.observations else None,
+        "observations": _observations(tally),
         "actions": _actions(source, tally),
         "duplicates": _duplicates(tally),
         "maze": _maze(tally),
@@ -104,9 +107,21 @@ def _moments(moments: Moments) -> dict[str, Any]:
     }
 
 
+def _observations(tally: Tally) -> dict[str, Any] | None:
+    seen = tally.observations
+    if seen is None:
+        return None
+    return {"names": all_names(tally.names.observations, "observation", len(seen.mean))} | _moments(
+        seen
+    )
+
+
 def _actions(source: Source, tally: Tally) -> dict[str, Any]:
     count = max(tally.actions.count, 1)
     return _moments(tally.actions) | {
+        "names": all_names(tally.names.actions, "action", len(tally.at_low)),
+        "clipped": tally.clipped if source.clips_actions else 0,
+        "clipped_by_number": tally.clipped_by_number.tolist(),
         "low": source.action_low.tolist(),
         "high": source.action_high.tolist(),
         "at_low": (tally.at_low / count).tolist(),
@@ -152,14 +167,29 @@ def _warnings(
     for name in ("observations", "actions"):
         constant = (card[name] or {}).get("constant")
         if constant:
-            said.append(f"{name} hold one value alone in {_few(constant)}")
+            said.append(
+                f"{name} hold one value alone in {_few(constant, card[name]['names'])}: leave them "
+                "out (with dataset=arrays by dataset.columns), as nothing can be learned from them"
+            )
     shares = np.add(card["actions"]["at_low"], card["actions"]["at_high"])
     saturated = [int(i) for i in np.flatnonzero(shares > _SATURATED)]
     if saturated:
         said.append(
             f"actions are at a bound in more than {_SATURATED:.0%} of the steps in "
-            f"{_few(saturated)}"
+            f"{_few(saturated, card['actions']['names'])}"
         )
+    if card["actions"]["clipped"]:
+        counts = card["actions"]["clipped_by_number"]
+        each = [f"{name} in {n:,}" for name, n in zip(card["actions"]["names"], counts, strict=True)
+                if n]  # fmt: skip
+        said.append(
+            f"{card['actions']['clipped']:,} of {tally.actions.count:,} actions lie outside their "
+            f"bounds and are clipped to them: {', '.join(each[:12])} (the first: "
+            f"{''.join(findings.clipped)})"
+        )
+    seen = tally.observations
+    if seen is not None and seen.count:
+        said += scales(np.hypot(seen.mean, seen.deviation), tally.names.observations)
     kept = card["trained_on"]
     if kept["steps"] and kept["rewards"] and kept["rewards"][0] == kept["rewards"][2]:
         said.append(f"all rewards are {kept['rewards'][0]:g}: no trajectory is better than another")
@@ -177,6 +207,6 @@ def _warnings(
     return said
 
 
-def _few(numbers: list[int]) -> str:
+def _few(numbers: list[int], names: Sequence[str]) -> str:
     more = ", ..." if len(numbers) > 12 else ""
-    return f"dimension{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:12]))}{more}"
+    return f"{', '.join(names[number] for number in numbers[:12])}{more}"

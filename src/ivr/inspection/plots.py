@@ -16,6 +16,9 @@ from ivr.inspection.occupancy import Occupancy
 from ivr.inspection.tally import Tally
 from ivr.mazes import SUCCESS_RADIUS
 
+_NAMED = 30
+"""Numbers of an observation that there is room to name."""
+
 _BLUE, _ORANGE, _GREY, _WALL = "#3b6ea8", "#d9792b", "#c9ced6", "#2b303b"
 
 
@@ -49,6 +52,13 @@ def _svg(draw: Callable[[Axes], None], height: float = 3.2) -> str:
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue().decode()
+
+
+def _cut(name: object) -> str:
+    """A name as matplotlib writes it: not too long, a dollar sign no mathematics."""
+    said = str(name)
+    said = said if len(said) <= 24 else f"{said[:15]}...{said[-6:]}"
+    return said.replace("$", r"\$")
 
 
 def _spread(axes: Axes, values: ArrayLike, name: str) -> None:
@@ -94,7 +104,8 @@ def _actions(axes: Axes, tally: Tally) -> None:
     axes.set_facecolor(_GREY)
     bounds = (tally.at_low + tally.at_high) / max(tally.actions.count, 1)
     shown = range(0, rows, max(1, rows // 12))
-    axes.set_yticks(shown, [f"{row}   {bounds[row]:.1%}" for row in shown])
+    names = tally.names.actions or range(rows)
+    axes.set_yticks(shown, [f"{_cut(names[row])}   {bounds[row]:.1%}" for row in shown])
     axes.set(xlabel="from the low to the high bound (grey: never taken)")
     axes.set_ylabel("action, share at a bound")
     axes.figure.colorbar(image, ax=axes, label="share of steps", pad=0.02)
@@ -115,7 +126,10 @@ def _observations(axes: Axes, tally: Tally) -> None:
     axes.set_yscale("symlog", linthresh=1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncol=3)
-    axes.set(xlabel="number of the observation", ylabel="value")
+    names = tally.names.observations
+    if names and len(names) <= _NAMED:
+        axes.set_xticks(number, [_cut(name) for name in names], rotation=60, ha="right")
+    axes.set(xlabel="" if names else "number of the observation", ylabel="value")
 
 
 def _positions(axes: Axes, occupancy: Occupancy) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.bounds import outside, outside_by_number
+from ivr.agreement.names import Names
 from ivr.agreement.views import View, join, view_keys
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
-from ivr.data.sources.source import Episode, Source, unusable
+from ivr.data.sources.source import Episode, Source, observation_names, unusable
 from ivr.inspection.duplicates import Duplicates
 from ivr.inspection.occupancy import Occupancy
 from ivr.inspection.streaming import BINS, Histogram, Moments
@@ -78,6 +80,10 @@ class Tally:
         self.actions = Moments(width)
         self.action_counts = np.zeros((width, BINS), np.int64)
         self.at_low, self.at_high = np.zeros(width, np.int64), np.zeros(width, np.int64)
+        self.clipped = 0
+        """Actions outside of their bounds."""
+        self.clipped_by_number = np.zeros(width, np.int64)
+        self.names = Names((), tuple(source.action_names))
         self.observations: Moments | None = None
         self.duplicates = Duplicates()
         self.occupancy = Occupancy(maze) if maze else None
@@ -106,6 +112,7 @@ class Tally:
         seen = join(self._keys, episode.observations)
         if self.observations is None:
             self.observations = Moments(seen.shape[1])
+            self.names = Names(observation_names(self._source, self._keys), self.names.actions)
         self.observations.add(_finite_rows(seen))
         actions = np.asarray(episode.actions, np.float64)
         self._look_at_actions(actions)
@@ -153,6 +160,8 @@ class Tally:
         low, high = self._source.action_low, self._source.action_high
         finite = _finite_rows(actions)
         self.actions.add(finite)
+        self.clipped += int(outside(finite, low, high).sum())
+        self.clipped_by_number += outside_by_number(finite, low, high)
         scaled = 2 * (finite - low) / (high - low) - 1
         self.at_low += (scaled <= -_EDGE).sum(0)
         self.at_high += (scaled >= _EDGE).sum(0)

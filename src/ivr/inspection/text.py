@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from ivr.data.sources.defects import BOUNDS
 from ivr.errors import printable
 
 _WIDTH = 14
 _ACTIONS = 20
 """Lines of them."""
+_NAME = 24
+"""Letters of a name."""
 
 
 def card_text(card: dict[str, Any]) -> str:
@@ -15,7 +18,9 @@ def card_text(card: dict[str, Any]) -> str:
     lines += _figures(card) + _actions(card["actions"]) + _observations(card["observations"])
     lines += _maze(card["maze"], card["recorded"]["episodes"])
     lines += _replay(card["certificate"])
-    lines += ["", "checks", *(_check(kind, found) for kind, found in card["defects"].items())]
+    clipped = {BOUNDS: card["actions"]["clipped"]}
+    lines += ["", "checks"]
+    lines += [_check(kind, found, clipped.get(kind, 0)) for kind, found in card["defects"].items()]
     if card["warnings"]:
         lines += ["", "legal, and worth a look", *(f"  {said}" for said in card["warnings"])]
     for kind, found in card["defects"].items():
@@ -55,7 +60,7 @@ def _actions(actions: dict[str, Any]) -> list[str]:
         bound = actions["at_low"][i] + actions["at_high"][i]
         columns = [actions[key][i] for key in ("low", "high", "min", "max")]
         shares = (f"{bound:.1%}", f"{actions['covered'][i]:.0%}")
-        lines.append(_line(f"  {i}", *map(_short, columns), *shares))
+        lines.append(_line(_name(actions, i), *map(_short, columns), *shares))
     more = actions["numbers"] - _ACTIONS
     return lines + ([f"  and {more} more, on the page"] if more > 0 else [])
 
@@ -66,7 +71,19 @@ def _observations(observations: dict[str, Any] | None) -> list[str]:
     least, greatest = min(observations["min"]), max(observations["max"])
     numbers, constant = observations["numbers"], len(observations["constant"])
     words = f"{numbers} numbers from {_short(least)} to {_short(greatest)}, {constant} constant"
-    return ["", f"{'observations':<20}    {words}"]
+    lines = ["", f"{'observations':<20}    {words}", ""]
+    lines.append(_line("", "least", "mean", "deviation", "greatest"))
+    for i in range(min(numbers, _ACTIONS)):
+        columns = [observations[key][i] for key in ("min", "mean", "deviation", "max")]
+        lines.append(_line(_name(observations, i), *map(_short, columns)))
+    more = numbers - _ACTIONS
+    return lines + ([f"  and {more} more, in card.json"] if more > 0 else [])
+
+
+def _name(of: dict[str, Any], number: int) -> str:
+    """The name of a number; one that is too long for its column loses its middle."""
+    name = of["names"][number]
+    return f"  {name}" if len(name) <= _NAME else f"  {name[: _NAME - 9]}...{name[-6:]}"
 
 
 def _maze(maze: dict[str, Any] | None, episodes: int) -> list[str]:
@@ -100,12 +117,13 @@ def _off(value: float | None) -> str:
     return "nan" if value is None else f"{value:.2g}"
 
 
-def _check(kind: str, found: dict[str, Any]) -> str:
-    return f"  {kind:<50}{found['count'] or 'none':>10}"
+def _check(kind: str, found: dict[str, Any], clipped: int) -> str:
+    count = f"{clipped:,} clipped" if clipped else found["count"] or "none"
+    return f"  {kind:<50}{count:>10}"
 
 
 def _line(name: str, *cells: str) -> str:
-    return f"{name:<20}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells)
+    return f"{name:<{_NAME + 2}}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells)
 
 
 def _short(value: float) -> str:

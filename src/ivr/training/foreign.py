@@ -96,6 +96,7 @@ _DESCRIPTION: dict[str, Check] = {
         and all(check(x.get(key)) for key, check in _FACTS.items())
         and _named(x.get("observation_names"), x["observation_dim"])
         and _named(x.get("action_names"), len(x["action_low"]))
+        and list_of(text)(x.get("entries") or [])
     ),
 }
 _STOPPED: dict[str, Check] = {

@@ -8,11 +8,12 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import h5py
@@ -56,6 +57,8 @@ class Format(NamedTuple):
     checksummed: bool = False
     """Whether changed bytes cannot go unnoticed."""
     view: str | tuple[str, ...] = "flat"
+    options: Mapping[str, Any] = MappingProxyType({})
+    """Of the dataset."""
 
 
 def _compressed(path: Path, columns: Arrays) -> Path:
@@ -130,6 +133,26 @@ def _gzip(path: Path, arrays: Arrays) -> Path:
     return packed
 
 
+def _german(path: Path, arrays: Arrays) -> Path:
+    """Write a table as a spreadsheet does in German: decimal commas, names of its own."""
+    rows = len(np.asarray(arrays["rewards"]))
+    arrays = arrays | {"next_observations": None, "Zeit": np.arange(rows)}
+    file = write_arrays(path / "a", arrays, "csv")
+    text = file.read_text().replace(".", "§").replace(",", ";").replace("§", ",")
+    file.write_bytes(("sep=;\r\n" + text.replace("rewards", "Erlös [€]")).encode("cp1252"))
+    return file
+
+
+_MAPPED = {
+    "columns": {
+        "observations": "obs*", "actions": ["action_0", "action_1"], "reward": "Erlös [€]",
+        "episode": "episode", "time": "Zeit",
+    },
+    "missing": "previous",
+    "actions": "clip",
+}  # fmt: skip
+
+
 def _table(kind: str) -> Callable[[Path, Arrays], Path]:
     return lambda path, arrays: write_arrays(path / "a", arrays, kind)
 
@@ -139,6 +162,7 @@ FORMATS = {
     "packed npz": Format("arrays", lambda: encoded_arrays(_MADE), _table("compressed npz"), True),
     "csv": Format("arrays", lambda: encoded_arrays(_MADE), _table("csv")),
     "csv.gz": Format("arrays", lambda: encoded_arrays(_MADE), _gzip, True),
+    "mapped csv": Format("arrays", lambda: encoded_arrays(_MADE), _german, options=_MAPPED),
     "parquet": Format("arrays", lambda: encoded_arrays(_MADE), _table("parquet of numbers")),
     "lists": Format("arrays", lambda: encoded_arrays(_MADE), _table("parquet of lists")),
     "d4rl": Format(
@@ -305,9 +329,9 @@ def npz_that_claims(path: Path, shape: str) -> Path:
 
 
 def _spec(form: Format, path: Path) -> DataSpec:
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = dict(form.options)
     if form.source == "arrays":
-        own = {"action_low": -1, "action_high": 50}
+        own |= {"action_low": -1, "action_high": 50}
     view = form.view if isinstance(form.view, str) else list(form.view)
     return DataSpec(name="x", source=form.source, path=path, view=view, **own)
 

@@ -57,6 +57,8 @@ def make_task(
         RecordedEnvironmentError: nobody named an environment, and the one that the data record
             cannot be had here.
     """
+    if data.entries and spec.view == "flat":
+        spec = replace(spec, view=list(data.entries))
     task = _task(spec, env_spec, requirements)
     if task is None:
         return None

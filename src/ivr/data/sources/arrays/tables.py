@@ -8,6 +8,7 @@ import csv
 import re
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,9 @@ def _times(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
         return np.asarray(column.to_numpy())
     if pa.types.is_time(kind):
         return np.asarray(column.cast(pa.time64("us")).cast(pa.int64()).to_numpy())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        with suppress(pa.ArrowInvalid):  # 2024-03-01 12:30:00, as CSV files have it
+            return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
     raise UserError(
         f"{path}: {name} holds {kind}, and no times that can be ordered: "
         f"log['{name}'] = pandas.to_datetime(log['{name}'], dayfirst=True), or polars' "

@@ -1,0 +1,123 @@
+"""Rows out of order, gaps and missing values in one's own tables: what is done is said."""
+
+import numpy as np
+import pytest
+
+from ivr.data.sources.arrays.files import find_arrays
+from ivr.data.sources.arrays.mapping import ColumnMap
+from ivr.data.sources.arrays.source import ArraysSource
+from ivr.errors import UserError
+from tests.data.loading import load_dataset
+from tests.data.sources.arrays.arrays_making import write_table
+
+_HOURS = ["2024-03-01 00:00:00", "2024-03-01 01:00:00", "2024-03-01 02:00:00"]
+_DAY = ["2024-03-02 00:00:00", "2024-03-02 09:00:00", "2024-03-02 10:00:00"]
+_LOG = {
+    "at": _HOURS + _DAY,
+    "day": ["a"] * 3 + ["b"] * 3,
+    "s": [0.0, 1, 2, 3, 4, 5],
+    "u": [0.0, 0.5, 1, 0, 0.5, 1],
+    "r": [0.0, 1, 2, 3, 4, 5],
+}
+_COLUMNS = {"observations": "s", "actions": "u", "reward": "r", "episode": "day"}
+
+
+def _source(path, log, kind="csv", missing="refuse", **columns):
+    file = write_table(path / "log", log, kind)
+    columns = ColumnMap.parse(_COLUMNS | columns)
+    return ArraysSource(find_arrays(file), 0, 1, columns=columns, missing=missing)
+
+
+def _shuffled(order):
+    return {name: [values[i] for i in order] for name, values in _LOG.items()}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_rows_are_sorted_by_time_within_episodes(tmp_path, kind):
+    # Episode b first, and both interleaved.
+    source = _source(tmp_path, _shuffled([5, 1, 3, 0, 4, 2]), kind, time="at")
+    first, second = source.episodes()
+    assert first.observations["observation"][:, 0].tolist() == [3, 4, 5][: len(first.actions) + 1]
+    assert second.rewards.tolist() == [0, 1]
+    said = " ".join(source.notes)
+    assert "4 of 6 rows were not in the order of at" in said
+    assert "1 gap in at: a step is usually 60 min and the longest is 9 h" in said
+
+
+def test_numbers_are_times_too_and_repeats_are_said(tmp_path):
+    log = _LOG | {"at": [2.0, 1, 1, 0, 1, 2]}
+    source = _source(tmp_path, log, time="at")
+    first, _ = source.episodes()
+    # Equal times keep the order of their rows: 1 and 2 before 0.
+    assert first.observations["observation"][:, 0].tolist() == [1, 2, 0]
+    assert any("1 row of an episode with the at of the row before" in note for note in source.notes)
+
+
+def test_an_order_is_offered_where_a_column_looks_like_the_time(tmp_path):
+    log = {("timestamp" if name == "at" else name): v for name, v in _LOG.items()}
+    assert not any("not in order" in note for note in _source(tmp_path, log).notes)
+    log["timestamp"] = [*_HOURS[::-1], *_DAY]
+    (said,) = (note for note in _source(tmp_path, log).notes if "not in order" in note)
+    assert "row 1 is earlier" in said and "dataset.columns.time=timestamp sorts them" in said
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        ([1.0, None, 3, 4, 5, 6], "row 1: at is missing, so the row has no place in time"),
+        (["noon", "one", "two", "x", "y", "z"], "at holds string, and no times that can be orde"),
+    ],
+)
+def test_times_that_order_nothing(tmp_path, at, says):
+    with pytest.raises(UserError, match=says):
+        list(_source(tmp_path, _LOG | {"at": at}, time="at").episodes())
+
+
+_HOLES = _LOG | {"s": [0.0, None, 2, None, 4, 5], "u": [0.0, 0.5, 1, 0, None, 1]}
+
+
+def test_missing_values_are_refused_with_the_options(tmp_path):
+    source = _source(tmp_path, _HOLES)
+    with pytest.raises(UserError, match=r"nan in s, .*dataset\.missing=drop_episode leaves out"):
+        list(source.episodes())
+    assert "missing values: s in 2, u in 1 of 6 rows" in " ".join(source.notes)
+
+
+def test_the_value_of_the_row_before_never_crosses_an_episode(tmp_path):
+    source = _source(tmp_path, _HOLES, missing="previous")
+    (first,) = source.episodes()  # in b no row before the first has s
+    assert first.observations["observation"][:, 0].tolist() == [0, 0, 2]
+    said = " ".join(source.notes)
+    assert "2 missing values taken from the row before" in said
+    assert "1 of 2 episodes are left out" in said and "episode 1, row 3" in said
+
+
+def test_a_missing_reward_is_not_paid_twice(tmp_path):
+    log = _LOG | {"r": [0.0, None, 2, 3, 4, 5]}
+    (only,) = _source(tmp_path, log, missing="previous").episodes()
+    assert only.rewards.tolist() == [3, 4]
+
+
+def test_episodes_with_missing_values_are_left_out(tmp_path):
+    log = _LOG | {"s": [0.0, 1, 2, 3, None, 5]}
+    (first,) = _source(tmp_path, log, missing="drop_episode").episodes()
+    assert first.rewards.tolist() == [0, 1]
+    with pytest.raises(UserError, match="every one of its 2 episodes has a missing value"):
+        _ = _source(tmp_path, _HOLES, missing="drop_episode").boxes
+
+
+def test_categories_come_with_a_recipe(tmp_path):
+    source = _source(tmp_path, _LOG | {"s": ["auto", "off", "on", "on", "on", "off"]})
+    with pytest.raises(UserError, match=r"s holds string, .*'auto'.*pandas\.get_dummies\(log, col"):
+        list(source.episodes())
+
+
+def test_actions_are_clipped_where_that_is_asked_for(tmp_path):
+    path = write_table(tmp_path / "log", _LOG, "csv")
+    keys = {"name": "x", "source": "arrays", "path": path, "columns": _COLUMNS, "view": "flat"}
+    bounds = {"action_low": 0, "action_high": 0.25, "cache": tmp_path / "cache"}
+    with pytest.raises(UserError, match=r"u is 0\.5, outside its bounds 0 to 0\.25.*actions=clip"):
+        load_dataset(**keys, **bounds)
+    with pytest.warns(UserWarning, match=r"2 of 4 actions .* u in 2 \(0 to 0\.5, bounds 0 to"):
+        data = load_dataset(**keys, **bounds, actions="clip")
+    assert np.allclose(data.actions[:, 0], [-1, 1, -1, 1], atol=1e-4)
