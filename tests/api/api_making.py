@@ -1,11 +1,14 @@
 """A small log of one's own, and options that make its training short."""
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ivr.api import Dataset, from_arrays
+from ivr.training.checkpoints import load_checkpoint
 
 SMALL: dict[str, Any] = {
     "algo__hidden": [8, 8],
@@ -38,3 +41,8 @@ def own() -> Dataset:
 
 def changed(**more: Any) -> Dataset:
     return from_arrays(**(log() | {"action_low": 0, "action_high": 100} | more))
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = (load_checkpoint(path)["state_dict"] for path in (one, other))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

@@ -11,6 +11,7 @@ import ivr
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_quickstart_leads_from_arrays_to_a_policy(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"<!-- quickstart -->\n```python\n(.*?)```", PAGE, re.DOTALL)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ivr
-from tests.api.api_making import log, own
+from tests.api.api_making import log
 
 
 def test_every_defect_is_told_and_none_raised(tmp_path, capsys):
@@ -19,12 +19,8 @@ def test_every_defect_is_told_and_none_raised(tmp_path, capsys):
     assert "1 in all" in missing and "row 7" in missing and "nan" in missing
     assert "1 in all" in beyond and "row 30" in beyond and "101" in beyond
     assert found.card["rows"] == 60 and found.warnings
-    with pytest.raises(ivr.UserError, match="row 7"):
-        ivr.load_dataset(**options)
 
 
-def test_a_dataset_is_looked_at_as_it_is_trained_on(tmp_path):
-    found = ivr.inspect_data(own(), folder=tmp_path / "card", verbose=False)
-    assert found.defects == [] and found.card["trained_on"]["steps"] == len(own())
+def test_data_that_cannot_be_opened_are_an_error():
     with pytest.raises(ivr.UserError, match=r"dataset.path=nowhere.csv does not exist"):
         ivr.inspect_data(path="nowhere.csv")
