@@ -15,7 +15,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encod
 def test_the_quickstart_leads_from_arrays_to_a_policy(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"<!-- quickstart -->\n```python\n(.*?)```", PAGE, re.DOTALL)
-    quick = "num_updates=300, normalize='none', algo__hidden=[32, 32], algo__actor_lr=3e-3, device='cpu'"
+    quick = "num_updates=300, normalize='none', algo__hidden=[32, 32], algo__actor_lr=3e-3"
     short = code.replace("num_updates=2000", quick)
     assert short != code and len(code.splitlines()) <= 12
     names: dict[str, object] = {}
