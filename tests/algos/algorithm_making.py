@@ -23,6 +23,7 @@ from ivr.algos.iql import ImplicitQLearning
 from ivr.algos.ivr import ImplicitValueRegularization
 from ivr.algos.mcq import MildlyConservativeQLearning
 from ivr.algos.onestep import OneStep, OneStepEasyBCQ, OneStepReverseKL
+from ivr.algos.online.calql import CalibratedFromOffline
 from ivr.algos.online.remodel import Remodel
 from ivr.algos.online.rlpd import PriorData
 from ivr.algos.online.sac import SoftFromOffline
@@ -97,6 +98,7 @@ CASES: dict[str, tuple[type[OfflineAlgorithm], dict[str, Any]]] = {
     "remodel": (Remodel, REMODEL),
     "remodel-analytic": (Remodel, {**REMODEL, "remodel": "analytic"}),
     "sac-online": (SoftFromOffline, {"discount": 0.99}),
+    "calql-online": (CalibratedFromOffline, {"discount": 0.99, "proposals": 3}),
     "rlpd": (PriorData, {"critics": 3}),
 }
 STATES, ACTIONS, OUTCOME = 3, 2, [0.5, -1.0]

@@ -116,13 +116,24 @@ def test_no_step_is_taken_that_is_not_counted(tmp_path, offline, monkeypatch):
 
 @pytest.mark.parametrize(
     "online",
-    ["continue", *(pytest.param(x, marks=pytest.mark.slow) for x in ("sac", "rlpd"))],
+    ["continue", *(pytest.param(x, marks=pytest.mark.slow) for x in ("sac", "calql", "rlpd"))],
 )
 def test_every_way_online_runs_and_changes_the_policy(online, tmp_path, offline):
     small = {"rlpd": ("online.critics=3",)}.get(online, ())
     result = finetune(tmp_path, offline, *WORDS, f"online={online}", *small)
     assert result["status"] == "finished" and result["algo"] == online
     assert not same_policy(tmp_path, offline)
+
+
+@pytest.mark.slow
+def test_calql_goes_on_with_its_own_losses(tmp_path, small_pointmaze):
+    words = ("algo=calql", "algo.proposals=2", "num_updates=10", "eval_every=10")
+    train(tmp_path / "calql", *words)
+    offline = f"checkpoint={tmp_path}/calql/checkpoints/last.ckpt"
+    assert finetune(tmp_path / "a", offline, *WORDS, "online=continue")["status"] == "finished"
+    assert not same_policy(tmp_path / "a", offline)
+    with pytest.raises(UserError, match=r"online=calql cannot start .* give online=continue"):
+        finetune(tmp_path / "b", offline, *WORDS, "online=calql")
 
 
 def test_rlpd_needs_no_checkpoint(tmp_path, small_pointmaze):

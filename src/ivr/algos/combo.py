@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ivr.algos.cql import ConservativeQLearning, Draws, of_each
+from ivr.algos.cql import ConservativeQLearning
 from ivr.algos.engine.base import Metrics
 from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.conservative import Draws, of_each
 from ivr.algos.shared.rollouts import Rollouts
 from ivr.algos.shared.terminations import TERMINATIONS
 from ivr.errors import nearest

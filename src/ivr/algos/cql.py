@@ -10,31 +10,19 @@ of `SoftActorCritic`; the target has no entropy, as in the released code.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ivr.algos.engine.base import Metrics
 from ivr.algos.engine.ranges import check_range
+from ivr.algos.shared.conservative import Draws, draw, of_each, propose
 from ivr.algos.shared.soft_actor_critic import SoftActorCritic
 from ivr.losses.conservative import action_gap, conservative_loss, multiplier_loss
 from ivr.losses.critic import td_loss, td_target
 from ivr.nets.scalars import PositiveScalar
 from ivr.types import Batch
-
-
-class Draws(NamedTuple):
-    """Random numbers of one step of the critic, (R, M, B, A) each."""
-
-    even: Tensor
-    """Uniform in [-1, 1): actions themselves."""
-    here: Tensor
-    """Standard normal, for actions of the policy at s."""
-    there: Tensor
-    """Standard normal, for actions of the policy at s'."""
-    target: Tensor
-    """Standard normal, for the target's; M is 1 without `max_target`."""
 
 
 class ConservativeQLearning(SoftActorCritic):
@@ -93,14 +81,7 @@ class ConservativeQLearning(SoftActorCritic):
 
     def draws(self, batch: Batch) -> Draws:
         """The randomness of one step of the critic."""
-        one = batch.actions[:, None]
-        many = one.expand(-1, self.proposals, -1, -1)
-        return Draws(
-            even=self.noise.uniform("proposals/even", many),
-            here=self.noise.normal("proposals/here", many),
-            there=self.noise.normal("proposals/there", many),
-            target=self.noise.normal("target", many if self.max_target else one),
-        )
+        return draw(self.noise, batch, self.proposals, self.proposals if self.max_target else 1)
 
     def critic_loss(self, batch: Batch, draws: Draws) -> tuple[Tensor, Metrics]:
         """TD and the conservative gap, for both critics: (R,), and metrics (R,)."""
@@ -136,16 +117,9 @@ class ConservativeQLearning(SoftActorCritic):
         next_q = of_each(self.target_critic, batch.next_observations, actions).amin(1).amax(1)
         return td_target(batch.rewards, batch.terminated, next_q, self.discount)
 
-    @torch.no_grad()
     def propose(self, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor]:
         """Actions a_j (R, 3M, B, A) even, at s and at s', and log p(a_j) (R, 3M, B)."""
-        here, log_here = self.actor.sample(batch.observations, draws.here)
-        there, log_there = self.actor.sample(batch.next_observations, draws.there)
-        # An even density on [-1, 1]^A is 2^-A.
-        log_even = torch.full_like(log_here, -draws.even.shape[-1] * math.log(2))
-        return torch.cat((draws.even, here, there), 1), torch.cat(
-            (log_even, log_here, log_there), 1
-        )
+        return propose(self.actor.sample, batch, draws)
 
     def compared(self, batch: Batch, proposed: Tensor) -> Tensor:
         """What the gap sees of Q at the proposals, (R, K, 3M, B)."""
@@ -157,10 +131,3 @@ class ConservativeQLearning(SoftActorCritic):
         multiplier = self.multiplier()
         loss = multiplier_loss(multiplier, gap, self.gap_threshold)
         return loss, {"penalty/multiplier": multiplier.detach().squeeze(-1)}
-
-
-def of_each(critic: torch.nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
-    """Q of M actions a state: (R, B, O) and (R, M, B, A) to (R, K, M, B)."""
-    repeated = observations[:, None].expand(-1, actions.shape[1], -1, -1)
-    values: Tensor = critic(repeated.flatten(1, 2), actions.flatten(1, 2))
-    return values.view(*values.shape[:2], *actions.shape[1:3])

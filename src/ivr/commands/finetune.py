@@ -118,6 +118,7 @@ def _finetune(
     if resumed_from is not None:
         record = resume_from(resumed_from, record, algorithm, schedule.num_updates)
     torch.set_float32_matmul_precision(record.float32_products)
+    needs = spec.type.needs({"discount": arguments["discount"], **spec.options})
     labels = [member.label for member in members]
     buffer = ReplayBuffer(
         len(members),
@@ -125,6 +126,7 @@ def _finetune(
         dataset.observation_dim,
         dataset.action_dim,
         config.device,
+        needs.return_discount,
     )
     collector = Collector(
         EnvironmentPool(task),
@@ -171,7 +173,7 @@ def _finetune(
             *doors.boundaries,
         ),
         epoch=plan.eval_every,
-        needs=spec.type.needs(spec.options),
+        needs=needs,
     )
     online = Online(
         collector,

@@ -1,5 +1,6 @@
 """The algorithm of a run online, with the weights that it starts from."""
 
+from dataclasses import replace
 from typing import Any
 
 from ivr.algos.engine.base import OfflineAlgorithm
@@ -50,10 +51,11 @@ def _continued(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, d
     if "actor_lr_cosine" in options:
         options["actor_lr_cosine"] = False
     name = str(config.online["name"])
-    if cls.needs({**options, "discount": old.get("discount", 0.99)}) != Needs():
+    needs = cls.needs({**options, "discount": old.get("discount", 0.99)})
+    if replace(needs, return_discount=None) != Needs():
         raise UserError(
-            f"online={name}: {cls.__name__} asks for more of the data than transitions, and what "
-            "is collected has no more. Choose another way, as in online=remodel"
+            f"online={name}: {cls.__name__} asks for more of the data than transitions and their "
+            "returns, and what is collected has no more. Choose another way, as in online=remodel"
         )
     return AlgorithmSpec(name, cls, options, "online"), {**old, **options}
 

@@ -148,7 +148,7 @@ class Online(Measuring):
                 "gated": count,
             },
         )
-        columns = dict.fromkeys(self.collector.buffer.columns._fields[:5], tensor)
+        columns = dict.fromkeys(self.collector.buffer.names, tensor)
         collected["buffer"] = checked(
             "Online.collector.buffer", collected["buffer"], {"added": count, **columns}
         )

@@ -253,6 +253,7 @@ class Collector:
                 fell=step.terminated and not step.success,
             )
         )
+        self.buffer.end_episode(member, self._length[member], step.terminated)
         self._length[member], self._total[member], self._discounted[member] = 0, 0.0, 0.0
 
     def _error(self, member: int, when: str, failure: Failure) -> EvaluationError:

@@ -89,6 +89,40 @@ def test_its_state_is_all_that_it_holds(added):
         assert torch.equal(a, b)
 
 
+def test_returns_to_go_are_known_when_an_episode_has_ended():
+    """Rewards 1, 2, 3 at a discount of 0.5: 1 + 0.5 (2 + 0.5 * 3) = 2.75, 3.5, 3.
+
+    Where the episode was cut off, its last reward repeats for ever: 3 / (1 - 0.5) = 6 from the last
+    step on, 2 + 0.5 * 6 = 5 and 1 + 0.5 * 5 = 3.5 before.
+    """
+    buffer = ReplayBuffer(2, 4, 2, 1, return_discount=0.5)
+    everything = torch.arange(4).expand(1, 2, 4)
+    for number in (7, 8, 1, 2, 3):  # the ring has gone round
+        buffer.add(transition(number))
+        assert torch.isneginf(buffer.gather(everything).discounted_returns_to_go).all()
+    buffer.end_episode(0, 3, terminated=True)
+    buffer.end_episode(1, 3, terminated=False)
+    restored = ReplayBuffer(2, 4, 2, 1, return_discount=0.5)
+    restored.load_state_dict(buffer.state_dict())
+    for one in (buffer, restored):
+        seen = one.gather(everything).discounted_returns_to_go[0]
+        assert seen[0].tolist() == [3, -torch.inf, 2.75, 3.5]
+        assert seen[1].tolist() == [-6, -torch.inf, -3.5, -5]
+    buffer.add(transition(4))
+    assert torch.isneginf(buffer.gather(everything).discounted_returns_to_go[0, :, 1]).all()
+
+
+def test_without_a_discount_an_episode_that_was_cut_off_has_no_return():
+    buffer = ReplayBuffer(1, 4, 2, 1, return_discount=1.0)
+    column = buffer.columns.discounted_returns_to_go
+    for _ in range(2):
+        buffer.add(Batch(*(c[:1] for c in transition(2)[:5])))
+    buffer.end_episode(0, 2, terminated=False)
+    assert torch.isneginf(column).all()
+    buffer.end_episode(0, 2, terminated=True)
+    assert column[0, :2].tolist() == [4, 2]
+
+
 def test_a_state_of_other_sizes_is_refused():
     state = ReplayBuffer(2, 4, 2, 1).state_dict() | {"added": 2}
     with pytest.raises(ValueError, match="observations of another shape"):

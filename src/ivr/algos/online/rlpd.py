@@ -90,10 +90,3 @@ class PriorData(SoftActorCritic):
         q = self.constant("critic")(batch.observations, actions).mean(1)
         loss = soft_policy_loss(q, log_prob, self.temperature().detach())
         return loss, {"actor/entropy": -log_prob.detach().mean(-1)}
-
-    @torch.no_grad()
-    def explore(
-        self, observations: Tensor, noise: Tensor, progress: float
-    ) -> tuple[Tensor, Tensor | None]:
-        """Sample actions of the policy; see `FromPolicy.explore`."""
-        return self.actor.sample(self.standardise(observations), noise)[0], None

@@ -77,12 +77,16 @@ class SoftFromOffline(FromPolicy):
         for name in ("critic", "target_critic"):
             found = getattr(policy, name, None)
             if not isinstance(found, TwinCritic):
-                raise ValueError("online=sac needs a critic, and it has none")
+                raise ValueError("its critic is needed, and it has none")
             self.get_submodule(name).load_state_dict(found.state_dict())
 
     def update(self, batch: Batch) -> None:
         """The critics, the actor with the new ones, its temperature, the target."""
         self.minimise("critic", self.critic_loss, batch, self.noise.normal("target", batch.actions))
+        self.improve(batch)
+
+    def improve(self, batch: Batch) -> None:
+        """What follows a step of the critics: the actor, its temperature, the target."""
         noise = self.noise.normal("policy", batch.actions)
         measured = self.minimise("actor", self.actor_loss, batch, noise)
         self.minimise("temperature", self.temperature_loss, measured["actor/entropy"])

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ivr.algos.engine.base import Metrics, OfflineAlgorithm
@@ -90,6 +91,13 @@ class SoftActorCritic(OfflineAlgorithm):
         self.discount = discount
         self.target_tau = target_tau
         self.target_entropy = -float(actions) if target_entropy is None else target_entropy
+
+    @torch.no_grad()
+    def explore(
+        self, observations: Tensor, noise: Tensor, progress: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """Sample actions of the policy; see `FromPolicy.explore`."""
+        return self.actor.sample(self.standardise(observations), noise)[0], None
 
     @abstractmethod
     def update_critic(self, batch: Batch) -> None:

@@ -9,10 +9,12 @@ from torch import Tensor
 from ivr import random
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.datamodule import TransitionDataModule, cut
+from ivr.data.serving.returns import episode_returns_to_go
 from ivr.data.serving.schedule import Schedule
 from ivr.types import Batch, Needs
 
 _COLUMNS = ("observations", "actions", "rewards", "terminated", "next_observations")
+_RETURNS = "discounted_returns_to_go"
 
 
 class ReplayBuffer:
@@ -23,6 +25,7 @@ class ReplayBuffer:
         capacity: transitions of each member that are kept.
         observation_dim, action_dim: O and A.
         device: where they are.
+        return_discount: keep the return to go at this discount as well; None for no such column.
     """
 
     def __init__(
@@ -32,7 +35,9 @@ class ReplayBuffer:
         observation_dim: int,
         action_dim: int,
         device: torch.device | str = "cpu",
+        return_discount: float | None = None,
     ) -> None:
+        self.return_discount = return_discount
         self.capacity = capacity
         self.added = 0
         """Transitions of each member that were ever added."""
@@ -44,18 +49,42 @@ class ReplayBuffer:
             terminated=torch.zeros(shape, device=device),
             next_observations=torch.zeros(*shape, observation_dim, device=device),
         )
+        self.names: tuple[str, ...] = _COLUMNS
+        """Of the columns that are kept."""
+        if return_discount is not None:
+            self.names = (*_COLUMNS, _RETURNS)
+            unknown = torch.full(shape, -torch.inf, device=device)
+            self.columns = self.columns._replace(discounted_returns_to_go=unknown)
 
     def add(self, transition: Batch) -> None:
         """Add one transition of each member, axes (R, ...)."""
         place = self.added % self.capacity
         for name in _COLUMNS:
             getattr(self.columns, name)[:, place] = getattr(transition, name)
+        if self.columns.discounted_returns_to_go is not None:
+            self.columns.discounted_returns_to_go[:, place] = -torch.inf
         self.added += 1
+
+    def end_episode(self, member: int, length: int, terminated: bool) -> None:
+        """Fill in the returns to go of a member's last `length` transitions, an episode.
+
+        Until then they are minus infinity: below whatever is held against them. They stay so where
+        an episode was cut off and, at a discount of 1, what would have followed has no return.
+        """
+        if self.columns.discounted_returns_to_go is None or self.return_discount is None:
+            return
+        if self.return_discount == 1 and not terminated:
+            return
+        places = torch.arange(self.added - length, self.added) % self.capacity
+        rewards = self.columns.rewards[member, places].tolist()
+        found = episode_returns_to_go(rewards, terminated, self.return_discount)
+        column = self.columns.discounted_returns_to_go
+        column[member, places] = torch.tensor(found, dtype=column.dtype, device=column.device)
 
     def gather(self, index: Tensor) -> Batch:
         """The transitions at places `index` (C, R, B) of each member's own: axes (C, R, B, ...)."""
         members = torch.arange(index.shape[1], device=index.device)[:, None]
-        return Batch(**{name: getattr(self.columns, name)[members, index] for name in _COLUMNS})
+        return Batch(**{name: getattr(self.columns, name)[members, index] for name in self.names})
 
     def latest_actions(self, member: int, count: int) -> Tensor:
         """A member's last `count` actions, oldest first, (count, A)."""
@@ -65,7 +94,7 @@ class ReplayBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Return what was added, for a checkpoint."""
         held = min(self.added, self.capacity)
-        columns = {name: getattr(self.columns, name)[:, :held].clone() for name in _COLUMNS}
+        columns = {name: getattr(self.columns, name)[:, :held].clone() for name in self.names}
         return {"added": self.added, **columns}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -76,7 +105,7 @@ class ReplayBuffer:
         """
         added = state["added"]
         held = min(added, self.capacity)
-        for name in _COLUMNS:
+        for name in self.names:
             column = getattr(self.columns, name)
             if state[name].shape != column[:, :held].shape or state[name].dtype != column.dtype:
                 raise ValueError(f"its replay buffer has {name} of another shape")

@@ -1,5 +1,7 @@
 """Computes the discounted return to go of every transition."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -39,3 +41,15 @@ def discounted_returns_to_go(dataset: OfflineDataset, discount: float) -> Tensor
         total = total + torch.where(left >= steps, discount**steps * further, 0)
         steps *= 2
     return (total + tail).float()
+
+
+def episode_returns_to_go(
+    rewards: Sequence[float], terminated: bool, discount: float
+) -> list[float]:
+    """Compute the same of one episode, which `terminated` or was cut off."""
+    total = 0.0 if terminated or not rewards else rewards[-1] / (1 - discount)
+    found = []
+    for reward in reversed(rewards):
+        total = reward + discount * total
+        found.append(total)
+    return found[::-1]
