@@ -182,6 +182,7 @@ def _finetune(
         brake=config.brake and isinstance(algorithm, Remodel),
         labels=labels,
         every=plan.log_every,
+        folder=folder,
     )
     if config.device == "cpu":
         keep_freed_memory()

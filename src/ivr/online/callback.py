@@ -1,6 +1,7 @@
 """What Lightning's Trainer is told of a run that collects data: state, brake, curves."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,9 +11,10 @@ from torch import Tensor
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.data.serving.schedule import Schedule
 from ivr.errors import UserError
+from ivr.files import write_text
 from ivr.nets.scalars import PositiveScalar
 from ivr.online.collect import Collector
-from ivr.online.episodes import WINDOW, Episode, baseline, returns, safety
+from ivr.online.episodes import WINDOW, Episode, as_csv, baseline, returns, safety
 from ivr.training.callbacks.frozen import MemberStates
 from ivr.training.callbacks.metrics import share
 from ivr.training.callbacks.result import Measuring
@@ -39,6 +41,7 @@ class Online(Measuring):
         brake: whether to brake; it needs an algorithm with a `multiplier`.
         labels: the names of the members.
         every: updates between two rows of the curves.
+        folder: of the run; episodes.csv there has every training episode.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Online(Measuring):
         brake: bool,
         labels: Sequence[str],
         every: int,
+        folder: Path | None = None,
     ) -> None:
         self.collector = collector
         self.schedule = schedule
@@ -57,6 +61,7 @@ class Online(Measuring):
         self.brake = brake
         self.labels = list(labels)
         self.every = every
+        self.folder = folder
         self.brakes = [0 for _ in labels]
         """How often each member was put back."""
         self._judged = [0 for _ in labels]
@@ -218,6 +223,9 @@ class Online(Measuring):
             named["online/gate_share"] = share_of_learner
         if self.brake:
             named["online/brakes"] = [float(n) for n in self.brakes]
+        if self.folder is not None:
+            path = self.folder / "episodes.csv"
+            write_text(path, as_csv(self.labels, collector.episodes))
         for logger in self.loggers:
             logger.log(trainer.global_step, named, {})
         share(trainer, named, self.labels)

@@ -1,5 +1,6 @@
 """Episodes that were played while a run trained, and what they say of its safety."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -36,6 +37,16 @@ class Baseline:
     decile: float
     """A tenth of the episodes lie below it."""
     episodes: int
+
+
+def as_csv(labels: Sequence[str], episodes: Sequence[list[Episode]]) -> str:
+    """Write the episodes of each member as rows of CSV."""
+    lines = ["member,episode,env_steps,length,return,discounted_return,predicted_return,fell"]
+    for label, found in zip(labels, episodes, strict=True):
+        for number, e in enumerate(found):
+            numbers = f"{e.total:.9g},{e.discounted:.9g},{e.predicted:.9g}"
+            lines.append(f"{label},{number},{e.steps},{e.length},{numbers},{int(e.fell)}")
+    return "\n".join(lines) + "\n"
 
 
 def returns(episodes: list[Episode]) -> NDArray[np.float64]:
@@ -78,6 +89,7 @@ def safety(episodes: list[Episode], warmup_steps: int, spread: float, steps: int
     online = steps - warmup_steps
     measured: dict[str, Any] = {
         "env_steps": steps,
+        "spread": spread,
         "episodes": len(episodes),
         "baseline_return": start and start.mean,
         "baseline_sem": start and start.sem,

@@ -2,6 +2,7 @@
 
 from ivr.report.comparison import comparison, datasets_table
 from ivr.report.named import WHOLE, Named
+from ivr.report.online import online
 from ivr.report.output.sections import Section
 from ivr.report.scores import scores
 from ivr.report.sensitivity import over_alpha, over_option
@@ -28,5 +29,5 @@ def sections(found: Named, *, best: bool = False) -> list[Section]:
         parts.append(over_option(found, found.x, f"Over {found.x}"))
     elif (alphas := over_alpha(found)) is not None:
         parts.append(over_option(alphas, "alpha", "Sensitivity to α"))
-    parts += [learning(found), values(found), cost(found)]
+    parts += [online(found), learning(found), values(found), cost(found)]
     return [part for part in parts if part is not None]
