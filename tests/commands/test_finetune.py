@@ -1,6 +1,7 @@
 """`python finetune.py`, from an offline run's checkpoint to a run folder like any other."""
 
 import csv
+import itertools
 import json
 import os
 import random
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from ivr.errors import UserError
 from ivr.evaluation.stepping.environments import Environments
@@ -82,6 +85,45 @@ def test_updates_and_environment_steps_are_said_apart(finished):
     assert names <= {name for _, name in logged}
     assert result["online"]["warmup_steps"] == WARMUP and result["algo"] == "remodel"
     assert [path.stat().st_size > 5000 for path in finished.glob("visited_seed*.png")] == [True] * 2
+
+
+def test_every_training_episode_has_a_row(finished):
+    result = json.loads((finished / "result.json").read_text())
+    with (finished / "episodes.csv").open() as file:
+        found = list(csv.DictReader(file))
+    for member, label in zip(result["members"], ("seed0_alpha0.1", "seed3_alpha0.1"), strict=True):
+        mine = [row for row in found if row["member"] == label]
+        assert len(mine) == member["online"]["episodes"]
+        lengths, ends = ([int(row[key]) for row in mine] for key in ("length", "env_steps"))
+        assert list(itertools.accumulate(lengths)) == ends and ends[-1] <= STEPS
+        warmup = [float(row["return"]) for row in mine if int(row["env_steps"]) <= WARMUP]
+        assert sum(warmup) / len(warmup) == pytest.approx(member["online"]["baseline_return"])
+
+
+def test_the_return_and_the_baseline_share_a_chart(finished):
+    events = EventAccumulator(str(finished / "tensorboard" / "seed0_alpha0.1")).Reload()
+    config = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    charts = Layout.FromString(config).category[0].chart
+    assert list(charts[0].multiline.tag) == ["online/return", "online/baseline_return"]
+    for chart in charts:
+        assert set(chart.multiline.tag) <= set(events.Tags()["scalars"])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_resumed_may_be_made_longer(tmp_path, offline):
+    run, more = tmp_path / "run", STEPS + 60
+    finetune(run, offline, *WORDS, *REMODEL)
+    result = finetune(run, offline, *WORDS, *REMODEL, "resume=auto", f"num_steps={more}")
+    assert result["updates_done"] == 60 + more - WARMUP
+    assert [m["online"]["env_steps"] for m in result["members"]] == [more] * 2
+    assert rows(run)[result["updates_done"], "online/env_steps"] == [float(more)] * 2
+    assert result["online"]["num_steps"] == more
+
+
+def test_a_run_cannot_be_made_shorter_than_it_is(tmp_path, offline, finished):
+    with pytest.raises(UserError, match=r"num_steps=120: .* has taken 180 steps already"):
+        resume = f"resume={finished}/checkpoints/last.ckpt"
+        finetune(tmp_path, offline, *WORDS, *REMODEL, "num_steps=120", resume)
 
 
 def same_policy(folder: Path, offline: str) -> bool:

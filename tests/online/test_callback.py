@@ -86,6 +86,15 @@ def test_it_goes_on_where_it_is_above_the_floor_or_too_little_is_known(total, ep
     assert all(torch.equal(before[name], tensor) for name, tensor in run.weights().items())
 
 
+def test_the_offline_policy_is_never_put_back_for_its_own_bad_luck():
+    """Its last ten episodes in the warm-up may be worse than all of them are."""
+    run = Run()
+    run.collector.episodes = [[*WARMUP, *[e._replace(total=0.0) for e in WARMUP] * 3]] * 2
+    run.train()
+    run.online._judge(run.module)
+    assert run.online.brakes == [0, 0]
+
+
 def test_it_has_ten_episodes_to_recover_before_it_goes_back_again():
     run = Run()
     run.play(*[(5.0, 5.0)] * WINDOW)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from ivr.algos.online.remodel import Remodel
 from ivr.config.doors import open_doors
-from ivr.config.online import FinetuneConfig, schedule_of
+from ivr.config.online import FinetuneConfig, check_longer, schedule_of
 from ivr.config.online_algorithm import online_algorithm
 from ivr.config.origin import find_origin
 from ivr.config.resumed import quoted, to_repeat
@@ -88,11 +88,14 @@ def _finetune(
     dataset, task, members = origin.data.training, origin.task, origin.members
     log.info(f"{len(members)} members on {task.environment}, data: {dataset.info.source}")
     schedule = schedule_of(config, task.max_episode_steps)
+    check_longer(config, schedule, origin.updates_done)
     spec, arguments, algorithm = online_algorithm(config, origin, schedule.num_updates)
     algorithm.compile_updates = compiler_wanted(config.compile, schedule.num_updates, config.device)
     library, rule = product_library(config.float32_products, config.device)
     node = {"name": spec.name, **spec.options, "schedule": dataclasses.asdict(schedule)}
     node["schedule"]["offline_share"] = list(schedule.offline_share)
+    online = {"checkpoint": config.checkpoint, **node["schedule"], "brake": config.brake}
+    del node["schedule"]["num_steps"]  # a run that is resumed may be made longer
     record = RunRecord(
         algorithm=spec,
         arguments=arguments,
@@ -112,11 +115,11 @@ def _finetune(
         evaluation={**task.describe(), "seed": EVALUATION_SEED},
         float32_products=LIBRARIES[library],
         float32_products_rule=rule,
-        online={"checkpoint": config.checkpoint, **node["schedule"], "brake": config.brake},
+        online=online,
         certificate=origin.description.get("certificate"),
     )
     if resumed_from is not None:
-        record = resume_from(resumed_from, record, algorithm, schedule.num_updates)
+        record = resume_from(resumed_from, record, algorithm, schedule.num_updates, "num_steps")
     torch.set_float32_matmul_precision(record.float32_products)
     needs = spec.type.needs({"discount": arguments["discount"], **spec.options})
     labels = [member.label for member in members]
@@ -175,7 +178,7 @@ def _finetune(
         epoch=plan.eval_every,
         needs=needs,
     )
-    online = Online(
+    callback = Online(
         collector,
         schedule,
         spread=origin.spread,
@@ -188,7 +191,7 @@ def _finetune(
         keep_freed_memory()
     begin()
     clean = clean_sample(origin.data.clean, Needs(), config.device)
-    result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, online)
+    result = fit(plan, algorithm, datamodule, task, dataset.observations, clean, doors, callback)
     if result["status"] == "finished" and task.walked_maze is not None:
         draw_visited(folder, task.walked_maze, collector)
     log.info(table(result))

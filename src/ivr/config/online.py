@@ -167,6 +167,24 @@ def schedule_of(config: FinetuneConfig, limit: int) -> Schedule:
     )
 
 
+def check_longer(config: FinetuneConfig, schedule: Schedule, updates_done: int) -> None:
+    """Refuse a number of steps that a run which is resumed has passed.
+
+    More than it was begun with is allowed: what grows or falls over the run (offline_share, the KL
+    budget, the slack of the gate) goes on where the longer run has it.
+
+    Raises:
+        UserError: it has taken more steps already.
+    """
+    if schedule.num_updates < updates_done:
+        online = max(0, updates_done - schedule.offline_updates)
+        taken = schedule.warmup_steps + online // schedule.updates_per_step
+        raise UserError(
+            f"num_steps={config.num_steps}: the run that is resumed has taken {taken:,} steps "
+            "already. Give at least that; more makes it a longer run"
+        )
+
+
 def _offline_updates(config: FinetuneConfig) -> int:
     """Updates before the first step.
 

@@ -31,6 +31,8 @@ class Origin:
     policy: OfflineAlgorithm | None
     """The offline algorithm; None for a run that is resumed, or that starts without one."""
     resumed: bool
+    updates_done: int
+    """Of the run that is resumed."""
     data: Prepared
     task: Task
 
@@ -57,8 +59,12 @@ def find_origin(config: FinetuneConfig, resumed_from: Path | None) -> Origin:
         UserError: there is none, its data are not available, or it has no environment.
     """
     policy: OfflineAlgorithm | None = None
+    done = 0
     if resumed_from is not None:
-        description = load_resumable(resumed_from)["ivr"]
+        content = load_resumable(resumed_from)
+        description, done = content["ivr"], content["updates_done"]
+        if type(done) is not int:
+            raise UserError(f"resume={resumed_from} is damaged: updates_done={done!r}")
     elif config.checkpoint is not None:
         policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
         description = content["ivr"]
@@ -66,7 +72,8 @@ def find_origin(config: FinetuneConfig, resumed_from: Path | None) -> Origin:
         description = _without_checkpoint(config, config.dataset)
     else:
         raise UserError("checkpoint is missing: resume=auto found nothing to resume")
-    return Origin(description, policy, resumed_from is not None, *_data_and_task(description))
+    data, task = _data_and_task(description)
+    return Origin(description, policy, resumed_from is not None, done, data, task)
 
 
 def _without_checkpoint(config: FinetuneConfig, node: Mapping[str, Any]) -> dict[str, Any]:

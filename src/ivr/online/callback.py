@@ -174,7 +174,8 @@ class Online(Measuring):
                 continue
             latest = returns(episodes[-WINDOW:])
             floor = start.mean - 2 * start.sem - _MARGIN * self.spread
-            if latest.mean() >= floor:
+            # At first there is nothing to go back to but critics that match nothing yet.
+            if latest.mean() >= floor or not self._judged[k]:
                 kept.append(k)
                 self._judged[k] = len(episodes)
             elif news >= WINDOW:  # since it was last put back, or seen to be well

@@ -46,11 +46,16 @@ def checkpoint_to_resume(resume: str | None, folder: Path, quietly: bool = False
 
 
 def resume_from(
-    path: Path, record: RunRecord, algorithm: OfflineAlgorithm, num_updates: int
+    path: Path,
+    record: RunRecord,
+    algorithm: OfflineAlgorithm,
+    num_updates: int,
+    longer: str = "num_updates",
 ) -> RunRecord:
     """Load the weights of a checkpoint; returns the record of the resumed run.
 
-    Products of float32 are made as they were, whatever would be faster now.
+    Products of float32 are made as they were, whatever would be faster now. `longer` is the option
+    that makes the run a longer one.
 
     Raises:
         UserError: for anything but a checkpoint of the run that `record` is of.
@@ -87,7 +92,7 @@ def resume_from(
     if num_updates == done:
         log.info(
             f"this run has had its {done:,} updates already, so there is nothing left to train: "
-            "a larger num_updates trains further"
+            f"a larger {longer} trains further"
         )
     if num_updates != saved["arguments"]["num_updates"]:
         log.warning(
