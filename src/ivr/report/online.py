@@ -1,5 +1,6 @@
 """What going online cost, and what it brought: training episodes against the offline policy's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,8 +160,12 @@ def _each(dataset: str, rows: dict[str, list[OnlineMember]]) -> Table:
 def _pictures(dataset: str, rows: dict[str, list[OnlineMember]], found: Named) -> list[Picture]:
     title = f"{dataset}: return of training episodes"
     pictures = [Picture(f"online_{dataset}", title, _curves(title, rows, found))]
-    for name, of in (("regret", lambda m: m.regret), ("worst dip", lambda m: m.worst_dip)):
-        values = {row: [of(m) for m in members] for row, members in rows.items()}
+    measures: dict[str, Callable[[OnlineMember], float | None]] = {
+        "regret": lambda member: member.regret,
+        "worst dip": lambda member: member.worst_dip,
+    }
+    for name, of in measures.items():
+        values = {row: [of(member) for member in members] for row, members in rows.items()}
         estimates = {row: _mean(many, ".3f") for row, many in values.items()}
         drawn = {row: one for row, one in estimates.items() if one is not None}
         if drawn:
