@@ -172,7 +172,7 @@ def _pictures(dataset: str, rows: dict[str, list[OnlineMember]], found: Named) -
             title = f"{dataset}: {name} of going online"
             figure = figures.intervals(
                 title, drawn, found.look, f"{name} (share of the range of returns)", figures.BARS,
-                {row: values[row] for row in drawn},
+                {row: [x for x in values[row] if x is not None] for row in drawn},
             )  # fmt: skip
             pictures.append(Picture(f"online_{dataset}_{name}", title, figure))
     return pictures
