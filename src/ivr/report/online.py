@@ -19,7 +19,7 @@ from ivr.training.members import Member
 
 FROZEN = "frozen"
 _POINTS = 100
-_COLUMNS = 2
+_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -196,12 +196,15 @@ def _curves(title: str, rows: dict[str, list[OnlineMember]], found: Named) -> Fi
             axes.plot(steps, curve, color=kind.color, lw=0.7, alpha=0.45)
         axes.plot(steps[known], curves[:, known].mean(0), color=kind.color, lw=1.8)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.locator_params(axis="x", nbins=4)
     for axes in panels.flat[len(rows) :]:
         axes.set_visible(False)
+    for axes in panels.flat[max(0, len(rows) - _COLUMNS) : len(rows)]:
+        axes.tick_params(labelbottom=True)
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     figure.supylabel("mean return of the latest ten episodes", fontsize=9)
     figure.supxlabel(
-        "environment steps. Thick: mean over seeds, thin: each; dashed: $J_0$, the offline policy; "
+        "environment steps. Thick: mean over seeds, thin: each; dashed: J_0, the offline policy; "
         "grey: warm-up, in which it plays alone.", fontsize=8, x=0.01, ha="left",
     )  # fmt: skip
     return figure

@@ -25,7 +25,8 @@ def variants(groups: Sequence[SeedGroup]) -> list[str]:
         for group, facts in zip(groups, everything, strict=True):
             same = [facts.get(other) for other in shown[group.algo]]
             place = repr((group.dataset, group.x))
-            if name not in _BETWEEN_ALGORITHMS:
+            # Ways online are compared at equal steps, whatever their numbers of updates.
+            if name not in _BETWEEN_ALGORITHMS or "online.num_steps" in facts:
                 place = repr((place, group.algo, same))
             alike[place].setdefault(repr(facts.get(name)), set()).add(group.algo)
         for values in alike.values():
