@@ -20,6 +20,14 @@ CHARTS = {
 }
 """Charts of the page "Custom scalars", in their order, and the metric of each."""
 
+ONLINE = {
+    "return of training episodes, and J_0": ["online/return", "online/baseline_return"],
+    "Q of the first action, and the return that came": [
+        "online/predicted_return", "online/discounted_return",
+    ],
+}  # fmt: skip
+"""Charts of a run that collects data, and the metrics of each."""
+
 METRICS = (
     "evaluation/score", "evaluation/success_rate", "evaluation/return_mean",
     "evaluation/bellman_error", "held_out/bellman_error",
@@ -44,9 +52,11 @@ def write(
         swept: the run's values of the options that its sweep sweeps over; None where it has none.
         member: whose row it is.
     """
-    writer.add_custom_scalars(
-        {"ivr": {title: ["Multiline", [f"^{tag}$"]] for title, tag in CHARTS.items()}}
-    )
+    pages = {"ivr": {title: [tag] for title, tag in CHARTS.items()}, "ivr online": ONLINE}
+    writer.add_custom_scalars({
+        page: {title: ["Multiline", [f"^{tag}$" for tag in tags]] for title, tags in charts.items()}
+        for page, charts in pages.items()
+    })  # fmt: skip
     values = {**settings, **swept, "seed": member.seed, "alpha": member.alpha}
     # Of its type, where a run has no value: the column is there all the same.
     blank = {"algo": "", "dataset": "", "alpha": 0.0, "seed": 0, **dict.fromkeys(swept, "")}

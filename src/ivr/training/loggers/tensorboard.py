@@ -13,16 +13,6 @@ from ivr.training.loggers import board
 from ivr.training.loggers.protocol import Scalars
 from ivr.training.members import Member
 
-_RETURNS = ["online/return", "online/baseline_return"]
-_PREDICTED = ["online/predicted_return", "online/discounted_return"]
-CHARTS = {
-    "online": {
-        "return of training episodes, and J_0": ["Multiline", _RETURNS],
-        "Q of the first action, and the return that came": ["Multiline", _PREDICTED],
-    }
-}
-"""Tags that share a chart, on TensorBoard's page of custom scalars; of a run that collects data."""
-
 
 class MemberTensorBoard:
     """Keeps a TensorBoard logger of Lightning for each member: charts lay them over each other.
@@ -39,7 +29,6 @@ class MemberTensorBoard:
         self._purge_step: int | None = None
         self._settings: Mapping[str, Any] = {}
         self._swept: Mapping[str, Any] = {}
-        self._laid_out = False
 
     @property
     def loggers(self) -> list[TensorBoardLogger]:
@@ -57,10 +46,6 @@ class MemberTensorBoard:
 
     def log(self, update: int, scalars: Scalars, histograms: dict[str, Tensor]) -> None:
         """Write scalars and histograms."""
-        if not self._laid_out and "online/return" in scalars:
-            self._laid_out = True
-            for logger in self.loggers:
-                logger.experiment.add_custom_scalars(CHARTS)
         for i, logger in enumerate(self.loggers):
             logger.log_metrics({tag: values[i] for tag, values in scalars.items()}, update)
             for tag, tensor in histograms.items():
