@@ -112,6 +112,7 @@ def _if_d4rl(of_d4rl: Any, other: Any, *, _parent_: DictConfig) -> Any:
 OmegaConf.register_new_resolver("if_d4rl", _if_d4rl)
 # Two runs that start in the same second get folders of their own.
 OmegaConf.register_new_resolver("unique", unique_suffix, use_cache=True)
+OmegaConf.register_new_resolver("first", lambda *values: next(x for x in values if x))
 # --help says how each program is started here, and lists what there is.
 OmegaConf.register_new_resolver("command", command)
 OmegaConf.register_new_resolver("choices", _wrapped_choices)

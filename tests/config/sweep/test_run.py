@@ -2,14 +2,17 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from ivr.config.search import CONFIG_DIR
 from ivr.errors import UserError
 from ivr.files import DiskFullError, write_whole
 from ivr.training.folder import owned
@@ -126,3 +129,14 @@ def test_a_full_disk_is_known_as_such(tmp_path: Path) -> None:
 
     with pytest.raises(DiskFullError):
         write_whole(tmp_path / "last.ckpt", torch_s)
+
+
+def test_a_sweep_lies_in_the_folder_of_its_name_and_without_one_in_one_of_its_second() -> None:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        for program in ("config", "finetune"):
+            for words, folder in (
+                (["sweep=night"], r"outputs/sweeps/night"),
+                ([], r"outputs/sweeps/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\w{6}"),
+            ):
+                found = compose(program, words, return_hydra_config=True).hydra.sweep.dir
+                assert re.fullmatch(folder, found), (program, found)
