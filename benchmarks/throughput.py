@@ -79,7 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     words = [
-        *data_words(given.data), "algo=sql", "device=cpu", f"precision={given.precision}",
+        *data_words(given.data), "algo=sql", "algo.hidden=[256,256]", "device=cpu",
+        f"precision={given.precision}",
         f"compile={str(not given.no_compile).lower()}",
     ]  # fmt: skip
     data = load(words)

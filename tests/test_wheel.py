@@ -59,3 +59,13 @@ def test_it_answers_without_a_checkout(site: Path, tmp_path: Path) -> None:
     assert "ivr train algo=sql dataset=" in ivr(site, tmp_path, "train", "--help")
     assert "Sparse" in ivr(site, tmp_path, "list_algorithms")
     assert "hopper-medium" in ivr(site, tmp_path, "list_datasets")
+
+
+def test_what_is_not_code_is_installed_with_it(site: Path) -> None:
+    others = {
+        path.relative_to(PACKAGE)
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert len(others) >= 4, "policies of the Ants, pages"
+    assert {path for path in others if not (site / "ivr" / path).is_file()} == set()

@@ -157,9 +157,10 @@ def agreement(capsys, monkeypatch, *words: str) -> list[float]:
 
 @pytest.fixture
 def textbook_for_authors(monkeypatch):
-    """Its temperature is 1, its tau 0.005, and its rates do not fall."""
+    """What it has: rates that do not fall, two layers of 256, and the rest of sql's own yaml."""
     monkeypatch.setattr(import_module("agreement"), "Worker", TextbookWorker)
-    return "alpha=1", "algo.target_tau=0.005", "algo.actor_lr_cosine=false"
+    rates = ("algo.value_lr=3e-4", "algo.critic_lr=3e-4", "algo.actor_lr_cosine=false")
+    return "alpha=1", "algo.target_tau=0.005", "algo.hidden=[256,256]", "discount=0.99", *rates
 
 
 @pytest.mark.usefixtures("small_pointmaze")

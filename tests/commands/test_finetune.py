@@ -181,6 +181,17 @@ def test_calql_goes_on_with_its_own_losses(tmp_path, small_pointmaze):
         finetune(tmp_path / "b", offline, *WORDS, "online=calql")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", [("algo=bc",), ("algo=iql",), ("algo=ivr", "algo.order=0.5")])
+@pytest.mark.parametrize("online", ["remodel", "continue", "frozen"])
+def test_every_gaussian_policy_goes_online(tmp_path, small_pointmaze, algo, online):
+    train(tmp_path / "offline", *algo, "num_updates=10", "eval_every=10", "seed=[1,4]")
+    offline = f"checkpoint={tmp_path}/offline/checkpoints/last.ckpt"
+    more = REMODEL if online == "remodel" else ()
+    result = finetune(tmp_path / "run", offline, *WORDS, *more, f"online={online}")
+    assert [m["online"]["env_steps"] for m in result["members"]] == [STEPS, STEPS]
+
+
 def test_rlpd_needs_no_checkpoint(tmp_path, small_pointmaze):
     words = (*SMALL[:2], "seed=[1,4]", "online=rlpd", "online.critics=2", "online.hidden=[16,16]")
     result = finetune(tmp_path / "a", *WORDS, *words)

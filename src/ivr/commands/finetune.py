@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ivr.algos.online.remodel import Remodel
 from ivr.config.doors import open_doors
 from ivr.config.online import FinetuneConfig, check_longer, schedule_of
-from ivr.config.online_algorithm import online_algorithm
+from ivr.config.online_algorithm import online_algorithm, recorded_discount
 from ivr.config.origin import find_origin
 from ivr.config.resumed import quoted, to_repeat
 from ivr.data.prepare import clean_sample
@@ -121,7 +121,7 @@ def _finetune(
     if resumed_from is not None:
         record = resume_from(resumed_from, record, algorithm, schedule.num_updates, "num_steps")
     torch.set_float32_matmul_precision(record.float32_products)
-    needs = spec.type.needs({"discount": arguments["discount"], **spec.options})
+    needs = spec.type.needs({"discount": recorded_discount(origin), **spec.options})
     labels = [member.label for member in members]
     buffer = ReplayBuffer(
         len(members),
@@ -134,7 +134,7 @@ def _finetune(
     collector = Collector(
         EnvironmentPool(task),
         buffer,
-        as_learner(algorithm),
+        as_learner(algorithm, recorded_discount(origin)),
         schedule,
         seeds=[member.seed for member in members],
         labels=labels,

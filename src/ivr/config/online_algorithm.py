@@ -6,6 +6,7 @@ from typing import Any
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option_types
 from ivr.algos.online.from_policy import FromPolicy
+from ivr.config import values
 from ivr.config.fields import check
 from ivr.config.online import FinetuneConfig
 from ivr.config.origin import Origin
@@ -43,6 +44,15 @@ def online_algorithm(
     return spec, arguments, algorithm
 
 
+def recorded_discount(origin: Origin) -> float:
+    """The discount of the offline run; an algorithm without a critic, as bc, has none of its own.
+
+    Raises:
+        UserError: the checkpoint holds something else.
+    """
+    return values.discount(origin.description["config"].get("discount"))
+
+
 def _continued(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, dict[str, Any]]:
     """The offline algorithm itself, at a constant learning rate."""
     old, named = origin.description["arguments"], origin.description["class"]
@@ -51,7 +61,7 @@ def _continued(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, d
     if "actor_lr_cosine" in options:
         options["actor_lr_cosine"] = False
     name = str(config.online["name"])
-    needs = cls.needs({**options, "discount": old.get("discount", 0.99)})
+    needs = cls.needs({**options, "discount": recorded_discount(origin)})
     if replace(needs, return_discount=None) != Needs():
         raise UserError(
             f"online={name}: {cls.__name__} asks for more of the data than transitions and their "
@@ -68,9 +78,9 @@ def _own(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, dict[st
     name, cls = str(config.online["name"]), algorithm_class(config.online["class"])
     check("online", node, option_types(cls), f"{name} has no option", node)
     spec = AlgorithmSpec(name, cls, node, "online")
-    old = origin.description["arguments"]
+    old = {"discount": recorded_discount(origin), **origin.description["arguments"]}
     if origin.resumed:
-        return spec, {**old, **node}
+        return spec, {**origin.description["arguments"], **node}
     arguments = {key: old[key] for key in _INHERITED if key in old and spec.takes(key)}
     if spec.takes("reward_range"):
         rewards = origin.data.training.rewards

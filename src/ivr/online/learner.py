@@ -12,10 +12,10 @@ from ivr.online.collect import Learner
 class _Sampling:
     """Samples the policy of an algorithm that says nothing of exploration."""
 
-    def __init__(self, algorithm: OfflineAlgorithm, actor: GaussianActor) -> None:
+    def __init__(self, algorithm: OfflineAlgorithm, actor: GaussianActor, discount: float) -> None:
         self.algorithm = algorithm
         self.actor = actor
-        self.discount = algorithm.discount
+        self.discount = discount
         self.to_bounds = algorithm.to_bounds
         self.action_value = algorithm.action_value
 
@@ -26,8 +26,12 @@ class _Sampling:
         return self.actor.sample(self.algorithm.standardise(observations), noise), None
 
 
-def as_learner(algorithm: OfflineAlgorithm) -> Learner:
+def as_learner(algorithm: OfflineAlgorithm, discount: float) -> Learner:
     """The algorithm itself where it explores, else its policy with its own noise.
+
+    Args:
+        algorithm: that is trained.
+        discount: gamma of the run, which an algorithm without a critic has none of.
 
     Raises:
         UserError: it has no Gaussian policy.
@@ -38,4 +42,4 @@ def as_learner(algorithm: OfflineAlgorithm) -> Learner:
     actor = getattr(algorithm, "actor", None)
     if not isinstance(actor, GaussianActor):
         raise UserError(f"{type(algorithm).__name__} has no Gaussian policy to explore with")
-    return _Sampling(algorithm, actor)
+    return _Sampling(algorithm, actor, discount)

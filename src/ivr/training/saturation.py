@@ -28,8 +28,7 @@ def at_bounds(
         names: of the numbers of an action, or none.
         labels: of the R members.
     """
-    device = next(algorithm.parameters()).device
-    observations = batch.observations.to(device)
+    observations = batch.observations.to(next(algorithm.parameters()))
     actions = algorithm.act(observations.expand(algorithm.runs, *observations.shape))
     low, high = algorithm.action_low, algorithm.action_high
     scaled = 2 * (actions - low) / (high - low) - 1

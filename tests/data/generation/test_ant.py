@@ -1,6 +1,3 @@
-import tomllib
-from pathlib import Path
-
 import gymnasium
 import mujoco
 import numpy as np
@@ -99,14 +96,3 @@ def test_the_shipped_policy_walks_to_a_way_point(name):
             body.step(np.clip(policy(features(qpos, qvel, way))[0], -1, 1))
         else:
             pytest.fail(f"still {np.linalg.norm(way):.1f} m from {target}")
-
-
-def test_what_is_not_code_is_installed_with_it():
-    root = Path(__file__).parents[3]
-    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
-    package = root / "src" / "ivr"
-    installed = {
-        path for pattern in settings["package-data"]["ivr"] for path in package.glob(pattern)
-    }
-    others = {p for p in package.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
-    assert others == installed and len(others) == 3

@@ -59,7 +59,7 @@ def test_a_success_rate_is_said_with_wilsons_interval():
 
 
 def test_a_run_keeps_what_its_scores_are_made_of(tmp_path, small_pointmaze):
-    words = ("num_updates=8", "eval_every=4", "eval_episodes=3", "seed=[0,1]")
+    words = ("num_updates=8", "eval_every=4", "eval_episodes=3", "seed=[0,1]", "discount=0.99")
     result = train(tmp_path, *words)
     content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     for k, member in enumerate(result["members"]):
