@@ -24,7 +24,7 @@ def ranked(folder: Path, *words: str) -> dict[str, Any]:
 def runs(small_pointmaze: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two temperatures of sql, a run of bc, and one of dt, on what a split left."""
     folder = tmp_path_factory.mktemp("runs")
-    short = ("num_updates=2", "eval_every=2", "split=0.2")
+    short = ("num_updates=2", "eval_every=2", "split=0.2", "discount=0.99")
     train(folder / "0", "algo=sql", "alpha=[0.1,1.0]", *short)
     train(folder / "1", "algo=bc", *short)
     train(folder / "2", "algo=dt", *short)

@@ -136,7 +136,7 @@ def test_the_bellman_error_is_of_the_clean_data_in_recorded_units(normalised):
     states, following = ((s - mean) / scale for s in (batch.observations, batch.next_observations))
     q = policy.critic(states.expand(2, -1, -1), batch.actions.expand(2, -1, -1))
     v = policy.value(following.expand(2, -1, -1))
-    errors = batch.rewards + 0.99 * (1 - batch.terminated) * v - q.transpose(0, 1)
+    errors = batch.rewards + arguments["discount"] * (1 - batch.terminated) * v - q.transpose(0, 1)
     expected = errors.square().mean((0, 2)) / 4
     for k, member in enumerate(normalised[1]["members"]):
         assert member["last"]["bellman_error"] == pytest.approx(float(expected[k]), rel=1e-4)
@@ -165,9 +165,9 @@ def test_an_algorithm_whose_authors_normalise_does_so_unless_asked_not_to(algo, 
 
 @pytest.mark.parametrize("family", choices("family"))
 @pytest.mark.parametrize("algo", ["cql", "calql"])
-def test_conservative_q_learning_normalises_in_no_other_family(algo, family):
+def test_conservative_q_learning_normalises_mujoco_and_ones_own_data_alone(algo, family):
     config = composed((f"algo={algo}", "dataset=arrays", f"family={family}"))
-    assert config.normalize.name == ("standard" if family == "mujoco" else "none")
+    assert config.normalize.name == ("standard" if family in ("mujoco", "own") else "none")
 
 
 @pytest.mark.usefixtures("small_pointmaze")

@@ -66,7 +66,7 @@ def test_a_full_disk_is_one_message_and_no_failure(sweep: Sweeping) -> None:
         def write(file: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        write_whole(Path("nowhere") / "result.json", write)
+        write_whole(tmp_path / "full" / "result.json", write)
 
     ran, said = sweep("sweep=night", "algo=sql,eql", also=full)
     assert ran == ["algo-sql"] and said.count("No space left on device") == 1
