@@ -61,7 +61,7 @@ def test_a_job_that_cannot_be_composed_has_failed(sweep: Sweeping) -> None:
     assert "failed: algo-eql: cannot be composed: Could not override 'algo.expectile'" in said
 
 
-def test_a_full_disk_is_one_message_and_no_failure(sweep: Sweeping) -> None:
+def test_a_full_disk_is_one_message_and_no_failure(sweep: Sweeping, tmp_path: Path) -> None:
     def full(config: DictConfig) -> None:
         def write(file: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
