@@ -66,8 +66,10 @@ def test_it_is_the_run_of_the_root_script(tmp_path):
 @pytest.mark.slow
 def test_it_resumes_and_the_result_is_as_if_it_had_not_stopped(tmp_path):
     data = own()
-    whole = ivr.train(dataset=data, folder=tmp_path / "whole", **SMALL | {"num_updates": 6})
-    part = ivr.train(dataset=data, folder=tmp_path / "part", **SMALL)
+    # A schedule that ends with the run would bend where the run is made longer.
+    same = SMALL | {"algo__actor_lr_cosine": False}
+    whole = ivr.train(dataset=data, folder=tmp_path / "whole", **same | {"num_updates": 6})
+    part = ivr.train(dataset=data, folder=tmp_path / "part", **same)
     rest = ivr.train(resume=part.last_checkpoint, num_updates=6, verbose=False)
     assert rest.folder == part.folder and rest.record["updates_done"] == 6
     assert same_weights(whole.last_checkpoint, rest.last_checkpoint)
