@@ -83,13 +83,13 @@ def call(
 
 
 class Composed(NamedTuple):
-    """A command's configuration."""
+    """What a command is called with: its configuration and where it writes."""
 
     config: DictConfig
     hydra: DictConfig
     """Hydra's own, under `hydra`."""
     folder: Path
-    """Of the run."""
+    """Of the run that the command makes."""
     overrides: list[str]
     """That it was composed with, Hydra's own left out."""
 

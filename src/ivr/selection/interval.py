@@ -1,9 +1,9 @@
 """Turns the answers of several critics into an estimate and an interval."""
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 
@@ -43,29 +43,9 @@ def interval(
     estimate = of_heads.mean(1)
     spread = of_heads.std(1) if heads > 1 else torch.zeros_like(estimate)
     between = values.mean(1).var(1, correction=0) / states
-    half = t_quantile((1 + level) / 2, heads - 1) * ((1 + 1 / heads) * spread**2 + between).sqrt()
+    quantile = float(student.ppf((1 + level) / 2, heads - 1)) if heads > 1 else torch.inf
+    half = quantile * ((1 + 1 / heads) * spread**2 + between).sqrt()
     low, high = limits or (-torch.inf, torch.inf)
     return Interval(
         estimate, (estimate - half).clamp(low, high), (estimate + half).clamp(low, high), spread
     )
-
-
-def t_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t; Abramowitz & Stegun (1964), 26.7.5, to 1 % from 3 degrees on.
-
-    With one head, and no degree, it is infinite; 1 and 2 degrees have closed forms.
-    """
-    if degrees < 1:
-        return float("inf")
-    if degrees == 1:
-        return float(torch.tan(torch.tensor(torch.pi * (probability - 0.5), dtype=torch.float64)))
-    if degrees == 2:
-        return float((2 * probability - 1) / (2 * probability * (1 - probability)) ** 0.5)
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return float(sum(term / degrees**power for power, term in enumerate(terms)))
