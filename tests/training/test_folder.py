@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_second_owner_is_told_of_the_first_and_a_killed_one_gives_it_back(tmp_path):
     first = owner(tmp_path)
     try:
-        told = rf"in use: process {first.pid} on .*, since 20"
+        told = rf"in use by process {first.pid} on .*, since 20"
         with pytest.raises(UserError, match=told), owned(tmp_path):
             pass
         first.send_signal(signal.SIGKILL)
@@ -57,7 +57,7 @@ def test_the_second_owner_is_told_of_the_first_and_a_killed_one_gives_it_back(tm
 def test_an_owner_that_cannot_be_read_is_another_process(tmp_path, content):
     with owned(tmp_path):
         (tmp_path / ".owner.json").write_bytes(content.encode(errors="surrogateescape"))
-        told = "in use: another process trains there"
+        told = "in use by another process"
         with pytest.raises(UserError, match=told), owned(tmp_path):
             pass
 

@@ -95,8 +95,8 @@ def owned(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=_GLANCE)
     except Timeout:
         raise InUseError(
-            f"hydra.run.dir={folder} is in use: {owner_of(folder)} trains there. Wait for its end, "
-            "stop it, or choose another folder"
+            f"hydra.run.dir={folder} is in use by {owner_of(folder)}. Wait for its end, stop it, or "
+            "choose another folder"
         ) from None
     except NotImplementedError:  # a file system without locks
         yield
@@ -119,6 +119,6 @@ def owner_of(folder: Path) -> str:
     try:
         with (folder / ".owner.json").open("rb") as file:
             known = json.loads(file.read(1000))
-        return f"process {known['pid']} on {known['host']}, since {known['since']},"
+        return f"process {known['pid']} on {known['host']}, since {known['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
