@@ -9,7 +9,7 @@ import pytest
 from tests.importing import PACKAGE, imports
 
 # Any room may import these.
-SHARED = {"types", "errors", "random", "mazes", "files", "programs", "agreement"}
+SHARED = {"types", "errors", "random", "mazes", "files", "programs", "progress", "agreement"}
 TOP = {"config", "commands", "__main__"}  # only these know hydra; the API alone knows them
 API = {"api"}
 CONFIGURATION = {"hydra", "omegaconf"}

@@ -64,7 +64,7 @@ def rank(
             is taken.
         dataset: other data than those that the policies were trained on.
         folder: for the files, instead of a new one under outputs/rankings.
-        verbose: print the table.
+        verbose: show the progress and the table.
         options: all others, such as discount, num_updates, critics, which, and episodes to hold
             the ranking against the truth in an environment.
 

@@ -163,10 +163,6 @@ def _run(
     config_dir: str | Path | None,
     verbose: bool,
 ) -> Result:
-    if not verbose:
-        from ivr.training.callbacks.progress import NoProgressBar
-
-        callbacks = [*callbacks, NoProgressBar()]
     record, where = call(
         command,
         command,

@@ -28,6 +28,7 @@ from ivr.inspection.plots import plots
 from ivr.inspection.tally import Tally
 from ivr.inspection.text import card_text
 from ivr.mazes import Maze
+from ivr.progress import shown
 from ivr.types import DataFacts
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def inspect(
     findings.warnings += said
     if source.is_dict and (others := left_out(view, [*source.boxes, *source.unread])):
         findings.warnings.append(others)
-    read_all(source, tally, findings, progress=True)
+    read_all(source, tally, findings, progress=shown())
     task = _task(replace(config.task, view=view), source, tally, maze, findings)
     name = f"{spec.name} (as is)" if source.differs else spec.name
     certificate = None if task is None else certify(source, task)

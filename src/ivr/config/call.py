@@ -29,6 +29,7 @@ from ivr.config.run_files import Printable
 from ivr.config.search import Search
 from ivr.errors import UserError
 from ivr.programs import command as started_by
+from ivr.progress import hidden
 
 _turn = threading.RLock()
 """One command at a time: settings of torch, warnings and logging are the process's."""
@@ -54,7 +55,7 @@ def call(
         options: values by the names of the command's options; `__` stands for the dot of a name.
         folder: of the run; None for the command's default.
         config_dir: a folder of configuration of one's own, as --config-dir.
-        verbose: print what the command prints; otherwise warnings alone.
+        verbose: print what the command prints, and its progress; otherwise warnings alone.
         more: keyword arguments of the function.
 
     Returns:
@@ -70,7 +71,7 @@ def call(
     with _turn:
         try:
             composed = compose_command(command, options, config_dir)
-            with _said(verbose), _settings_kept():
+            with _said(verbose), hidden(not verbose), _settings_kept():
                 found = perform(command, function, *composed, **more)
         except UserError as error:
             error.args = (str(error).replace("hydra.run.dir", "folder"),)

@@ -17,6 +17,7 @@ from ivr.data.sources.source import Source
 from ivr.data.sources.stand_ins import identity, is_file
 from ivr.data.spec import DataSpec, Paths
 from ivr.errors import UserError
+from ivr.progress import shown
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def open_source(spec: DataSpec, progress: bool = True) -> Source:
             f"dataset.body={spec.body}: only data that are made here have a body to choose, with "
             f"dataset.source=generated; dataset.source={spec.source} has its own."
         )
-    return kind.open(spec, progress)
+    return kind.open(spec, progress and shown())
 
 
 def within(

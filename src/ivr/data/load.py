@@ -20,6 +20,7 @@ from ivr.data.sources.d4rl.published import goal_of
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError, printable
 from ivr.mazes import MAZES, Maze
+from ivr.progress import shown
 
 
 def load_dataset(
@@ -32,7 +33,7 @@ def load_dataset(
     Args:
         spec: which data, and how they are read.
         cache: folder of converted data; $IVR_CACHE or ~/.cache/ivr where None.
-        progress: show progress bars.
+        progress: show progress bars, unless TQDM_DISABLE=1.
 
     Raises:
         UserError: a value that is not allowed, data that are missing or wrong, a full disk.
@@ -75,7 +76,7 @@ def load_dataset(
     final = cache_folder(cache) / f"{safe_name}-{key(recorded, options)}"
     if not is_built(final, "IVR_CACHE"):
         check_view(view, set(recorded.boxes), recorded.is_dict)
-        convert(recorded, final, view, transform, maze, progress)
+        convert(recorded, final, view, transform, maze, progress and shown())
     columns, facts = read_store(final)
     if recorded.is_dict and (said := left_out(view, [*recorded.boxes, *recorded.unread])):
         warnings.warn(f"{recorded.id}: {printable(said)}", stacklevel=2)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.progress import hidden
 from ivr.training.callbacks.progress import UpdateProgressBar
 
 
@@ -40,3 +41,12 @@ def test_a_loss_and_the_score_are_seen_before_the_line_is_cut(score, monkeypatch
     last = re.split(r"[\r\n]+", screen.getvalue().strip())[-1]
     assert len(last) <= 80 and "999950/1000000" in last and "value=0.0123" in last
     assert not score or "score=-1234.5" in last
+
+
+def test_nothing_is_drawn_where_bars_are_hidden():
+    screen = Terminal()
+    bar = UpdateProgressBar()
+    with patch("sys.stderr", screen), patch("tqdm.std.sys.stderr", screen), hidden():
+        bar.on_train_start(SimpleNamespace(max_steps=10, global_step=0), Mock())
+        bar.close()
+    assert screen.getvalue() == ""

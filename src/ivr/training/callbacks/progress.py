@@ -1,7 +1,6 @@
 """The live progress bar, which counts updates."""
 
 import logging
-import os
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from tqdm import tqdm
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.progress import shown
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,7 @@ class UpdateProgressBar(ProgressBar):
         interactive = sys.stderr.isatty()
         self._bar = tqdm(
             total=trainer.max_steps,
-            # Of several jobs on one terminal the bars would overwrite each other (conf/launcher/).
-            disable=os.environ.get("TQDM_DISABLE") == "1",
+            disable=not shown(),
             initial=trainer.global_step,
             # A log file is read later: a line now and then is enough.
             mininterval=0.2 if interactive else 15,
@@ -74,10 +73,3 @@ class UpdateProgressBar(ProgressBar):
         self._score = {name: score}
         with tqdm.external_write_mode(file=sys.stderr):
             log.info(line)
-
-
-class NoProgressBar(ProgressBar):
-    """Takes the place of the progress bar where nobody wants to see one."""
-
-    def disable(self) -> None:
-        """Do nothing, as ever."""
