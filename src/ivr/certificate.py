@@ -20,16 +20,9 @@ from ivr.agreement.views import join, view_keys
 from ivr.data.kinds import open_source
 from ivr.data.sources.source import RecordedSteps, Source, States
 from ivr.data.spec import DataSpec
-from ivr.environments.replay import (
-    FINE,
-    Floats,
-    ReplayError,
-    precision,
-    replay,
-    replay_error,
-    rounding,
-    states,
-)
+from ivr.environments.replay import Floats, replay, states
+from ivr.environments.replay_error import ReplayError, replay_error
+from ivr.environments.rounding import FINE, precision, rounding
 from ivr.errors import UserError, printable
 from ivr.evaluation.task.task import Task
 

@@ -1,22 +1,14 @@
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import gymnasium_robotics
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ivr.environments.replay import (
-    EXACT,
-    bits,
-    precision,
-    replay,
-    replay_error,
-    rounding,
-    states,
-)
+from ivr.environments.replay import replay, states
+from ivr.environments.replay_error import EXACT, replay_error
 from ivr.errors import UserError
+from tests.environments.replay_making import Recorded, flat, record, simulation
 
 gymnasium.register_envs(gymnasium_robotics)
 
@@ -26,44 +18,6 @@ LOCOMOTION = [
     for version in ("v4", "v5")
 ]
 STATEFUL = ["ivr/D4RLAntMaze-umaze-v2", "AntMaze_UMaze-v4", *LOCOMOTION]
-
-
-class Recorded(NamedTuple):
-    qpos: np.ndarray
-    qvel: np.ndarray
-    actions: np.ndarray
-    observations: np.ndarray
-    next_observations: np.ndarray
-
-    def float32(self) -> "Recorded":
-        """As it comes out of a file."""
-        return Recorded(*(part.astype(np.float32) for part in self))
-
-
-def flat(observation: Any) -> np.ndarray:
-    return observation["observation"] if isinstance(observation, dict) else observation
-
-
-def simulation(env: Any) -> Any:
-    return getattr(env.unwrapped, "ant_env", env.unwrapped)
-
-
-def record(env: Any, steps: int = 150) -> Recorded:
-    """Transitions of mild random actions from the environment's own starts."""
-    random, rows = np.random.default_rng(0), []
-    observation = flat(env.reset(seed=1)[0])
-    for step in range(steps):
-        if step % 5 == 0:
-            base = random.uniform(-1, 1, env.action_space.shape)
-        action = np.clip(base + random.normal(0, 0.2, base.shape), -1, 1).astype(np.float32)
-        data, before = simulation(env).data, observation
-        state = data.qpos.copy(), data.qvel.copy()
-        after, _, terminated, _, _ = env.step(action)
-        observation = flat(after)
-        rows.append((*state, action, before, observation))
-        if terminated:
-            observation = flat(env.reset()[0])
-    return Recorded(*(np.array(part) for part in zip(*rows, strict=True)))
 
 
 def error(env: Any, data: Recorded) -> Any:
@@ -154,66 +108,10 @@ def test_a_step_leaves_nothing_behind_for_the_next() -> None:
     np.testing.assert_array_equal(there, back[::-1])
 
 
-def test_errors_are_counted_in_units_and_in_deviations() -> None:
-    recorded = np.array([[0.0, 5.0], [4.0, 5.0], [0.0, 5.0], [4.0, 5.0]])  # deviations 2 and 0
-    replayed = recorded + np.array([[1, 0], [0, 0], [-3, 0], [0, 0.25]])
-    found = replay_error(replayed, recorded)
-    # Sorted: 0 0 1 3. The 99th percentile is 0.97 of the way from 1 to 3.
-    assert found.units[0] == pytest.approx((0.5, 1 + 0.97 * 2, 3))
-    assert found.deviations[0] == pytest.approx((0.25, (1 + 0.97 * 2) / 2, 1.5))
-    assert found.deviations[1] == found.units[1] == pytest.approx((0, 0.97 * 0.25, 0.25))
-    # The worst number of each transition: 0.5, 0, 1.5, 0.25.
-    assert found.overall == pytest.approx((0.375, 0.5 + 0.97, 1.5))
-    assert replay_error(replayed, recorded, np.array([4, 1])).deviations[0][2] == 0.75
-    assert not replay_error(replayed * np.nan, recorded).exact
-
-
 def test_states_of_another_body_are_one_message() -> None:
     env = gymnasium.make("Hopper-v4")
     with pytest.raises(UserError, match=r"15 positions and 14 velocities, but Hopper-v4 has 6"):
         replay(env, np.zeros((1, 15)), np.zeros((1, 14)), np.zeros((1, 8)))
-
-
-def coarse(values: np.ndarray, bits: int) -> np.ndarray:
-    """Round to so many bits of mantissa."""
-    mantissa, exponent = np.frexp(values)
-    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
-
-
-def test_what_the_rounding_of_the_records_does_is_no_difference_of_environments() -> None:
-    env = gymnasium.make("AntMaze_UMaze-v4")
-    data = Recorded(*(coarse(part, 12) for part in record(env, 200)))
-    before = *data[:3], data.observations
-
-    def judged() -> Any:
-        error = np.asarray(replay(env, *before, observe=flat))
-        moved = rounding(env, *before, observe=flat)
-        return replay_error(error, data.next_observations, rounded=moved)
-
-    own = judged()
-    assert own.exact and own.overall[1] > 10 * EXACT and precision(*before[:3]) == 12
-    model = simulation(env).model
-    model.actuator_gear *= 1.02
-    assert judged().unexplained > 0.3
-    model.actuator_gear /= 1.02
-    model.geom_friction *= 1.2
-    assert judged().unexplained > 0.3
-
-
-def test_records_of_float32_are_not_replayed_again() -> None:
-    env = gymnasium.make("Hopper-v4")
-    data = record(env, 50).float32()
-    assert rounding(env, *data[:3]) is None and precision(*data[:3]) >= 20
-
-
-@given(st.integers(8, 24), st.integers(-20, 20), st.integers(0, 1000))
-def test_bits_are_counted(kept: int, exponent: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    values = np.ldexp(random.uniform(1, 2, (200, 2)), exponent) * random.choice([-1, 1], (200, 2))
-    values[:, 1] = random.choice([-1, 0, 0.5], 200)  # chosen, not rounded
-    found = bits(coarse(values, kept)).tolist()
-    # All of 200 numbers end in a zero once in 2**200 draws; a mantissa that rounds up is shorter.
-    assert found == [kept, 24]
 
 
 def test_an_environment_without_mujoco_is_one_message() -> None:
