@@ -61,6 +61,42 @@ def test_rounds_leave_the_peers_time_out(monkeypatch):
     assert measured.ratios("peer", 2) == [2 * 10 / 8 / 7] * 3
 
 
+def test_products_are_counted(d4rl_file):
+    """Of two members, with O = 5, A = 2 and hidden = batch = 8; a last column is no product.
+
+    A layer of n inputs and m outputs is 16 n m: V 16 (40 + 64), an actor 16 (40 + 64 + 16), a
+    critic 16 (56 + 64). Backward is as much again for the weights, and for the inputs of each
+    product but the first.
+    """
+    limit = import_module("limit")
+    words = [*limit.data_words(d4rl_file), *SMALL, "algo=sql", "seed=[0,1]", "compile=false"]
+    v, actor, critic, hidden, last = 16 * 104, 16 * 120, 16 * 120, 16 * 64, 16 * 16
+    targets, of_v, of_actor = 2 * critic, 2 * v + hidden, v + 2 * actor + hidden + last
+    of_critics = v + 2 * (2 * critic + hidden)
+    assert limit.count_products(words) == 2 * (targets + of_v + of_actor + of_critics)
+
+
+def test_parts_of_an_update():
+    """10 seconds, of which 8 in the graph: 4 of products, 3 of other kernels, 1 of them Adam's."""
+    found = import_module("limit").parts(10, 8, products=4, fused=3, steps=1)
+    assert list(found.values()) == [4, 2, 1, 1, 2] and sum(found.values()) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_limit(capsys, d4rl_file):
+    limit = import_module("limit")
+    words = ["--data", str(d4rl_file), "--members", "2", "--rounds", "2", "--words", *SMALL]
+    limit.main([*words, "--threads", str(torch.get_num_threads())])
+    shown = capsys.readouterr().out
+    rows = re.findall(rf"^  ([A-Za-z ]+?) +({NUMBER})  \(", shown, re.M)
+    assert [row[0] for row in rows] == ["products at the limit", *limit.PARTS]
+    assert float(dict((row[0], row[1]) for row in rows)["products"]) > 0
+    numbers = shown.splitlines()[-1].split()
+    assert [x.split("=")[0] for x in numbers] == ["limit_2", "share_2"]
+    assert all(float(x.split("=")[1]) > 0 for x in numbers)
+
+
 @pytest.mark.slow
 def test_online(capsys, monkeypatch, small_pointmaze):
     online = import_module("online")
