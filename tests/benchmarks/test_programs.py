@@ -41,12 +41,34 @@ def test_returns_by_hand(advantages):
 
 def test_a_row_for_each_member(advantages, tmp_path, small_pointmaze):
     train(tmp_path / "sql", "num_updates=4", "seed=[0,1]")
-    lines = advantages.report(tmp_path / "sql" / "checkpoints" / "last.ckpt").splitlines()
-    assert lines[0] == "after 4 updates" and len(lines) == 4
-    assert [float(line.split()[0]) for line in lines[2:]] == [0, 1]
+    lines = advantages.report(tmp_path / "sql" / "checkpoints" / "last.ckpt", 2).splitlines()
+    assert lines[0] == "after 4 updates" and len(lines) == 5
+    assert [float(line.split()[0]) for line in lines[2:4]] == [0, 1]
     assert all(
-        torch.tensor([float(x) for x in line.split()]).isfinite().all() for line in lines[2:]
+        torch.tensor([float(x) for x in line.split()]).isfinite().all() for line in lines[2:4]
     )
+    assert lines[4].startswith("R^2 of the advantages that came: ")
+
+
+def test_generalised_advantages_by_hand(advantages):
+    """Rewards 0, 1 | 2, 3; half as much a step; V is 4 here and 8 next, but for the one end.
+
+    TD errors 0 + 8/2 - 4 = 0, 1 - 4 = -3 | 2 + 8/2 - 4 = 2, 3 + 8/2 - 4 = 3; each followed by a
+    quarter (half of a half) of the next of its episode.
+    """
+    data = encoded([2, 2], [True, False])
+    v, next_v = torch.full((4,), 4.0).numpy(), torch.full((4,), 8.0).numpy()
+    found = advantages.generalised_advantages(data, v, next_v, 0.5, decay=0.5)
+    assert found.tolist() == [-0.75, -3.0, 2.75, 3.0]
+
+
+def test_an_action_that_decides_explains_what_the_state_cannot(advantages):
+    s, a = torch.randn(2, 4000, 2, generator=torch.Generator().manual_seed(0))
+    unseen = torch.arange(4000) % 4 == 0
+    by_s, by_both = (
+        advantages.explained(x, a[:, 0] * s[:, 0], unseen, 300) for x in (s, torch.cat((s, a), 1))
+    )
+    assert by_s < 0.05 and by_both > 0.9
 
 
 def test_an_algorithm_without_v_and_q_is_refused(advantages, tmp_path, small_pointmaze):
