@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from ivr.config.search import CONFIG_DIR, choices
 from ivr.data.kinds import KINDS
 from ivr.data.sources.d4rl.published import find_published
-from ivr.data.sources.download import first_host, reachable
+from ivr.data.sources.downloads.network import first_host, reachable
 from ivr.data.sources.stand_ins import GENERATED
 from ivr.files import write_text
 from ivr.programs import command

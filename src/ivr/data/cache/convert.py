@@ -18,7 +18,7 @@ from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
 from ivr.data.cache.store import ColumnWriter, checksum, write_info
 from ivr.data.sources.defects import BOUNDS, Defects, Report, refuse
-from ivr.data.sources.download import check_digest
+from ivr.data.sources.downloads.record import check_digest
 from ivr.data.sources.source import Episode, Source, no_transitions, observation_names
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze

@@ -10,7 +10,7 @@ import numpy as np
 
 from ivr.data.sources.d4rl.columns import open_columns
 from ivr.data.sources.d4rl.published import PUBLISHED, find_published
-from ivr.data.sources.download import digest_of, record_of, recorded
+from ivr.data.sources.downloads.record import digest_of, record_of, recorded
 from ivr.errors import UserError
 from ivr.files import write_text
 

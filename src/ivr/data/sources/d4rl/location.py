@@ -6,15 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ivr.data.sources.d4rl.published import find_published
-from ivr.data.sources.download import (
-    FAILURES,
-    Expected,
-    fetch,
-    first_host,
-    reachable,
-    record_of,
-    recorded,
-)
+from ivr.data.sources.downloads.fetch import FAILURES, Expected, fetch
+from ivr.data.sources.downloads.network import first_host, reachable
+from ivr.data.sources.downloads.record import record_of, recorded
 from ivr.data.sources.limits import check_regular
 from ivr.data.sources.stand_ins import stand_in
 from ivr.errors import UserError

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ivr.data.sources.download import first_host, reachable
+from ivr.data.sources.downloads.network import first_host, reachable
 from ivr.data.sources.stand_ins import stand_in
 from ivr.errors import UserError
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ivr.data.sources import download
 from ivr.data.sources.d4rl import location as d4rl_files
 from ivr.data.sources.d4rl.location import locate_d4rl
 from ivr.data.sources.d4rl.published import PUBLISHED, Published
+from ivr.data.sources.downloads import fetch, request
 from ivr.errors import UserError
 from tests.data.loading import load_dataset
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
@@ -332,8 +332,8 @@ def test_a_page_in_the_place_of_a_file_of_which_nothing_is_on_record(tmp_path, s
 
 @pytest.mark.parametrize("how", ["drips", "HEAD", "GET"])
 def test_a_slow_server_costs_seconds_and_the_mirror_is_asked(server, mirror, monkeypatch, how):
-    for name, seconds in (("_ANSWER", 0.3), ("_WINDOW", 0.3)):
-        monkeypatch.setattr(download, name, seconds)
+    monkeypatch.setattr(request, "_ANSWER", 0.3)
+    monkeypatch.setattr(fetch, "_WINDOW", 0.3)
     if how == "drips":
         server.drips = 0.01
     else:
