@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ivr import random
 from ivr.agreement.views import join, view_keys
-from ivr.data.kinds import open_source
+from ivr.data.opening import open_source
 from ivr.data.sources.source import RecordedSteps, Source, States
 from ivr.data.spec import DataSpec
 from ivr.environments.replay import Floats, replay, states

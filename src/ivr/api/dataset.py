@@ -105,8 +105,8 @@ def load_dataset(name: str | None = None, /, **options: Any) -> Dataset:
     given = merged({"dataset": name}, {f"dataset.{key}": value for key, value in options.items()})
     config = compose_command("inspect_data", given).config
     from ivr.config.options import InspectConfig
-    from ivr.data.kinds import check_available, within
     from ivr.data.load import load_dataset as load
+    from ivr.data.opening import check_available, within
     from ivr.evaluation.task.build import bounds_of
 
     chosen = InspectConfig.parse(config)

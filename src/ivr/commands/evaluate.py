@@ -14,8 +14,8 @@ from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.options import EvaluateConfig
 from ivr.config.recorded import recorded_data, recorded_specs
 from ivr.config.values import device as available
-from ivr.data.kinds import on_this_machine
 from ivr.data.load import load_dataset
+from ivr.data.opening import on_this_machine
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.data.serving.held_out import held_out_batches
 from ivr.data.spec import DataSpec

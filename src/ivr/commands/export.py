@@ -11,8 +11,8 @@ from torch import Tensor
 from ivr import random
 from ivr.config.options import EXPORT_SUFFIXES, ExportConfig
 from ivr.config.recorded import recorded_specs
-from ivr.data.kinds import on_this_machine
 from ivr.data.load import load_dataset
+from ivr.data.opening import on_this_machine
 from ivr.errors import UserError
 from ivr.export.facts import as_text, facts
 from ivr.export.formats import FORMATS, check_installed

@@ -13,8 +13,8 @@ from ivr.agreement.walls import check_walls, placed, recorded_walls
 from ivr.certificate import ADVICE, certify
 from ivr.config.options import InspectConfig
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.kinds import open_source, within
 from ivr.data.load import named_maze, requirements
+from ivr.data.opening import open_source, within
 from ivr.data.sources.source import Source
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError, counted

@@ -16,7 +16,7 @@ from ivr.config.transforms import split_of
 from ivr.config.values import device as available
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts
-from ivr.data.kinds import within
+from ivr.data.opening import within
 from ivr.data.prepare import Prepared, prepare
 from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task

@@ -18,7 +18,7 @@ from ivr.config.schema import TrainConfig
 from ivr.config.search import Search
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
-from ivr.data.kinds import within
+from ivr.data.opening import within
 from ivr.data.prepare import Prepared, clean_sample, prepare, time_limits
 from ivr.data.remarks import remarks
 from ivr.data.serving.datamodule import TransitionDataModule

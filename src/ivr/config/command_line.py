@@ -36,7 +36,7 @@ from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
 from ivr.config.search import CONFIG_DIR, Search
 from ivr.config.sweep.job import CommandError, run_job
-from ivr.data.kinds import check_available
+from ivr.data.opening import check_available
 from ivr.errors import UserError, printable
 from ivr.programs import PROGRAMS
 

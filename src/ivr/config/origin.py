@@ -11,7 +11,7 @@ from ivr.config.dataset import parse_dataset
 from ivr.config.online import FinetuneConfig
 from ivr.config.recorded import recorded_data
 from ivr.data.facts import basic_facts
-from ivr.data.kinds import within
+from ivr.data.opening import within
 from ivr.data.prepare import Prepared, prepare
 from ivr.errors import UserError
 from ivr.evaluation.task.build import Task, bounds_of, make_task

@@ -7,7 +7,7 @@ from typing import Any
 from ivr.config.dataset import parse_dataset
 from ivr.config.resumed import reaches_out
 from ivr.config.transforms import build_transform, split_of
-from ivr.data.kinds import on_this_machine, within
+from ivr.data.opening import on_this_machine, within
 from ivr.data.prepare import Prepared, prepare
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError

@@ -15,7 +15,8 @@ from ivr.data.cache.convert import convert, key
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.store import is_built, read_store
 from ivr.data.dataset import DatasetInfo, OfflineDataset
-from ivr.data.kinds import KINDS, open_source
+from ivr.data.kinds import KINDS
+from ivr.data.opening import open_source
 from ivr.data.sources.d4rl.published import goal_of
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError, printable

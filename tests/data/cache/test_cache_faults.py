@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.data.kinds import check_available
+from ivr.data.opening import check_available
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from tests.data.loading import load_dataset

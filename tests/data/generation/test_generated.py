@@ -14,7 +14,7 @@ from ivr.config.dataset import parse_dataset
 from ivr.config.search import choices
 from ivr.data.generation import antmaze, antmaze_d4rl, pointmaze, random_actions
 from ivr.data.generation.generated import ensure_generated
-from ivr.data.kinds import on_this_machine, open_source
+from ivr.data.opening import on_this_machine, open_source
 from ivr.data.sources.stand_ins import ANTMAZES, GENERATED, stand_in
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError

@@ -25,8 +25,8 @@ from numpy.random import Generator
 
 from ivr.agreement.views import check_view
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.kinds import open_source
 from ivr.data.load import load_dataset
+from ivr.data.opening import open_source
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.task.recorded import read_recorded
