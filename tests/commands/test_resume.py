@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ivr.config.command_line import prepare
+from ivr.config.arguments import prepare
 from ivr.errors import UserError
 from tests.running import SMALL, train
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ivr.algos.engine.constructors import algorithm_class
-from ivr.config import command_line as cli
+from ivr.config import arguments
 from ivr.config.dataset import parse_dataset
 from ivr.config.search import choices
 from ivr.data.generation.pointmaze import generate
@@ -149,7 +149,7 @@ def test_an_algorithm_without_a_critic_has_no_bellman_error(tmp_path):
 
 def test_one_run_of_a_sweep_is_resumed_as_one_run(tmp_path):
     train(tmp_path, "num_updates=4", "eval_every=4", "experiment=small_data", "subset.keep=0.5")
-    words = cli.prepare([f"resume={tmp_path / 'checkpoints' / 'last.ckpt'}"])
+    words = arguments.prepare([f"resume={tmp_path / 'checkpoints' / 'last.ckpt'}"])
     assert "experiment=small_data" in words and "hydra.mode=RUN" in words
 
 

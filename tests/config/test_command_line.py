@@ -13,7 +13,6 @@ import pytest
 
 from ivr.algos.engine.constructors import RUN_KEYWORDS, keywords
 from ivr.config import command_line, entry
-from ivr.config.command_line import prepare
 from ivr.config.schema import TrainConfig
 from ivr.config.search import CONFIG_DIR, choices
 from ivr.data.sources.d4rl.published import PUBLISHED
@@ -171,40 +170,6 @@ def test_an_algorithm_without_alpha_says_what_it_has_instead(algo, instead):
         TrainConfig.parse(composed((f"algo={algo}", "alpha=0.5")))
 
 
-@pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("algo=sqll", "algo=sqll is unknown: did you mean sql"),
-        ("algo=sql,eqll", "algo=eqll is unknown: did you mean eql"),
-        ("dataset=antmaze-medium-ply", "did you mean antmaze-medium-play"),
-        ("protocol=papers", "did you mean paper"),
-        ("noise=mixed", "noise=mixed is unknown: did you mean mix"),
-        ("subset=fractions", "did you mean fraction"),
-        ("normalize=standrad", "did you mean standard"),
-        ("experiment=noisy", "did you mean noisy_data"),
-        ("subset.keep=0.1", r"unknown key subset\.keep"),
-        ("alhpa=0.5", "unknown key alhpa: did you mean alpha"),
-        ("algo.hiden=[8]", r"unknown key algo\.hiden: did you mean algo\.hidden"),
-        ("dataset.pth=x", r"unknown key dataset\.pth: did you mean dataset\.path"),
-        ("resume=nowhere.ckpt", r"no checkpoint at nowhere\.ckpt"),
-        ("resume=auto", r"hydra\.run\.dir"),
-        ("seed=[0,1", r"cannot read seed=\[0,1"),
-    ],
-)
-def test_a_misspelt_word_ends_the_program_before_anything_is_made(word, message):
-    with pytest.raises(SystemExit, match=message):
-        prepare([word])
-
-
-@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
-def test_a_folder_that_cannot_be_made_is_told(key, tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match=f"{key}=.*nothing can be written into .*file"):
-        prepare([f"{key}={tmp_path / 'file' / 'run'}"])
-    words = [f"{key}={tmp_path / 'new' / 'run'}"]
-    assert prepare(words) == words and not (tmp_path / "new").exists()
-
-
 @pytest.mark.parametrize("given", [None, "active"])
 def test_waiting_threads_sleep_unless_told_otherwise_and_torch_comes_later(given):
     code = """
@@ -245,13 +210,6 @@ def test_ctrl_c_during_an_import_is_no_traceback(monkeypatch):
     with pytest.raises(SystemExit) as caught:
         entry.main("train")
     assert caught.value.code == 130 and caught.value.__suppress_context__
-
-
-def test_good_words_pass_through():
-    words = ["algo=eql", "dataset=antmaze-umaze", "seed=[0,1]", "--cfg", "job"]
-    assert sorted(prepare(words)) == sorted(words)
-    swept = ["--multirun", "algo=sql,eql", "alpha=0.1,0.5"]
-    assert sorted(prepare(swept)) == sorted(swept)
 
 
 def test_the_help_explains_every_word_and_lists_every_choice():

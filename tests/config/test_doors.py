@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from ivr.algos.ivr import ImplicitValueRegularization
-from ivr.config.command_line import prepare
+from ivr.config.arguments import prepare
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_policy
 from ivr.training.scoring import evaluator

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivr.config.command_line import prepare
+from ivr.config.arguments import prepare
 from ivr.config.values import whole
 from ivr.errors import UserError, nearest
 from tests.running import composed

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ivr.config.command_line import main, prepare
+from ivr.config.arguments import prepare
+from ivr.config.command_line import main
 from ivr.config.search import Search
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_policy

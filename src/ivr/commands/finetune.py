@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 
 from ivr.algos.online.remodel import Remodel
 from ivr.config.doors import open_doors
-from ivr.config.online import FinetuneConfig, check_longer, schedule_of
-from ivr.config.online_algorithm import online_algorithm, recorded_discount
-from ivr.config.origin import find_origin
+from ivr.config.online.algorithm import online_algorithm, recorded_discount
+from ivr.config.online.origin import find_origin
+from ivr.config.online.spec import FinetuneConfig, check_longer, schedule_of
 from ivr.config.resumed import quoted, to_repeat
 from ivr.data.prepare import clean_sample
 from ivr.data.serving.replay import MixedDataModule, ReplayBuffer

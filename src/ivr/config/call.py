@@ -16,13 +16,8 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ivr.config.command_line import (
-    checked,
-    config_folder,
-    config_of,
-    let_threads_sleep,
-    perform,
-)
+from ivr.config.arguments import checked, config_folder, config_of
+from ivr.config.command_line import let_threads_sleep, perform
 from ivr.config.overrides import at_home, parse_overrides
 from ivr.config.resumed import written
 from ivr.config.run_files import Printable

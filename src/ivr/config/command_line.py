@@ -1,6 +1,6 @@
-"""Checks the overrides of a program, then imports what it needs and runs it under Hydra.
+"""Runs a program under Hydra, once its arguments are checked.
 
-What takes seconds to import (torch, simulators) is imported when the overrides are good.
+What takes seconds to import (torch, simulators) is imported when the arguments are good.
 """
 
 import io
@@ -15,26 +15,16 @@ from typing import Any
 
 import hydra
 from farama_notifications import notifications
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ivr.config.arguments import SWEPT, config_of, prepare
 from ivr.config.dataset import parse_dataset
 from ivr.config.options import check_options
-from ivr.config.overrides import (
-    at_home,
-    check_launcher,
-    check_overrides,
-    check_sweep,
-    open_node,
-    parse_overrides,
-    text,
-)
-from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.run_files import run_files
-from ivr.config.search import CONFIG_DIR, Search
+from ivr.config.search import CONFIG_DIR
 from ivr.config.sweep.job import CommandError, run_job
 from ivr.data.opening import check_available
 from ivr.errors import UserError, printable
@@ -42,9 +32,6 @@ from ivr.programs import PROGRAMS
 
 # News about environments that are not used here, printed when those that are are imported.
 notifications.pop("gymnasium_robotics", None)
-
-_SWEPT = ("train", "finetune")
-"""Commands whose sweeps resume."""
 
 
 def main(command: str) -> None:
@@ -68,11 +55,6 @@ def main(command: str) -> None:
     sys.argv[1:] = prepare(sys.argv[1:], config_name)
     decorate = hydra.main(config_path=str(CONFIG_DIR), config_name=config_name, version_base="1.3")
     decorate(job(command))()
-
-
-def config_of(command: str) -> str:
-    """The file of conf/ that a command's options stand in."""
-    return "config" if command == "train" else command
 
 
 def let_threads_sleep() -> None:
@@ -113,7 +95,7 @@ def job(command: str) -> Callable[[DictConfig], Any]:
             return perform(command, "run", config, HydraConfig.instance().cfg, folder, overrides)
 
         try:
-            if hydra_config.mode != RunMode.MULTIRUN or command not in _SWEPT:
+            if hydra_config.mode != RunMode.MULTIRUN or command not in SWEPT:
                 return start()
             # Jobs run in this process, one after the other, unless a launcher sends them elsewhere.
             alone = hydra_config.launcher._target_.endswith(".BasicLauncher")
@@ -194,79 +176,3 @@ def check_data(config: DictConfig) -> None:
     except OmegaConfBaseException:
         return  # reported with the rest of the configuration
     check_available(parse_dataset(dataset)[0])
-
-
-def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
-    """Return the arguments for Hydra, overrides first, or end the program with one message."""
-    given, _ = get_args_parser().parse_known_intermixed_args(arguments)
-    if given.shell_completion:
-        return arguments  # Hydra's own overrides follow, as in -sc install=bash
-    flags = [argument for argument in arguments if argument not in given.overrides]
-    overrides = [at_home(override) for override in given.overrides]
-    try:
-        folders = [] if given.config_dir is None else [config_folder(given.config_dir)]
-        for override in parse_overrides(overrides):
-            value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
-            folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
-        search = Search(given.config_name or config_name, folders)
-        check_launcher(overrides)
-        named = config_name in map(config_of, _SWEPT) and check_sweep(overrides)
-        if named and not given.multirun:
-            flags.append("--multirun")
-        return checked(overrides, config_name, search, named or given.multirun) + flags
-    except UserError as error:
-        raise SystemExit(f"Error: {error}") from None
-
-
-def checked(
-    overrides: list[str], config_name: str, search: Search, multirun: bool = False
-) -> list[str]:
-    """Return the overrides, with those of the run that they resume, once all are known to exist.
-
-    Args:
-        overrides: of one run, or of a sweep.
-        config_name: of the command, a file of conf/.
-        search: what they are composed from.
-        multirun: whether it is a sweep.
-
-    Raises:
-        UserError: one cannot be read, or names what is not there.
-    """
-    trained: dict[str, Any] = {}
-    typed = overrides
-    if multirun:
-        refuse_one_run(typed)
-    else:
-        overrides, trained = with_resumed(typed)
-    overrides = [open_node(override) for override in overrides]
-    check_overrides(overrides, search)
-    _check_folders(overrides)
-    if config_name == "config":
-        overrides = pinned(trained, typed, overrides, search)
-    return overrides
-
-
-def config_folder(config_dir: str) -> str:
-    """The address of a folder of configuration, as hydra.searchpath takes it.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    folder = Path(config_dir).expanduser().absolute()
-    if not folder.is_dir():
-        raise UserError(f"--config-dir {config_dir}: there is no such folder")
-    return f"file://{folder}"
-
-
-def _check_folders(overrides: list[str]) -> None:
-    """Raise a UserError where Hydra could not make the folder of a run, or of a sweep."""
-    for override in parse_overrides(overrides):
-        if override.key_or_group not in ("hydra.run.dir", "hydra.sweep.dir"):
-            continue
-        folder = Path(text(override).partition("${")[0]).absolute()
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise UserError(
-                f"{override.key_or_group}={text(override)}: nothing can be written into {there}. "
-                f"Give a folder that can be made, as in {override.key_or_group}=outputs/mine"
-            )

@@ -8,8 +8,8 @@ from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option
 from ivr.algos.online.from_policy import FromPolicy
 from ivr.config import values
 from ivr.config.fields import check
-from ivr.config.online import FinetuneConfig
-from ivr.config.origin import Origin
+from ivr.config.online.origin import Origin
+from ivr.config.online.spec import FinetuneConfig
 from ivr.errors import UserError
 from ivr.types import Needs
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.dataset import parse_dataset
-from ivr.config.online import FinetuneConfig
+from ivr.config.online.spec import FinetuneConfig
 from ivr.config.recorded import recorded_data
 from ivr.data.facts import basic_facts
 from ivr.data.opening import within

@@ -1,0 +1,44 @@
+import pytest
+
+from ivr.config.arguments import prepare
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("algo=sqll", "algo=sqll is unknown: did you mean sql"),
+        ("algo=sql,eqll", "algo=eqll is unknown: did you mean eql"),
+        ("dataset=antmaze-medium-ply", "did you mean antmaze-medium-play"),
+        ("protocol=papers", "did you mean paper"),
+        ("noise=mixed", "noise=mixed is unknown: did you mean mix"),
+        ("subset=fractions", "did you mean fraction"),
+        ("normalize=standrad", "did you mean standard"),
+        ("experiment=noisy", "did you mean noisy_data"),
+        ("subset.keep=0.1", r"unknown key subset\.keep"),
+        ("alhpa=0.5", "unknown key alhpa: did you mean alpha"),
+        ("algo.hiden=[8]", r"unknown key algo\.hiden: did you mean algo\.hidden"),
+        ("dataset.pth=x", r"unknown key dataset\.pth: did you mean dataset\.path"),
+        ("resume=nowhere.ckpt", r"no checkpoint at nowhere\.ckpt"),
+        ("resume=auto", r"hydra\.run\.dir"),
+        ("seed=[0,1", r"cannot read seed=\[0,1"),
+    ],
+)
+def test_a_misspelt_word_ends_the_program_before_anything_is_made(word, message):
+    with pytest.raises(SystemExit, match=message):
+        prepare([word])
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_folder_that_cannot_be_made_is_told(key, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=f"{key}=.*nothing can be written into .*file"):
+        prepare([f"{key}={tmp_path / 'file' / 'run'}"])
+    words = [f"{key}={tmp_path / 'new' / 'run'}"]
+    assert prepare(words) == words and not (tmp_path / "new").exists()
+
+
+def test_good_words_pass_through():
+    words = ["algo=eql", "dataset=antmaze-umaze", "seed=[0,1]", "--cfg", "job"]
+    assert sorted(prepare(words)) == sorted(words)
+    swept = ["--multirun", "algo=sql,eql", "alpha=0.1,0.5"]
+    assert sorted(prepare(swept)) == sorted(swept)
