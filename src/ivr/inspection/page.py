@@ -4,26 +4,14 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from ivr.errors import printable
 from ivr.inspection.text import card_text
+from ivr.pages import page_template
 
 
 def page(card: dict[str, Any], plots: Mapping[str, str]) -> str:
-    """Fill `page.html` with the figures of `card` and the SVG pictures by their titles.
-
-    What comes from the data is text: Jinja2 escapes HTML, and control characters are spelled out.
-    """
-    environment = Environment(
-        loader=PackageLoader("ivr", "inspection"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
-    )
+    """Fill `page.html` with the figures of `card` and the SVG pictures by their titles."""
     kept = card["trained_on"]
-    return environment.get_template("page.html").render(
+    return page_template("inspection").render(
         card=card,
         text=card_text(card).strip(),
         total=sum(found["count"] for found in card["defects"].values()),

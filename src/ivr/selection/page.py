@@ -2,30 +2,16 @@
 
 import math
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from ivr.errors import printable
+from ivr.pages import page_template
 from ivr.selection.estimates import Estimate, Ranking
 
 
 def page(ranking: Ranking) -> str:
-    """Fill `page.html` with a ranking.
-
-    What comes from checkpoints and data is text: Jinja2 escapes HTML, and control characters are
-    spelled out.
-    """
-    environment = Environment(
-        loader=PackageLoader("ivr", "selection"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
-    )
-    environment.filters["number"] = _number
-    environment.filters["short"] = lambda value: _number(value, ".2f")
+    """Fill `page.html` with a ranking."""
+    template = page_template("selection", number=_number, short=lambda value: _number(value, ".2f"))
     shown = [*ranking.estimates, ranking.clone]
     scale = _scale(shown)
-    return environment.get_template("page.html").render(
+    return template.render(
         ranking=ranking,
         facts=ranking.facts,
         shown=shown,

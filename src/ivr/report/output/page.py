@@ -3,15 +3,13 @@
 import base64
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from ivr.errors import printable
+from ivr.pages import page_template
 from ivr.report.output.sections import Section
 from ivr.report.output.tables import shown
 
 
 def page(title: str, place: str, sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
-    """Fill `page.html`; what comes from files is text, its control characters spelled out.
+    """Fill `page.html` with tables and figures.
 
     Args:
         title: of the page.
@@ -20,14 +18,7 @@ def page(title: str, place: str, sections: Sequence[Section], images: Mapping[st
         images: SVG by the name of each picture; a document of its own each, so that names inside
             it cannot meet those of another.
     """
-    environment = Environment(
-        loader=PackageLoader("ivr", "report/output"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
-    )
-    return environment.get_template("page.html").render(
+    return page_template("report/output").render(
         title=title,
         place=place,
         sections=sections,
