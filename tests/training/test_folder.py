@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ivr.config.run_files import run_files
 from ivr.errors import UserError
+from ivr.training import resume
 from ivr.training.folder import check_free, owned
 from tests.running import SMALL
 
@@ -135,3 +138,22 @@ def test_a_refused_run_leaves_a_folder_as_it_was(tmp_path):
     # One that is refused elsewhere leaves no folder behind.
     refused = start(tmp_path / "new", "dataset.metric=tasks")
     assert refused.returncode == 1 and not (tmp_path / "new").exists()
+
+
+def test_what_another_owner_left_meanwhile_is_resumed_or_kept(tmp_path, monkeypatch):
+    """It owned the folder when this process first looked, and ended before this one owned it."""
+
+    @contextmanager
+    def owned_late(folder: Path) -> Iterator[None]:
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "checkpoints" / "last.ckpt").touch()
+        yield
+
+    monkeypatch.setattr(resume, "owned", owned_late)
+    with resume.resumable(tmp_path / "a", "auto") as found:
+        assert found == tmp_path / "a" / "checkpoints" / "last.ckpt"
+    with (
+        pytest.raises(UserError, match="holds a run already"),
+        resume.resumable(tmp_path / "b", None),
+    ):
+        pass

@@ -18,7 +18,6 @@ from ivr.config.online.spec import FinetuneConfig, check_longer, schedule_of
 from ivr.config.resumed import quoted, to_repeat
 from ivr.data.prepare import clean_sample
 from ivr.data.serving.replay import MixedDataModule, ReplayBuffer
-from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool
 from ivr.online.callback import Online
 from ivr.online.collect import Collector
@@ -26,12 +25,11 @@ from ivr.online.learner import as_learner
 from ivr.online.visited import draw_visited
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
-from ivr.training.folder import check_free, owned
 from ivr.training.hardware import compiler_wanted, keep_freed_memory, product_library
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
-from ivr.training.resume import checkpoint_to_resume, resume_from
-from ivr.training.summary import divergence, next_steps, online_table, table
+from ivr.training.resume import resumable, resume_from
+from ivr.training.summary import conclude, next_steps, online_table, table
 from ivr.types import Needs
 
 log = logging.getLogger(__name__)
@@ -67,10 +65,7 @@ def finetune(
         UserError: for whatever the person at the keyboard can mend.
     """
     config = FinetuneConfig.parse(composed)
-    resumed_from = checkpoint_to_resume(config.resume, folder)
-    check_free(folder, resumed_from)
-    with owned(folder):
-        check_free(folder, resumed_from)  # its owner may have ended meanwhile
+    with resumable(folder, config.resume) as resumed_from:
         doors = open_doors(composed, folder, callbacks)
         return _finetune(config, doors, folder, overrides, resumed_from, begin)
 
@@ -197,9 +192,5 @@ def _finetune(
     log.info(table(result))
     log.info(online_table(result))
     log.info(next_steps(folder, quoted, "finetune", to_repeat(overrides)))
-    if result["status"] == "interrupted":
-        raise SystemExit(130)
-    diverged = divergence(result)
-    if diverged is not None:
-        raise UserError(diverged)
+    conclude(result)
     return result

@@ -23,12 +23,10 @@ from ivr.data.prepare import Prepared, clean_sample, prepare, time_limits
 from ivr.data.remarks import remarks
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.data.serving.held_out import held_out_batches
-from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.training.checkpoints import load_resumable
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
-from ivr.training.folder import check_free, owned
 from ivr.training.halving import going_on, halve, stopped_members
 from ivr.training.hardware import (
     compiler_wanted,
@@ -39,10 +37,10 @@ from ivr.training.members import combinations
 from ivr.training.optimized import RANKED, LastMetrics, check_metric, optimized
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
-from ivr.training.resume import checkpoint_to_resume, resume_from
+from ivr.training.resume import resumable, resume_from
 from ivr.training.saturation import at_bounds
 from ivr.training.scoring.held_out import HeldOut, check_best_by
-from ivr.training.summary import divergence, next_steps, table
+from ivr.training.summary import conclude, next_steps, table
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +85,7 @@ def train(
         UserError: for whatever the person at the keyboard can mend.
     """
     config = TrainConfig.parse(composed)
-    resumed_from = checkpoint_to_resume(config.resume, folder)
-    check_free(folder, resumed_from)
-    with owned(folder):
-        # Its owner may have ended, or begun, meanwhile.
-        resumed_from = checkpoint_to_resume(config.resume, folder, quietly=True)
-        check_free(folder, resumed_from)
+    with resumable(folder, config.resume) as resumed_from:
         doors = open_doors(composed, folder, callbacks)
         return _train(config, doors, folder, overrides, resumed_from, begin)
 
@@ -142,11 +135,7 @@ def _train(
         resumed_from = folder / "checkpoints" / "last.ckpt"
     log.info(table(result))
     log.info(next_steps(folder, quoted, repeated=to_repeat(overrides)))
-    if result["status"] == "interrupted":
-        raise SystemExit(130)
-    diverged = divergence(result)
-    if diverged is not None:
-        raise UserError(diverged)
+    conclude(result)
     return result
 
 

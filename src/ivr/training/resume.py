@@ -1,6 +1,8 @@
 """Checks which runs may resume from which checkpoints."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_resumable
+from ivr.training.folder import check_free, owned
 from ivr.training.foreign import tensor
 from ivr.training.plain import count, list_of, text
 from ivr.training.record import FIXED, RunRecord
@@ -31,7 +34,27 @@ _UNNAMED: dict[str, Any] = {
 }
 
 
-def checkpoint_to_resume(resume: str | None, folder: Path, quietly: bool = False) -> Path | None:
+@contextmanager
+def resumable(folder: Path, resume: str | None) -> Iterator[Path | None]:
+    """Own a run's folder; gives the checkpoint that the run resumes, None where it starts anew.
+
+    Args:
+        folder: of the run.
+        resume: the option.
+
+    Raises:
+        UserError: the folder holds another run.
+        InUseError: another process owns it.
+    """
+    check_free(folder, _to_resume(resume, folder))
+    with owned(folder):
+        # Its owner may have ended, or begun, meanwhile.
+        resumed_from = _to_resume(resume, folder, quietly=True)
+        check_free(folder, resumed_from)
+        yield resumed_from
+
+
+def _to_resume(resume: str | None, folder: Path, quietly: bool = False) -> Path | None:
     """The checkpoint of the option `resume`; None where the run in `folder` starts anew."""
     if not resume:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ivr.errors import UserError
 from ivr.programs import command
 
 _MEASURES = ("explained_variance", "bellman_error", "action_error")
@@ -98,13 +99,20 @@ def _right_aligned(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(map(str.rjust, row, widths)) for row in rows]
 
 
-def divergence(result: dict[str, Any]) -> str | None:
-    """Say which members diverged, and what to do; None where none did."""
+def conclude(result: dict[str, Any]) -> None:
+    """End the program as the run ended.
+
+    Raises:
+        SystemExit: it was interrupted.
+        UserError: members diverged: which, and what to do.
+    """
+    if result["status"] == "interrupted":
+        raise SystemExit(130)
     found = [member for member in result["members"] if member.get("diverged")]
-    if not found:
-        return None
-    which = "; ".join(map(_diverged, found))
-    return f"{which}. The other members {result['status']}. {found[0]['diverged']['advice']}"
+    if found:
+        which = "; ".join(map(_diverged, found))
+        advice = found[0]["diverged"]["advice"]
+        raise UserError(f"{which}. The other members {result['status']}. {advice}")
 
 
 def _diverged(member: dict[str, Any]) -> str:
