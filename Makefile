@@ -27,7 +27,7 @@ DEV := .venv/.ready-dev-$(ID)
 DOCS := .venv/.ready-docs-$(ID)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: help train compare test slow extras engines lint format tensorboard benchmark gpu docs wheel peers authors lock clean
+.PHONY: help train compare paper test slow extras engines lint format tensorboard benchmark gpu docs wheel peers authors lock clean
 
 help: ## List the targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -42,6 +42,10 @@ compare: $(RUN) ## Train the methods that the paper compares, 3 seeds, equal upd
 	status=0; .venv/bin/python train.py experiment=compare hydra.sweep.dir=$$folder $(ARGS) || status=$$?; \
 	if compgen -G "$$folder/*/result.json" >/dev/null; then \
 		.venv/bin/python report.py folder=$$folder x=algo; fi; exit $$status
+
+SCALE ?= smoke
+paper: $(RUN) ## The paper's tables, figures and claims: SCALE=smoke (minutes), night, full
+	@.venv/bin/python paper.py scale=$(SCALE) $(ARGS)
 
 test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)

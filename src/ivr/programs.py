@@ -28,6 +28,7 @@ PROGRAMS = {
     "generate": Program("make a dataset of this project's own", folder=False),
     "report": Program("gather the results of many runs", folder=False),
     "status": Program("how a sweep stands, and when it will end", folder=False),
+    "paper": Program("make the paper's tables and figures, and decide its claims", folder=False),
     "rank": Program("which policy to take, by logged data alone", data=True),
     "list_algorithms": Program("what algo= can name", hydra=False),
     "list_datasets": Program("what dataset= can name, and where the data are", hydra=False),

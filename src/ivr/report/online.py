@@ -68,7 +68,7 @@ def online(found: Named) -> Section | None:
     """Compare the runs that went online, for each dataset; None without any."""
     tables, pictures = [], []
     for dataset in found.datasets:
-        rows = {name: _members(group, found.on(dataset)) for name, group in found.on(dataset)}
+        rows = {name: online_members(group, found.on(dataset)) for name, group in found.on(dataset)}
         rows = {name: members for name, members in rows.items() if members}
         if not rows:
             continue
@@ -88,7 +88,7 @@ def online(found: Named) -> Section | None:
     )
 
 
-def _members(group: SeedGroup, others: list[tuple[str, SeedGroup]]) -> list[OnlineMember]:
+def online_members(group: SeedGroup, others: list[tuple[str, SeedGroup]]) -> list[OnlineMember]:
     """The members of a group that went online, and left their episodes."""
     members = []
     for run in group.runs.values():

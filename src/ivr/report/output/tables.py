@@ -44,11 +44,16 @@ class Table:
     """What its numbers are."""
 
     @property
+    def columns(self) -> list[tuple[Cell, ...]]:
+        """The cells of each column, none in a table without rows."""
+        return list(zip(*self.rows, strict=True)) or [() for _ in self.header]
+
+    @property
     def numeric(self) -> list[bool]:
         """Whether each column is one of numbers, which are aligned to the right."""
         return [
             all(cell is None or isinstance(cell, int | Estimate) for cell in column)
-            for column in zip(*self.rows, strict=True)
+            for column in self.columns
         ]
 
 
@@ -79,8 +84,7 @@ def to_csv(table: Table) -> str:
     """Write a table as CSV: full numbers, and each interval as two columns of its own."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    columns = list(zip(*table.rows, strict=True))
-    wide = [any(isinstance(cell, Estimate) and cell.interval for cell in c) for c in columns]
+    wide = [any(isinstance(x, Estimate) and x.interval for x in column) for column in table.columns]
     header: list[str] = []
     for name, w in zip(table.header, wide, strict=True):
         header += [name, f"{name} low", f"{name} high"] if w else [name]

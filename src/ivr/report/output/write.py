@@ -15,7 +15,9 @@ from ivr.report.output.sections import Section
 from ivr.report.output.tables import markdown, to_csv, to_latex
 
 
-def write_report(folder: Path, title: str, place: str, sections: Sequence[Section]) -> str:
+def write_report(
+    folder: Path, title: str, place: str, sections: Sequence[Section], name: str = "report"
+) -> str:
     """Write report.html, report.md, and report/ with each table and figure.
 
     Args:
@@ -23,6 +25,7 @@ def write_report(folder: Path, title: str, place: str, sections: Sequence[Sectio
         title: of the page.
         place: where the results lie, in words.
         sections: in their order.
+        name: of the page and of the folder, in the place of report.
 
     Returns:
         the contents of report.md.
@@ -30,21 +33,21 @@ def write_report(folder: Path, title: str, place: str, sections: Sequence[Sectio
     images: dict[str, bytes] = {}
     for section in sections:
         for picture in section.pictures:
-            name = file_name(picture.name)
+            file = folder / name / file_name(picture.name)
             images[picture.name] = image(picture.figure, "svg")
-            save(folder / "report" / f"{name}.svg", images[picture.name])
-            save(folder / "report" / f"{name}.png", image(picture.figure, "png"))
+            save(Path(f"{file}.svg"), images[picture.name])
+            save(Path(f"{file}.png"), image(picture.figure, "png"))
         for table in section.tables:
-            name = file_name(table.name)
-            write_text(folder / "report" / f"{name}.csv", to_csv(table))
-            write_text(folder / "report" / f"{name}.tex", to_latex(table))
-    write_text(folder / "report.html", page(title, place, sections, images))
+            file = folder / name / file_name(table.name)
+            write_text(Path(f"{file}.csv"), to_csv(table))
+            write_text(Path(f"{file}.tex"), to_latex(table))
+    write_text(folder / f"{name}.html", page(title, place, sections, images))
     text = f"# {title}\n"
     for section in sections:
         text += f"\n## {section.title}\n"
         text += f"\n{section.text}\n" if section.text else ""
         text += "".join(f"\n{markdown(table)}" for table in section.tables)
-    write_text(folder / "report.md", text)
+    write_text(folder / f"{name}.md", text)
     return text
 
 

@@ -1,0 +1,144 @@
+"""What finished runs measured, laid out as the deck asks for it: one cell for a setting's seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ivr.paper.deck import DATASETS, PARTS, noise_of, sources
+from ivr.report.gathering.curves import Curves
+from ivr.report.gathering.groups import SeedGroup
+from ivr.report.online import online_members
+from ivr.report.paper import comparable
+from ivr.report.statistics.intervals import Floats
+from ivr.training.plain import finite
+
+_WEIGHTS = ("weight/mean", "actor_weight/mean", "weight/sparsity", "actor_weight/sparsity")
+
+
+class Place(NamedTuple):
+    """Where a cell stands."""
+
+    part: str
+    """Of PARTS."""
+    of_paper: bool
+    """Whether its scores may stand beside the paper's."""
+    stratum: str
+    """The dataset; of noisy data the mixture, as in hopper-expert + random."""
+    at: float | None
+    """The share of experts of noisy data, the share that is kept of small data."""
+    algo: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """The seeds of one setting."""
+
+    place: Place
+    group: SeedGroup
+    values: dict[str, Floats]
+    """By quantity, (seeds,): score; error, mean_weight, sparsity, regret, dip where measured."""
+
+    @property
+    def updates(self) -> int:
+        """How long it trained."""
+        return min(run.updates for run in self.group.runs.values())
+
+
+class Measured(NamedTuple):
+    """All cells, and what was left out."""
+
+    cells: dict[Place, Cell]
+    notes: list[str]
+
+
+def measured(groups: Sequence[SeedGroup]) -> Measured:
+    """Find the cell of each group.
+
+    Of several settings of a method in one place the longest training counts; of several that are
+    equally long none does, for choosing one by its score would be choosing by luck.
+
+    Args:
+        groups: of finished runs, as `read_results` gathers them.
+    """
+    found: dict[Place, list[SeedGroup]] = {}
+    notes = []
+    for group in groups:
+        place = _place(group)
+        if group.normalised:
+            found.setdefault(place, []).append(group)
+        else:
+            notes.append(f"{_named(place)}: its score has no reference, so it is in no average")
+    curves, cells = Curves(_WEIGHTS), {}
+    for place, several in found.items():
+        longest = max(group.settings[-1] for group in several)
+        longer = [group for group in several if group.settings[-1] == longest]
+        if len(longer) > 1:
+            notes.append(f"{_named(place)}: {len(longer)} settings of it were run, so none is used")
+            continue
+        if len(several) > 1:
+            notes.append(f"{_named(place)}: of {len(several)} settings the longest is used")
+        others = [(group.algo, group) for group in groups if group.dataset == longer[0].dataset]
+        cells[place] = Cell(place, longer[0], _values(longer[0], others, curves))
+    return Measured(cells, notes)
+
+
+def _place(group: SeedGroup) -> Place:
+    result: dict[str, Any] = next(iter(group.runs.values())).result
+    known = [source for text in group.sources for source in sources(text)]
+    of_paper = comparable(known, group.replays)
+    noise, subset = result.get("noise") or {}, result.get("subset") or {}
+    part, stratum = _part(group, result), group.dataset
+    at: Any = None
+    if part == "noisy":
+        at = noise.get("expert_fraction")
+        said = (noise.get("source"), noise.get("id"), noise.get("noise_source"))
+        stratum += f" + {noise_of(next((str(text) for text in said if text), ''))}"
+    elif part == "small":
+        at = subset.get("keep")
+    return Place(part, of_paper, stratum, float(at) if finite(at) else None, group.algo)
+
+
+def _part(group: SeedGroup, result: dict[str, Any]) -> str:
+    """The part of the deck that a run belongs to: its folder's, else by what was done to its data.
+
+    A dataset of the results table may be a mixture too, where it is put together from others.
+    """
+    folders = {name for run in group.runs.values() for name in run.place.parts[:-1]}
+    named = [part for part in PARTS if part in folders]
+    if len(named) == 1:
+        return named[0]
+    if result.get("online"):
+        return "online"
+    if "expert_fraction" in (result.get("noise") or {}):
+        return "table" if group.dataset.removesuffix(" (as is)") in DATASETS else "noisy"
+    return "small" if "keep" in (result.get("subset") or {}) else "table"
+
+
+def _named(place: Place) -> str:
+    at = "" if place.at is None else f" at {place.at:g}"
+    return f"{place.algo} on {place.stratum}{at}"
+
+
+def _values(
+    group: SeedGroup, others: list[tuple[str, SeedGroup]], curves: Curves
+) -> dict[str, Floats]:
+    found: dict[str, list[float]] = {
+        "score": list(group.scores.values()),
+        "error": list(group.errors.values()),
+    }
+    for name in ("mean", "sparsity"):
+        # Of the family of SQL and EQL the ratio to the data's policy, of the others what imitates.
+        series = curves.of(group, f"weight/{name}") or curves.of(group, f"actor_weight/{name}")
+        found["mean_weight" if name == "mean" else name] = [one[max(one)] for one in series]
+    exact = {member.run.seed: member for member in online_members(group, others)}
+    for name, key in (("regret", "regret"), ("dip", "worst_dip")):
+        records = ((s, run.member.get("online") or {}) for s, run in group.runs.items())
+        found[name] = [
+            value
+            for seed, record in records
+            if (value := getattr(exact[seed], key) if seed in exact else record.get(key))
+            is not None
+        ]
+    return {name: np.array(values, np.float64) for name, values in found.items() if values}
