@@ -1,6 +1,7 @@
 """Plays episodes with the policies of a run while it trains, and keeps what they see."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from ivr.errors import UserError
 from ivr.evaluation.rollout import EnvironmentPool, EvaluationError, one_thread
 from ivr.evaluation.stepping.environments import Failure, Step, recorded_reward
 from ivr.online.episodes import Episode
+from ivr.online.under_way import UnderWay
 from ivr.types import Batch
 
 
@@ -80,10 +82,7 @@ class Collector:
         """Steps that were the learner's own choice, since the last call of `gate_share`."""
         self.gated = 0
         """Steps at which there was a choice, likewise."""
-        self._length = [0 for _ in members]  # of the episode under way
-        self._total = [0.0 for _ in members]
-        self._discounted = [0.0 for _ in members]
-        self._predicted = [float("nan") for _ in members]
+        self._under_way = UnderWay.fresh(len(seeds))
         self._observations: Tensor | None = None
 
     @property
@@ -122,10 +121,7 @@ class Collector:
         return {
             "buffer": self.buffer.state_dict(),
             "episodes": [[list(episode) for episode in found] for found in self.episodes],
-            "length": list(self._length),
-            "total": list(self._total),
-            "discounted": list(self._discounted),
-            "predicted": list(self._predicted),
+            **asdict(self._under_way),
             "passed": list(self.passed),
             "gated": self.gated,
         }
@@ -138,9 +134,8 @@ class Collector:
         """
         self.buffer.load_state_dict(state["buffer"])
         self.episodes = [[Episode(*e) for e in found] for found in state["episodes"]]
-        self._length, self._total = list(state["length"]), list(state["total"])
-        self._discounted = list(state["discounted"])
-        self._predicted = list(state["predicted"])
+        names = ("length", "total", "discounted", "predicted")
+        self._under_way = UnderWay(*(list(state[name]) for name in names))
         self.passed, self.gated = list(state["passed"]), state["gated"]
         self._observations = None
 
@@ -163,10 +158,10 @@ class Collector:
         self.pool.grow(len(members))
         begun = torch.stack([self._reset(k) for k in members])
         for k in members:
-            for action in self.buffer.latest_actions(k, self._length[k]):
+            for action in self.buffer.latest_actions(k, self._under_way.length[k]):
                 (step,) = self._env_steps([k], self.learner.to_bounds(action)[None])
                 begun[k] = torch.from_numpy(step.observation)
-            if self._length[k]:
+            if self._under_way.length[k]:
                 place = (self.buffer.added - 1) % self.buffer.capacity
                 expected = self.buffer.columns.next_observations[k, place].cpu()
                 if not torch.equal(expected, begun[k]):
@@ -190,7 +185,7 @@ class Collector:
         done: list[Step] = []
         for k, step in zip(members, steps, strict=True):
             if isinstance(step, Failure):
-                raise self._error(k, f"step {self._length[k] + 1}", step)
+                raise self._error(k, f"step {self._under_way.length[k] + 1}", step)
             done.append(step)
         return done
 
@@ -203,10 +198,11 @@ class Collector:
         device = self.buffer.columns.rewards.device
         shown = observations.to(device)
         actions, passed = self.learner.explore(shown, noise.to(device), progress)
-        starts = [k for k in members if not self._length[k]]
+        starts = [k for k in members if not self._under_way.length[k]]
         predicted = self.learner.action_value(shown, actions) if starts else None
         for k in starts:
-            self._predicted[k] = float("nan") if predicted is None else float(predicted[k, 0])
+            value = float("nan") if predicted is None else float(predicted[k, 0])
+            self._under_way.predicted[k] = value
         if passed is not None:
             self.gated += 1
             self.passed = [a + float(b) for a, b in zip(self.passed, passed[:, 0], strict=True)]
@@ -225,9 +221,7 @@ class Collector:
             )
         )
         for k, step in enumerate(steps):
-            self._discounted[k] += self.learner.discount ** self._length[k] * rewards[k]
-            self._length[k] += 1
-            self._total[k] += step.reward
+            self._under_way.add(k, step.reward, rewards[k], self.learner.discount)
             if step.terminated or step.truncated:
                 self._end(k, step)
                 following[k] = self._reset(k)
@@ -239,22 +233,14 @@ class Collector:
             return np.nan_to_num(step.observation, nan=0.0, posinf=0.0, neginf=0.0)
         if not np.isfinite(step.observation).all():
             failure = Failure("the last observation of an episode is not finite")
-            raise self._error(member, f"step {self._length[member] + 1}", failure)
+            raise self._error(member, f"step {self._under_way.length[member] + 1}", failure)
         return step.observation
 
     def _end(self, member: int, step: Step) -> None:
-        self.episodes[member].append(
-            Episode(
-                steps=self.steps,
-                length=self._length[member],
-                total=self._total[member],
-                discounted=self._discounted[member],
-                predicted=self._predicted[member],
-                fell=step.terminated and not step.success,
-            )
-        )
-        self.buffer.end_episode(member, self._length[member], step.terminated)
-        self._length[member], self._total[member], self._discounted[member] = 0, 0.0, 0.0
+        fell = step.terminated and not step.success
+        ended = self._under_way.end(member, self.steps, fell)
+        self.episodes[member].append(ended)
+        self.buffer.end_episode(member, ended.length, step.terminated)
 
     def _error(self, member: int, when: str, failure: Failure) -> EvaluationError:
         return EvaluationError(
