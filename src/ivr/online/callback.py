@@ -15,6 +15,7 @@ from ivr.files import write_text
 from ivr.nets.scalars import PositiveScalar
 from ivr.online.collect import Collector
 from ivr.online.episodes import WINDOW, Episode, as_csv, baseline, returns, safety
+from ivr.training.callbacks.epochs import due
 from ivr.training.callbacks.frozen import MemberStates
 from ivr.training.callbacks.metrics import share
 from ivr.training.callbacks.result import Measuring
@@ -93,7 +94,7 @@ class Online(Measuring):
         online = trainer.global_step - self.schedule.offline_updates
         if self.brake and online > 0 and online % self.schedule.block_updates == 0:
             self._judge(module)
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        if due(trainer, self.every):
             self._log(trainer)
 
     def on_train_end(self, *_: Any) -> None:

@@ -48,3 +48,8 @@ class Epochs(pl.Callback):
             "test_loop": trainer.test_loop.state_dict(),
             "predict_loop": trainer.predict_loop.state_dict(),
         }
+
+
+def due(trainer: pl.Trainer, every: int) -> bool:
+    """Whether it is time for what happens every so many updates, and after the last one."""
+    return trainer.global_step % every == 0 or trainer.global_step == trainer.max_steps

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.evaluation.rollout import EvaluationError
+from ivr.training.callbacks.epochs import due
 from ivr.training.callbacks.metrics import share
 from ivr.training.callbacks.states import checked_evaluation
 from ivr.training.loggers.protocol import Scalars
@@ -71,7 +72,7 @@ class EvaluationCallback(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Evaluate where it is due."""
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        if due(trainer, self.every):
             self._evaluate(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.training.callbacks.epochs import due
 from ivr.training.callbacks.metrics import share
 from ivr.training.callbacks.states import checked_held_out
 from ivr.training.loggers.protocol import MemberLogger, Scalars
@@ -69,7 +70,7 @@ class HeldOutCallback(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Measure where it is due."""
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        if due(trainer, self.every):
             self._measure(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.algos.engine.records import Sums
+from ivr.training.callbacks.epochs import due
 from ivr.training.loggers.protocol import MemberLogger, Scalars, plain
 
 
@@ -30,7 +31,7 @@ class MetricsRecorder(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log where a row is due."""
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        if due(trainer, self.every):
             self._log(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
