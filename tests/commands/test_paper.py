@@ -38,6 +38,12 @@ def test_what_cannot_be_is_refused_before_anything_is_run(tmp_path, monkeypatch,
         paper.run(composed(words, "paper"), tmp_path, list(words))
 
 
+def test_the_options_of_every_command_are_a_quoted_list() -> None:
+    given = "options=['hydra.launcher.n_jobs=4','algo.hidden=[8,8]']"
+    found = composed((given,), "paper").options
+    assert list(found) == ["hydra.launcher.n_jobs=4", "algo.hidden=[8,8]"]
+
+
 def test_a_command_that_fails_stops_no_other(tmp_path, monkeypatch) -> None:
     started = []
 

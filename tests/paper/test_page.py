@@ -81,7 +81,7 @@ def test_each_claim_that_was_run_has_its_figure(page) -> None:
 
 
 def test_the_papers_data_and_others_have_tables_of_their_own(page) -> None:
-    cells = measured(read_results(page).groups).cells
+    cells = measured(read_results(page).groups, page).cells
     ours, other = (results_table(of_part(cells, "table", which), which) for which in (True, False))
     assert list(ours.header) == ["dataset", "SQL", "SQL (paper)", "EQL", "EQL (paper)"]
     assert [shown(row[0]) for row in ours.rows] == [*of_family("AntMaze"), "mean of 6, AntMaze"]
@@ -90,7 +90,7 @@ def test_the_papers_data_and_others_have_tables_of_their_own(page) -> None:
 
 
 def test_a_number_of_the_paper_has_ours_beside_it(page) -> None:
-    cells = measured(read_results(page).groups).cells
+    cells = measured(read_results(page).groups, page).cells
     found = [find(claim, cells, True) for claim in numbers(5.0)]
     rows = {(row[0], row[1]): row for row in numbers_table(found).rows}
     assert rows["antmaze-umaze", "SQL"][2:5:2] == ["92.2±1.4", "not reproduced"]
@@ -133,7 +133,7 @@ def test_the_row_of_a_claim_says_that_its_runs_are_short(tmp_path) -> None:
         for dataset in of_family("AntMaze"):
             run(tmp_path / algo / dataset, [50, 51, 52], dataset=dataset, algo=algo,
                 num_updates=10_000)  # fmt: skip
-    cells = measured(read_results(tmp_path).groups).cells
+    cells = measured(read_results(tmp_path).groups, tmp_path).cells
     (claim,) = [one for one in claims() if one.words == "On AntMaze, SQL is above EQL"]
     (row,) = verdict_table([(find(claim, cells, True), find(claim, cells, False))]).rows
     assert row[5] == "after 10,000 updates, the paper's 1,000,000"

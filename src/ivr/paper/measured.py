@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ class Measured(NamedTuple):
     notes: list[str]
 
 
-def measured(groups: Sequence[SeedGroup]) -> Measured:
+def measured(groups: Sequence[SeedGroup], folder: Path) -> Measured:
     """Find the cell of each group.
 
     Of several settings of a method in one place the longest training counts; of several that are
@@ -61,11 +62,12 @@ def measured(groups: Sequence[SeedGroup]) -> Measured:
 
     Args:
         groups: of finished runs, as `read_results` gathers them.
+        folder: that they were gathered below.
     """
     found: dict[Place, list[SeedGroup]] = {}
     notes = []
     for group in groups:
-        place = _place(group)
+        place = _place(group, folder)
         if group.normalised:
             found.setdefault(place, []).append(group)
         else:
@@ -84,12 +86,12 @@ def measured(groups: Sequence[SeedGroup]) -> Measured:
     return Measured(cells, notes)
 
 
-def _place(group: SeedGroup) -> Place:
+def _place(group: SeedGroup, folder: Path) -> Place:
     result: dict[str, Any] = next(iter(group.runs.values())).result
     known = [source for text in group.sources for source in sources(text)]
     of_paper = comparable(known, group.replays)
     noise, subset = result.get("noise") or {}, result.get("subset") or {}
-    part, stratum = _part(group, result), group.dataset
+    part, stratum = _part(group, result, folder), group.dataset
     at: Any = None
     if part == "noisy":
         at = noise.get("expert_fraction")
@@ -100,12 +102,13 @@ def _place(group: SeedGroup) -> Place:
     return Place(part, of_paper, stratum, float(at) if finite(at) else None, group.algo)
 
 
-def _part(group: SeedGroup, result: dict[str, Any]) -> str:
+def _part(group: SeedGroup, result: dict[str, Any], folder: Path) -> str:
     """The part of the deck that a run belongs to: its folder's, else by what was done to its data.
 
     A dataset of the results table may be a mixture too, where it is put together from others.
     """
-    folders = {name for run in group.runs.values() for name in run.place.parts[:-1]}
+    places = [run.place.relative_to(folder) for run in group.runs.values()]
+    folders = {name for place in places for name in place.parts[:-1]}
     named = [part for part in PARTS if part in folders]
     if len(named) == 1:
         return named[0]

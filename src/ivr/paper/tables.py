@@ -35,7 +35,7 @@ def of_part(cells: Cells, part: str, of_paper: bool) -> list[Cell]:
         known = DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS)
         algo = ORDER.index(place.algo) if place.algo in ORDER else len(ORDER)
         families = [*FAMILIES, "other"]
-        return families.index(family(dataset)), known, dataset, algo, place.algo, place.at or 0.0
+        return families.index(family(dataset)), known, dataset, place.at or 0.0, algo, place.algo
 
     chosen = [place for place in cells if (place.part, place.of_paper) == (part, of_paper)]
     return [cells[place] for place in sorted(chosen, key=order)]

@@ -35,7 +35,7 @@ def write(
         results = read_results(folder)
     except UserError as error:  # there is none; the page says what is missing
         results = Results([], [str(error)])
-    found = measured(results.groups)
+    found = measured(results.groups, folder)
     stated = claims(options["shares"], options["keeps"] or _ends(found, "small") or (0.03, 1.0))
     parts = sections(folder, results, found, stated, options["tolerance"], missing)
     title = f"The paper's claims, at scale {options['scale']['name']}"
