@@ -15,8 +15,8 @@ from ivr.files import write_whole
 from ivr.training.callbacks.checkpoints import LastCheckpoint
 from ivr.training.callbacks.guard import Interrupted, InterruptGuard
 from ivr.training.callbacks.progress import UpdateProgressBar
-from ivr.training.fit import quiet_lightning
 from ivr.training.hardware import compiler_wanted
+from ivr.training.lightning import quiet_lightning, trainer_options
 
 log = logging.getLogger(__name__)
 
@@ -90,17 +90,12 @@ def train(
     callbacks = [guard, bar, *([] if last is None else [last])]
     with quiet_lightning():
         trainer = pl.Trainer(
-            accelerator={"cpu": "cpu", "mps": "mps"}.get(device, "gpu"),
-            devices=1 if ":" not in device else [int(device.split(":")[1])],
             max_steps=num_updates,
-            max_epochs=-1,
             callbacks=callbacks,
             plugins=[files],
             logger=False,
             enable_checkpointing=last is not None,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
+            **trainer_options(device),
         )
         try:
             trainer.fit(algorithm, datamodule=served, ckpt_path=resumed)

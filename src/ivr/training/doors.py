@@ -1,17 +1,14 @@
 """What a person chose of Lightning: loggers, callbacks and options of the Trainer."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
 
-from ivr.errors import UserError
 from ivr.training.loggers.metrics_csv import CsvLogger
 from ivr.training.loggers.protocol import MemberLogger
 from ivr.training.loggers.stock import SharedMetrics, StockLogger
@@ -57,16 +54,3 @@ class Doors:
         """Numbers of updates at whose multiples a callback saves."""
         found = [c._every_n_train_steps for c in self.callbacks if isinstance(c, ModelCheckpoint)]
         return [every for every in found if every > 0]
-
-
-@contextmanager
-def lightning_errors() -> Iterator[None]:
-    """Turn what Lightning says of a callback or an option that cannot be used into one message."""
-    try:
-        yield
-    except MisconfigurationException as error:
-        raise UserError(f"Lightning refuses callbacks or trainer: {error}") from error
-    except RuntimeError as error:
-        if not str(error).startswith("Early stopping conditioned on metric"):
-            raise
-        raise UserError(f"callbacks: {error}") from error

@@ -1,8 +1,6 @@
 """The training itself: Lightning's Trainer with the callbacks, from start or from a checkpoint."""
 
-import logging
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +25,8 @@ from ivr.training.callbacks.progress import UpdateProgressBar
 from ivr.training.callbacks.result import Measuring, ResultFile, ResultWriter
 from ivr.training.callbacks.states import evaluated_at
 from ivr.training.checkpoints import AtomicCheckpointIO, load_resumable
-from ivr.training.doors import Doors, lightning_errors
+from ivr.training.doors import Doors
+from ivr.training.lightning import lightning_errors, quiet_lightning, trainer_options
 from ivr.training.precisions import PRECISIONS
 from ivr.training.record import RunRecord
 from ivr.training.scoring.best import BestPolicies
@@ -168,19 +167,14 @@ def fit(
         logger.resume(update, evaluated)
     with quiet_lightning(), _disk_errors(plan.folder), lightning_errors():
         trainer = pl.Trainer(
-            accelerator={"cpu": "cpu", "mps": "mps"}.get(plan.device, "gpu"),
-            devices=1 if ":" not in plan.device else [int(plan.device.split(":")[1])],
             precision=PRECISIONS[plan.precision],  # type: ignore[arg-type]
             max_steps=plan.until,
-            max_epochs=-1,
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO(description, plan.folder)],
             logger=shown,
             log_every_n_steps=plan.log_every,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
             default_root_dir=plan.folder,
+            **trainer_options(plan.device),
             **doors.trainer,
         )
         status = "failed"
@@ -227,27 +221,3 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         threading.excepthook = previous
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Without the lines in which Lightning counts devices and gives tips."""
-    lightning = [logging.getLogger(f"{p}") for p in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in lightning]
-    for logger in lightning:
-        logger.setLevel(logging.WARNING)
-    # What callbacks say that a person has chosen.
-    for name in ("callbacks", "utilities.model_summary"):
-        logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.INFO)
-    try:
-        with warnings.catch_warnings():
-            # The loader is a plain iterable over chunks: it needs no worker processes.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            # A checkpoint holds the weights after its update: that is what we want.
-            warnings.filterwarnings("ignore", message=".*ModelCheckpoint with manual optim.*")
-            # Lightning 2.6 and torch 2.13 disagree on a name.
-            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-            yield
-    finally:
-        for logger, level in zip(lightning, levels, strict=True):
-            logger.setLevel(level)
