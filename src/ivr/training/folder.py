@@ -95,8 +95,8 @@ def owned(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=_GLANCE)
     except Timeout:
         raise InUseError(
-            f"hydra.run.dir={folder} is in use by {owner_of(folder)}. Wait for its end, stop it, or "
-            "choose another folder"
+            f"hydra.run.dir={folder} is in use by {owner_of(folder)}. Wait for its end, stop it, "
+            "or choose another folder"
         ) from None
     except NotImplementedError:  # a file system without locks
         yield
