@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from ivr.paper.verdicts import FAILS, HOLDS, LEVEL, OPEN, Contrast, Sample, contrast, decide
@@ -38,6 +40,25 @@ def test_two_seeds_decide_nothing() -> None:
 def test_seeds_without_any_spread_have_an_interval() -> None:
     found = contrast([Sample(1, np.full(3, 100.0)), Sample(-1, np.zeros(3))])
     assert found is not None and found.interval() == (100, 100)
+
+
+SCORES = st.lists(
+    st.lists(st.floats(-100, 100), min_size=3, max_size=6).map(np.array), min_size=1, max_size=4
+)
+
+
+@given(scores=SCORES, times=st.floats(0.1, 10), more=st.floats(-50, 50))
+def test_the_unit_of_scores_decides_nothing(scores, times, more) -> None:
+    """Another unit moves the interval with it, and so does the same more for all scores."""
+    weights = [(-1.0) ** i / len(scores) for i in range(len(scores))]
+    one = contrast([Sample(w, x) for w, x in zip(weights, scores, strict=True)])
+    other = contrast([Sample(w, times * x + more) for w, x in zip(weights, scores, strict=True)])
+    assert one is not None and other is not None
+    shift = more * sum(weights)
+    expected = [times * end + shift for end in one.interval()]
+    assert other.interval() == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    low, high = one.interval()
+    assert low <= one.value <= high and one.interval(LEVEL / 8)[0] <= low
 
 
 def sure(value: float, deviation: float = 1.0) -> Contrast:

@@ -36,7 +36,7 @@ def write(
     except UserError as error:  # there is none; the page says what is missing
         results = Results([], [str(error)])
     found = measured(results.groups, folder)
-    stated = claims(options["shares"], options["keeps"] or _ends(found, "small") or (0.03, 1.0))
+    stated = claims(options["shares"], options["keeps"] or ends(found, "small") or (0.03, 1.0))
     parts = sections(folder, results, found, stated, options["tolerance"], missing)
     title = f"The paper's claims, at scale {options['scale']['name']}"
     text = write_report(folder, title, place, parts, "index")
@@ -46,7 +46,7 @@ def write(
     return text
 
 
-def _ends(found: Measured, part: str) -> tuple[float, float] | None:
+def ends(found: Measured, part: str) -> tuple[float, float] | None:
     """The least and the greatest share that was run of a part; None where there are no two."""
     shares = {place.at for place in found.cells if place.part == part and place.at is not None}
     return (min(shares), max(shares)) if len(shares) > 1 else None
