@@ -39,13 +39,13 @@ def tables(folder: Path, budget: int = 2, ranking: Path | None = None) -> tuple[
 def test_a_ranking_decides_who_is_rolled_out_first(tmp_path):
     write(tmp_path / "runs" / "a", {0: 0.0, 1: 100.0}, **SUCCESS)
     (first, second), _ = tables(tmp_path)
-    assert list(first.header) == ["rollouts", "each once", "halving"]
+    assert list(first.header) == ["rollouts", "each once", "halving", "UCB"]
     assert [cell.value for cell in second.rows[1][1:]] == [100]  # the best of both
     moved = Path("/elsewhere") / "a"  # the folder was copied since
     earlier = policy(moved, 0, update=5)
     written(tmp_path, [earlier, policy(moved, 1), policy(moved, 0), policy(moved, 1)])
     (first, _), text = tables(tmp_path)
-    assert list(first.header)[3:] == ["each once by rank", "halving by rank"]
+    assert list(first.header)[4:] == [f"{one} by rank" for one in ("each once", "halving", "UCB")]
     chosen = dict(zip(first.header, first.rows[0], strict=True))
     assert chosen["each once by rank"].value == 100 and 40 < chosen["each once"].value < 60
     assert "not used" not in text
@@ -69,7 +69,7 @@ def test_a_ranking_that_lacks_a_policy_is_not_used(tmp_path, change):
     (group,) = read_results(tmp_path).groups
     assert places(read_ranks(path), list(group.runs.values())) is None
     (first, _), text = tables(tmp_path, ranking=path)
-    assert len(first.header) == 3 and "rank.json is not used" in text
+    assert len(first.header) == 4 and "rank.json is not used" in text
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"policies": [1]}', '{"policies": {"a": 1}}'])

@@ -19,8 +19,10 @@ from ivr.report.statistics.intervals import Floats
 _LOOK = {
     "each once": ("#0072B2", "o"),
     "halving": ("#D55E00", "s"),
+    "UCB": ("#009E73", "v"),
     "each once by rank": ("#56B4E9", "^"),
     "halving by rank": ("#E69F00", "D"),
+    "UCB by rank": ("#CC79A7", "<"),
 }
 
 
@@ -97,8 +99,9 @@ def _rollouts_table(
         "are recorded episodes, drawn from a random half of each policy's "
         f"({least} at least); the chosen one is scored by its other half, which the choice has "
         "not seen. Each once: policies are rolled out by turns, in random order, and the highest "
-        "mean is taken. Halving: sequential halving (Karnin et al., ICML 2013). With 0 rollouts a "
-        f"policy is taken at random; with all of that half, {best:.1f} is reached."
+        "mean is taken. Halving: sequential halving (Karnin et al., ICML 2013). UCB: UCB1 "
+        "(Auer et al., 2002), which rolls every policy out once before it chooses. With 0 rollouts "
+        f"a policy is taken at random; with all of that half, {best:.1f} is reached."
     )
     if any(name.endswith("by rank") for name in values):
         note += " By rank: rank.py's order decides who comes first, and between equal means."

@@ -26,6 +26,7 @@ def test_without_noise_as_many_rollouts_as_policies_find_the_best():
     # Of two of the four: (40 x 3 + 30 x 2 + 20) / 6.
     assert found["each once"][2] == pytest.approx(200 / 6, abs=2)
     assert found["each once"][4] == found["each once"][8] == 40
+    assert found["UCB"][4] == found["UCB"][8] == 40
     # Four policies take two rounds of four rollouts.
     assert found["halving"][8] == 40 and found["halving"][7] < 40
 
@@ -57,4 +58,7 @@ def test_more_rollouts_choose_better_policies():
     found = simulate(Recorded(episodes), 16, 400)
     assert found["each once"][0] < found["each once"][4] < found["each once"][16]
     assert found["halving"][16] > found["each once"][16]  # it spends them on the better ones
+    found = simulate(Recorded(episodes), 32, 60)
+    assert (found["UCB"][:17] == found["each once"][:17]).all()  # every one once
+    assert found["UCB"][32] > found["each once"][32]
     assert exhausted(Recorded(episodes), 400) > 90

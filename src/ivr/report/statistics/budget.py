@@ -49,7 +49,9 @@ def simulate(recorded: Recorded, budget: int, simulations: int = SIMULATIONS) ->
     "each once" rolls policies out by turns, in random order, and takes the highest mean.
     "halving" is sequential halving (Karnin et al., ICML 2013): as many policies as the budget can
     bring to a single one enter, and after each round the better half is rolled out further.
-    Where there are estimates both are there again with "by rank": policies enter in the order of
+    "UCB" rolls every policy out once, then each time the one whose mean may be the highest (UCB1,
+    Auer et al., Machine Learning 2002), and takes the highest mean.
+    Where there are estimates all are there again with "by rank": policies enter in the order of
     their estimates, which also decide between equal means.
 
     Returns:
@@ -69,12 +71,14 @@ def simulate(recorded: Recorded, budget: int, simulations: int = SIMULATIONS) ->
             for name, choose in (("each once", _by_turns), ("halving", _halving)):
                 for rollouts in range(budget + 1):
                     found[name + suffix][rollouts] += worth[choose(entering, drawn, rollouts)]
+            for rollouts, chosen in enumerate(_ucb(entering, drawn, budget)):
+                found["UCB" + suffix][rollouts] += worth[chosen]
     return {name: total / simulations for name, total in found.items()}
 
 
 def strategies(recorded: Recorded) -> list[str]:
     """The names of the strategies that can be simulated."""
-    names = ["each once", "halving"]
+    names = ["each once", "halving", "UCB"]
     return names + ([f"{n} by rank" for n in names] if recorded.estimates is not None else [])
 
 
@@ -132,6 +136,24 @@ def _halving(order: NDArray[np.int64], drawn: Sequence[Floats], rollouts: int) -
         # Stable: of equal ones the earlier goes on.
         left = sorted(left, key=lambda policy: -means[policy])[: math.ceil(len(left) / 2)]
     return left[0]
+
+
+def _ucb(order: NDArray[np.int64], drawn: Sequence[Floats], budget: int) -> list[int]:
+    """UCB1 in the range of the scores that were seen: the choice after 0, 1, ..., `budget`."""
+    chosen = [_by_turns(order, drawn, rollouts) for rollouts in range(min(budget, len(order)) + 1)]
+    means = np.array([_mean(drawn[p], 1) for p in order])
+    counts = np.ones(len(order), np.int64)
+    low, high = means.min(), means.max()
+    for done in range(len(order), budget):
+        bounds = means + (high - low) * np.sqrt(2 * math.log(done) / counts)
+        k = int(np.argmax(bounds))
+        before = means[k] * counts[k]
+        counts[k] += 1
+        means[k] = _mean(drawn[order[k]], int(counts[k]))
+        score = means[k] * counts[k] - before
+        low, high = min(low, score), max(high, score)
+        chosen.append(int(order[int(np.argmax(means))]))
+    return chosen
 
 
 def _rounds(policies: int) -> int:
