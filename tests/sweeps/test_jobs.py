@@ -30,6 +30,8 @@ def test_a_job_waits_runs_stops_fails_and_is_done(tmp_path: Path) -> None:
         assert job.owner is not None and job.owner.startswith("process ")
     (tmp_path / "job" / "checkpoints").mkdir()
     (tmp_path / "job" / "checkpoints" / "last.ckpt").touch()
+    assert read_job(tmp_path / "job").status == "killed", "nobody runs it, and nothing says why"
+    finished(tmp_path / "job", status="interrupted", updates_done=30)
     assert read_job(tmp_path / "job").status == "stopped"
     record_end(tmp_path / "job", ["algo=sql"], error="no \x1b[31m alpha")
     job = read_job(tmp_path / "job")

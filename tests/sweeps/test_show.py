@@ -36,6 +36,12 @@ def test_one_line_says_how_it_stands() -> None:
         "sweep night: 2 of 6 jobs done, 1 running, 1 failed, 2 left (1 of them begun), "
         "about 3 min to go (until Mon 12:03)"
     )
+    killed = [*JOBS[4:], job("g", "killed", 25, 20.0)]
+    assert status_line("x", killed, at) == (
+        "sweep x: 0 of 3 jobs done, 1 killed, 1 failed, 2 left (1 of them begun), "
+        "about 2 min to go (until Mon 12:02)"
+    )
+    assert "killed: g: its process ended without a word" in summary("x", killed)
     assert status_line("x", JOBS[:1]) == "sweep x: 1 of 1 job done"
 
 

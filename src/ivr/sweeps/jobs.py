@@ -25,7 +25,8 @@ class Job:
 
     name: str
     status: str
-    """done, failed, running (by a process that lives), stopped (half done) or waiting."""
+    """done, failed, running (by a process that lives), stopped (half done), killed (half done by a
+    process that had no time to say so, as where memory runs out) or waiting."""
     updates: int = 0
     num_updates: int | None = None
     seconds: float | None = None
@@ -102,6 +103,8 @@ def read_job(folder: Path) -> Job:
         status = "running"
     elif end is not None:
         status = end["status"]
+    elif result.get("status") == "running":
+        status = "killed"
     else:
         status = "stopped" if (folder / "checkpoints" / "last.ckpt").exists() else "waiting"
     return Job(

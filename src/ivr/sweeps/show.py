@@ -9,6 +9,9 @@ from pathlib import Path
 from ivr.errors import counted
 from ivr.sweeps.jobs import Job
 
+_LEFT = ("stopped", "killed", "waiting")
+"""Jobs that the same command does."""
+
 
 def status_line(name: str, jobs: Sequence[Job], now: float | None = None) -> str:
     """Count the jobs and estimate the end, as in "sweep night: 5 of 12 jobs done, 7 left".
@@ -20,12 +23,12 @@ def status_line(name: str, jobs: Sequence[Job], now: float | None = None) -> str
     """
     counts = Counter(job.status for job in jobs)
     parts = [f"{counts['done']} of {counted(len(jobs), 'job')} done"]
-    for status in ("running", "failed"):
+    for status in ("running", "killed", "failed"):
         if counts[status]:
             parts.append(f"{counts[status]} {status}")
-    if left := counts["stopped"] + counts["waiting"]:
-        half = f" ({counts['stopped']} of them begun)" if counts["stopped"] else ""
-        parts.append(f"{left} left{half}")
+    if left := sum(counts[status] for status in _LEFT):
+        begun = left - counts["waiting"]
+        parts.append(f"{left} left" + (f" ({begun} of them begun)" if begun else ""))
     seconds = remaining(jobs)
     if seconds is not None and (left or counts["running"]):
         end = time.localtime((time.time() if now is None else now) + seconds)
@@ -44,7 +47,7 @@ def remaining(jobs: Sequence[Job]) -> float | None:
     if not known:
         return None
     each = sum((job.seconds or 0) / (job.share or 1) for job in known) / len(known)
-    left = [job for job in jobs if job.status in ("running", "stopped", "waiting")]
+    left = [job for job in jobs if job.status in ("running", *_LEFT)]
     at_once = max(1, sum(job.status == "running" for job in jobs))
     return each * sum(1 - job.share for job in left) / min(at_once, max(1, len(left)))
 
@@ -84,11 +87,15 @@ def summary(folder: Path, jobs: Sequence[Job], failed: str = "failed=retry") -> 
     for job in jobs:
         if job.error is not None:
             lines += [f"failed: {job.name}: {job.error}"]
+        if job.status == "killed":
+            lines += [
+                f"killed: {job.name}: its process ended without a word, as where memory runs out"
+            ]
         if job.owner is not None:
             lines += [f"running: {job.name}: {job.owner}"]
     if any(job.error is not None for job in jobs):
         lines += [f"The same command with {failed} tries failed jobs again."]
-    if any(job.status in ("stopped", "waiting") for job in jobs):
+    if any(job.status in _LEFT for job in jobs):
         lines += ["The same command does the rest."]
     if any(job.scores for job in jobs):
         lines += [f"compare:  python report.py folder={folder}"]
