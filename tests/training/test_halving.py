@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ivr.commands import train as train_command
 from ivr.errors import UserError
+from ivr.selection import fitting
 from ivr.training.halving import halve
-from ivr.training.rungs import Halving
+from ivr.training.rungs import RANKED, Halving
 from tests.running import composed, train
 
 WORDS = (
@@ -168,6 +169,88 @@ def test_a_run_that_is_killed_at_a_rung_resumes_to_the_same_bits(
         assert torch.equal(found["state_dict"][name], weights)
 
 
+RANKING = (
+    "discount=0.99",
+    "seed=[0,1,2,3]",
+    "num_updates=6",
+    "eval_every=3",
+    "halving.factor=2",
+    "halving.first=3",
+    "halving.by=rank/lower",
+    "halving.rank={num_updates:120,cloning_updates:2,hidden:[8],critics:2,batch_size:16}",
+)
+
+
+def test_members_go_on_by_what_a_ranking_says_they_are_worth(halved, tmp_path):
+    def ranked(checkpoint, folder):
+        assert folder == tmp_path / "ranking_at_16"
+        return [3.0, 9.0, math.nan, 1.0, 5.0, 8.0]
+
+    halve(Halving(2, 4, RANKED), halved[2] / "all" / "checkpoints" / "last.ckpt", tmp_path, ranked)
+    # The stack's own order: seeds fastest.
+    assert state(tmp_path)["ivr"]["members"] == [[1, 0.1], [1, 1.0], [2, 1.0]]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_it_ranks_resumes_to_the_same_bits(
+    tmp_path, monkeypatch, small_pointmaze
+):
+    """The critics' fit stops behind its checkpoint, at 100 of 120 updates."""
+    result = train(tmp_path / "through", *RANKING)
+
+    def ranked(name):
+        found = json.loads((tmp_path / name / "ranking_at_3" / "rank.json").read_text())
+        assert found["options"]["num_updates"] == 120
+        numbers = ("lower", "value", "td_error")
+        return {policy["seed"]: [policy[x] for x in numbers] for policy in found["policies"]}
+
+    worth = ranked("through")
+    ended = [worth[m["seed"]] for m in result["members"] if "stopped" in m]
+    assert len(worth) == 4 and len(ended) == 2
+    assert max(ended)[0] <= min(numbers for numbers in worth.values() if numbers not in ended)[0]
+
+    def stop(bar, trainer, *_):
+        if trainer.global_step == 120:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.UpdateProgressBar, "on_train_batch_end", stop)
+        with pytest.raises(SystemExit):
+            train(tmp_path / "killed", *RANKING)
+    assert json.loads((tmp_path / "killed" / "result.json").read_text())["status"] == "interrupted"
+    critics = tmp_path / "killed" / "ranking_at_3" / "checkpoints" / "critics"
+    assert (critics / "last.ckpt").exists()
+    assert not (tmp_path / "killed" / "ranking_at_3" / "rank.json").exists()
+    train(tmp_path / "killed", *RANKING, "resume=auto")
+    assert ranked("killed") == worth
+    expected, found = state(tmp_path / "through"), state(tmp_path / "killed")
+    assert found["ivr"]["stopped"] == expected["ivr"]["stopped"]
+    for name, weights in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][name], weights)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["algo=dt"], "halving.by=rank/lower: .* depend on more of an episode"),
+        (["discount=1"], "halving.by=rank/lower: it takes a discount below 1"),
+        (
+            ["halving.by=auto", "halving.rank={critics:3}"],
+            "halving.rank is for halving.by=rank/lower, and halving.by=auto",
+        ),
+        (["halving.rank={num_update:3}"], "halving.rank.num_update: did you mean num_updates"),
+        (["halving.rank={critics:1}"], "halving.rank.critics=1: an interval takes 2"),
+        (["halving.rank=fast"], "halving.rank=fast: must be options of rank.py"),
+    ],
+)
+def test_rankings_that_could_not_be_made_are_refused_before_the_training(
+    tmp_path, small_pointmaze, words, message
+):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, *RANKING[:-1], *words)
+    assert not (tmp_path / "result.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -190,4 +273,4 @@ def test_what_a_foreign_checkpoint_says_of_stopped_members_is_checked(halved, tm
     path.parent.mkdir()
     torch.save(content, path)
     with pytest.raises(UserError, match=r"ivr\.stopped"):
-        halve(Halving(2, 4), path, tmp_path)
+        halve(Halving(2, 4), path, tmp_path, lambda *_: [])

@@ -2,8 +2,10 @@
 
 import dataclasses
 import logging
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from omegaconf import DictConfig
 
 from ivr.certificate import ADVICE, Certificate, certify
 from ivr.config.doors import open_doors
-from ivr.config.resumed import quoted, to_repeat
+from ivr.config.resumed import quoted, to_repeat, written
 from ivr.config.schema import TrainConfig
 from ivr.config.search import Search
 from ivr.data.dataset import OfflineDataset
@@ -24,6 +26,7 @@ from ivr.data.remarks import remarks
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.data.serving.held_out import held_out_batches
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
+from ivr.files import write_json
 from ivr.training.checkpoints import load_resumable
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
@@ -34,10 +37,11 @@ from ivr.training.hardware import (
     product_library,
 )
 from ivr.training.members import combinations
-from ivr.training.optimized import RANKED, LastMetrics, check_metric, optimized
+from ivr.training.optimized import LastMetrics, check_metric, check_ranked, optimized
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import resumable, resume_from
+from ivr.training.rungs import RANKED
 from ivr.training.saturation import at_bounds
 from ivr.training.scoring.held_out import HeldOut, check_best_by
 from ivr.training.summary import conclude, next_steps, table
@@ -52,17 +56,30 @@ def run(
     name, last = composed.optimized_metric, LastMetrics()
     result = train(composed, folder, overrides, [last], begin)
     if name == RANKED:
-        return _lower_bound(folder)
+        checkpoint = folder / "checkpoints" / "last.ckpt"
+        algorithm = str(composed.algo["class"])
+        return statistics.fmean(_lower_bounds(checkpoint, folder / "ranking", algorithm, {}))
     return optimized(result, None if name is None else str(name), last.values)
 
 
-def _lower_bound(folder: Path) -> float:
-    """What the members' last policies are worth at least, on average, by logged data alone."""
+def _lower_bounds(
+    checkpoint: Path, folder: Path, algorithm: str, options: Mapping[str, Any]
+) -> list[float]:
+    """What each member of a checkpoint is worth at least, by logged data alone.
+
+    Args:
+        checkpoint: of this run.
+        folder: of the ranking; one that was stopped there resumes.
+        algorithm: the path of this run's class.
+        options: of rank.py.
+    """
     from ivr.commands import rank
 
-    words = [f"runs={quoted(str(folder))}", "which=last"]
-    ranked = rank.run(Search("rank").compose(words), folder / "ranking", words)
-    return statistics.fmean(policy["lower"] for policy in ranked["policies"])
+    words = [f"checkpoints=[{quoted(str(checkpoint))}]", f"class={quoted(algorithm)}"]
+    words += [f"{key}={written(value)}" for key, value in options.items()]
+    ranked = rank.run(Search("rank").compose(words), folder, words)
+    lower = {policy["member"]: policy["lower"] for policy in ranked["policies"]}
+    return [math.nan if lower[k] is None else lower[k] for k in range(len(lower))]
 
 
 def train(
@@ -122,13 +139,24 @@ def _train(
         log.warning(said)
     certificate = None if task is None else certify(spec, task)
     check_metric(config.optimized_metric, evaluated=task is not None, split=config.split > 0)
+    if config.optimized_metric == RANKED:
+        check_ranked("optimized_metric", config.algorithm.type, config.discount)
     if config.halving is not None:
         config.halving.check(evaluated=task is not None, split=config.split > 0)
+        if config.halving.by == RANKED:
+            check_ranked("halving.by", config.algorithm.type, config.discount)
     check_best_by(config.best_by, evaluated=task is not None, split=config.split > 0)
     result: dict[str, Any] = {"status": "running"}
     while result["status"] == "running":  # from rung to rung, where there are any
         if config.halving is not None and resumed_from is not None:
-            resumed_from = halve(config.halving, resumed_from, folder)
+            algorithm, options = config.plain["algo"]["class"], config.halving.rank
+            ranked = partial(_lower_bounds, algorithm=algorithm, options=options)
+            try:
+                resumed_from = halve(config.halving, resumed_from, folder, ranked)
+            except SystemExit:  # Ctrl-C while it ranked
+                if "members" in result:
+                    write_json(folder / "result.json", {**result, "status": "interrupted"})
+                raise
         result = _fit(
             config, doors, folder, overrides, data, task, certificate, resumed_from, begin
         )

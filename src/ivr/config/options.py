@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ivr.config import values
 from ivr.config.dataset import parse_dataset
+from ivr.config.halving import halving
 from ivr.config.selection import RankConfig
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
@@ -165,7 +166,7 @@ def check_options(command: str, config: DictConfig) -> None:
                 given = {k: v for k, v in given.items() if v is not None or k not in _OF_CHECKPOINT}
             options = of_training(given)
             if "halving" in config:
-                values.halving(_plain(config.halving), options["eval_every"])
+                halving(_plain(config.halving), options["eval_every"])
         elif command == "inspect_data":
             InspectConfig.parse(config)
         elif command == "rank":

@@ -11,6 +11,7 @@ from ivr.algos.engine.constructors import AlgorithmSpec, algorithm_class, option
 from ivr.config import doors, values
 from ivr.config.dataset import parse_dataset
 from ivr.config.fields import check
+from ivr.config.halving import halving
 from ivr.config.options import OF_SWEEP, of_training
 from ivr.config.transforms import KINDS, build_transform, split_of
 from ivr.data.spec import DataSpec
@@ -116,7 +117,7 @@ class TrainConfig:
             algorithm=algorithm,
             data=data,
             task=task,
-            halving=values.halving(raw["halving"], options["eval_every"]),
+            halving=halving(raw["halving"], options["eval_every"]),
             plain=plain,
             **transforms,
             **decided,

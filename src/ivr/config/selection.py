@@ -46,19 +46,6 @@ class RankConfig:
         episodes = raw["episodes"]
         if episodes != 0:
             episodes = values.whole("episodes", episodes)
-        critics = values.whole("critics", raw["critics"])
-        if critics < 2:
-            raise UserError(f"critics={critics}: an interval takes 2 at least, as in critics=8")
-        options = Options(
-            **{key: values.whole(key, raw[key]) for key in _WHOLE},
-            critics=critics,
-            hidden=_hidden(raw["hidden"]),
-            critic_lr=_within("critic_lr", raw["critic_lr"], 0, 1),
-            target_tau=_within("target_tau", raw["target_tau"], 0, 1),
-            seeds=tuple(values.seeds(raw["seed"])),
-            split=_within("split", raw["split"], 0, 0.9),
-            initial=values.one_of("initial", raw["initial"], INITIAL),
-        )
         return cls(
             checkpoints=_checkpoints(raw),
             trusted_class=raw["class"],
@@ -67,8 +54,29 @@ class RankConfig:
             episodes=episodes,
             env=raw["env"],
             device=values.device_name(raw["device"]),
-            options=options,
+            options=options_of(raw),
         )
+
+
+def options_of(raw: Mapping[str, Any]) -> Options:
+    """The options of an evaluation by data alone.
+
+    Raises:
+        UserError: naming the key, its value, and what is allowed.
+    """
+    critics = values.whole("critics", raw["critics"])
+    if critics < 2:
+        raise UserError(f"critics={critics}: an interval takes 2 at least, as in critics=8")
+    return Options(
+        **{key: values.whole(key, raw[key]) for key in _WHOLE},
+        critics=critics,
+        hidden=_hidden(raw["hidden"]),
+        critic_lr=_within("critic_lr", raw["critic_lr"], 0, 1),
+        target_tau=_within("target_tau", raw["target_tau"], 0, 1),
+        seeds=tuple(values.seeds(raw["seed"])),
+        split=_within("split", raw["split"], 0, 0.9),
+        initial=values.one_of("initial", raw["initial"], INITIAL),
+    )
 
 
 def _within(key: str, value: Any, low: float, high: float) -> float:

@@ -4,8 +4,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ivr.config.fields import fits, shown
-from ivr.errors import UserError, nearest
-from ivr.training.rungs import AUTO, Halving
+from ivr.errors import UserError
 
 if TYPE_CHECKING:
     from ivr.algos.engine.constructors import AlgorithmSpec
@@ -80,39 +79,6 @@ def whole(key: str, value: Any, least: int = 1) -> int:
             f"{key}={shown(value)}: must be a whole number from {least}, as in {key}={example}"
         )
     return int(value)
-
-
-def halving(node: Any, eval_every: int) -> Halving | None:
-    """The rungs of a successive halving; None for none.
-
-    Raises:
-        UserError: an option is missing or has another type, or rungs lie between evaluations.
-    """
-    if not isinstance(node, dict):
-        raise UserError(f"halving={shown(node)}: give halving.factor=3 halving.first=50000")
-    for key in node:
-        if key not in ("factor", "first", "by"):
-            raise UserError(f"unknown key halving.{key}{nearest(key, ['factor', 'first', 'by'])}")
-    factor, first = node.get("factor"), node.get("first")
-    if factor is None and first is None:
-        return None
-    if factor is None or first is None:
-        lacks, has = ("factor", "first") if factor is None else ("first", "factor")
-        example = "3" if lacks == "factor" else str(eval_every)
-        raise UserError(
-            f"halving.{has}={node[has]}: halving.{lacks} is missing; give halving.{lacks}={example}"
-        )
-    found = Halving(
-        whole("halving.factor", factor), whole("halving.first", first), str(node.get("by", AUTO))
-    )
-    if found.factor < 2:
-        raise UserError(f"halving.factor={factor}: must be 2 or more: 1 in so many members goes on")
-    if found.first % eval_every:
-        raise UserError(
-            f"halving.first={first}: must be a multiple of eval_every={eval_every}, since members "
-            "are compared by an evaluation"
-        )
-    return found
 
 
 def discount(value: Any) -> float:

@@ -7,7 +7,7 @@ stack of fewer makes more updates a second.
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from ivr.files import write_whole
 from ivr.training.callbacks.states import checked_divergence, checked_evaluation, checked_held_out
 from ivr.training.checkpoints import described, load_resumable
 from ivr.training.members import Member
-from ivr.training.rungs import AUTO, Halving
+from ivr.training.rungs import AUTO, RANKED, Halving
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,9 @@ def going_on(members: list[Member], stopped: Sequence[dict[str, Any]]) -> list[M
     return [member for member in members if (member.seed, member.alpha) not in ended]
 
 
-def halve(halving: Halving, checkpoint: Path, folder: Path) -> Path:
+def halve(
+    halving: Halving, checkpoint: Path, folder: Path, ranked: Callable[[Path, Path], list[float]]
+) -> Path:
     """Stop members where a checkpoint is at a rung at which none were stopped yet.
 
     Args:
@@ -50,6 +52,8 @@ def halve(halving: Halving, checkpoint: Path, folder: Path) -> Path:
         checkpoint: a last.ckpt; it and the best.ckpt beside it are kept as rungN_last.ckpt and
             rungN_best.ckpt: the policies of those that stop here.
         folder: of the run, whose last.ckpt is then of those that go on.
+        ranked: estimates from data what each member of a checkpoint is worth at least, and leaves
+            its files in a folder.
 
     Returns:
         The checkpoint to resume from: the given one, or that last.ckpt.
@@ -67,11 +71,13 @@ def halve(halving: Halving, checkpoint: Path, folder: Path) -> Path:
     callbacks = content["callbacks"]
     diverged = checked_divergence(callbacks.get("DivergenceGuard"), len(members))
     measured = _measured(callbacks, len(members))
+    if halving.by == RANKED:
+        measured.values[RANKED] = ranked(checkpoint, folder / f"ranking_at_{update}")
     if not measured.values:
         log.warning(f"update {update}: not evaluated, so that no member is stopped here")
         return checkpoint
     order = halving.order(measured.values, measured.best, diverged)
-    kept = sorted(order[: max(1, len(members) // halving.factor)])
+    kept = halving.kept(order)
     rung = 1 + len({member["stopped"]["update"] for member in before})
     ended = [
         {

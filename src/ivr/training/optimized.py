@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ivr.errors import UserError, nearest
+from ivr.training.rungs import RANKED
 
 DEFAULT = "evaluation/score"
 METRICS = {
@@ -19,9 +20,6 @@ METRICS = {
 }
 """What optimized_metric can be, besides the names of `trainer.callback_metrics` such as
 loss/critic: a mean over the members at the last evaluation."""
-
-RANKED = "rank/lower"
-"""Another: the lower bound of rank.py on what the trained policies are worth, by the data alone."""
 
 
 class LastMetrics(pl.Callback):
@@ -58,6 +56,24 @@ def check_metric(name: str | None, evaluated: bool, split: bool = False) -> None
         raise UserError(
             f"optimized_metric={name}: neither the data nor dataset.env name an environment, so "
             "nothing is evaluated"
+        )
+
+
+def check_ranked(option: str, algorithm: type, discount: float) -> None:
+    """Refuse before a training to rank policies that a ranking cannot take.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if hasattr(algorithm, "begin"):
+        raise UserError(
+            f"{option}={RANKED}: a ranking evaluates policies by the observation alone, and those "
+            "of this algorithm depend on more of an episode"
+        )
+    if discount >= 1:
+        raise UserError(
+            f"{option}={RANKED}: it takes a discount below 1, or values have no bounds, and "
+            f"discount={discount}"
         )
 
 

@@ -5,12 +5,14 @@ Light to import, so that bad options are refused before torch is loaded.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ivr.errors import UserError, nearest
 
 AUTO = "auto"
+RANKED = "rank/lower"
+"""The lower bound of rank.py on what policies are worth, by the data alone."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Halving:
     by: str = AUTO
     """A measure, as evaluation/score; of errors and losses the lowest is the best. auto is the
     score, or, without an environment, what best.ckpt follows on held-out episodes."""
+    rank: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the rankings at the rungs, where members are compared by one."""
 
     def next_rung(self, update: int, num_updates: int) -> int | None:
         """The first rung after an update and before the end; None where none is left."""
@@ -44,12 +48,15 @@ class Halving:
         Raises:
             UserError: the metric needs an environment, or episodes that are held out.
         """
+        if self.by == RANKED:
+            return
         if self.by.startswith("held_out/") and not split:
             raise UserError(f"halving.by={self.by}: nothing is held out. Give split=0.1 too")
         if not evaluated and (self.by.startswith("evaluation/") or not split):
             raise UserError(
                 f"halving.by={self.by}: there is no environment to score members in. Give "
-                "split=0.1, which compares them on episodes that are held out"
+                "split=0.1, which compares them on episodes that are held out, or "
+                f"halving.by={RANKED}, which estimates what they are worth"
             )
 
     def order(
@@ -82,3 +89,7 @@ class Halving:
             return diverged[k] is None, values[k], before[k], -k
 
         return sorted(range(len(values)), key=quality, reverse=True)
+
+    def kept(self, order: Sequence[int]) -> list[int]:
+        """Those that go on, ascending, of members in the order of `order`."""
+        return sorted(order[: max(1, len(order) // self.factor)])
