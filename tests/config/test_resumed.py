@@ -73,3 +73,13 @@ def test_an_option_that_is_new_since_has_its_default():
     before = trained(*WORDS)
     del before["algo"]["log_std_range"], before["dataset"]["metric"]
     assert pinned(before, [], WORDS, Search()) == WORDS
+
+
+def test_an_option_that_is_new_since_was_not_tuned():
+    """It has the constructor's default, whatever its value for the dataset is by now."""
+    words = ["algo=iql", "dataset=pointmaze-medium"]
+    before = trained(*words)
+    assert before["algo"].pop("target_tau") == 0.05
+    assert pinned(before, [], words, Search()) == ["algo.target_tau=0.005", *words]
+    given = ["algo.target_tau=0.05"]
+    assert pinned(before, given, [*words, *given], Search()) == [*words, *given]

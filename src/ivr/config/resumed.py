@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,19 @@ def pinned(
 
     if not trained:
         return overrides
-    from ivr.config.transforms import KINDS  # takes seconds: torch
+    from ivr.algos.engine.constructors import algorithm_class, keywords  # takes seconds: torch
+    from ivr.config.transforms import KINDS
 
     config = composed([])
-    trained = {**trained, "protocol": {"name": trained["protocol"]}}
+    # An option that the run did not know had no tuned value then: it has the constructor's.
+    constructor = keywords(algorithm_class(config.algo["class"], trusted=True))
+    newer = {
+        key: constructor[key].default
+        for key in config.algo
+        if key in constructor and constructor[key].default is not Parameter.empty
+    }
+    algo = newer | trained["algo"]
+    trained = {**trained, "algo": algo, "protocol": {"name": trained["protocol"]}}
     pins = [
         f"{group}={quoted(str(trained[group]['name']))}"
         for group in (*KINDS, "protocol")
