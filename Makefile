@@ -75,7 +75,7 @@ tensorboard: $(RUN) ## Show the curves of every run under outputs/
 	@.venv/bin/python -m tensorboard.main --logdir outputs $(ARGS)
 
 benchmark: $(DEV) ## Speed, memory and start-up, as ratios and tables
-	@for program in throughput scaling startup memory evaluation; do \
+	@for program in throughput limit scaling startup memory evaluation; do \
 		echo; echo "# benchmarks/$$program.py"; .venv/bin/python benchmarks/$$program.py; done
 
 gpu: $(DEV) ## Check and time a GPU, in under eight minutes

@@ -1,6 +1,6 @@
 """How near is an update to what this machine's products allow, and where does the rest go?
 
-    python benchmarks/limit.py           # compiles five times; under four minutes
+    python benchmarks/limit.py           # compiles six times; under four minutes
 
 The limit is the rate at which the cores make products, one after another and large enough to fill
 them, over the products of an update, which are counted. Ours is measured end to end, as
