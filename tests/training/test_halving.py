@@ -58,30 +58,53 @@ def test_a_halving_that_could_compare_nothing_is_refused_at_once():
         Halving(2, 4).check(evaluated=False, split=False)
 
 
-@pytest.mark.slow
-def test_members_are_compared_on_held_out_episodes_without_an_environment(tmp_path):
+def train_on_arrays(folder, *words):
+    """Train without an environment on ten episodes of noise, two of which are held out."""
     rng = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
     np.savez(
-        tmp_path / "log.npz",
+        folder / "log.npz",
         observations=rng.normal(size=(200, 3)),
         actions=rng.uniform(-1, 1, (200, 2)),
         rewards=rng.normal(size=200),
         truncated=np.arange(1, 201) % 20 == 0,
     )
-    words = ("algo=sql", "algo.hidden=[8]", "dataset=arrays", f"dataset.path={tmp_path}/log.npz")
-    words = (
+    words = [
+        "algo=sql",
+        "algo.hidden=[8]",
+        "dataset=arrays",
+        f"dataset.path={folder}/log.npz",
         *words,
-        "split=0.2",
-        "batch_size=16",
-        "seed=[0,1,2,3]",
-        "num_updates=8",
-        "eval_every=4",
-    )
-    composed_words = [*words, "halving.factor=2", "halving.first=4", "compile=false"]
-    result = train_command.train(composed(tuple(composed_words)), tmp_path / "run", composed_words)
+    ]
+    words += ["split=0.2", "batch_size=16", "device=cpu", "compile=false"]
+    return train_command.train(composed(tuple(words)), folder / "run", words)
+
+
+@pytest.mark.slow
+def test_members_are_compared_on_held_out_episodes_without_an_environment(tmp_path):
+    words = ("seed=[0,1,2,3]", "num_updates=8", "eval_every=4")
+    result = train_on_arrays(tmp_path, *words, "halving.factor=2", "halving.first=4")
     at = [m["held_out"]["last"]["update"] for m in result["members"]]
     assert at == [8, 8, 4, 4]
     assert [m.get("stopped", {}).get("place") for m in result["members"]] == [None, None, 3, 4]
+
+
+@pytest.mark.slow
+def test_eight_that_go_on_are_bit_equal_to_what_they_are_beside_sixteen(tmp_path):
+    """In one thread, not compiled, where the numbers of members are multiples of eight."""
+    words = (f"seed={[*range(16)]}", "num_updates=30", "eval_every=10", "algo.hidden=[64,64]")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        train_on_arrays(tmp_path / "all", *words)
+        train_on_arrays(tmp_path / "halved", *words, "halving.factor=2", "halving.first=20")
+    finally:
+        torch.set_num_threads(threads)
+    stack, halved = state(tmp_path / "all" / "run"), state(tmp_path / "halved" / "run")
+    assert len(halved["ivr"]["members"]) == 8
+    kept = [stack["ivr"]["members"].index(member) for member in halved["ivr"]["members"]]
+    for name, weights in halved["state_dict"].items():
+        assert torch.equal(weights, stack["state_dict"][name][kept]), name
 
 
 @pytest.fixture(scope="module")
