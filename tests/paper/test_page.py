@@ -14,7 +14,7 @@ from ivr.paper.page import numbers_table, verdict_table
 from ivr.paper.plan import Step
 from ivr.paper.running import missing
 from ivr.paper.tables import of_part, results_table
-from ivr.paper.writing import ends, write
+from ivr.paper.writing import compared, write
 from ivr.report.gathering.results import read_results
 from ivr.report.output.tables import shown
 from ivr.sweeps.index import enlist
@@ -108,7 +108,10 @@ def test_without_a_run_the_page_says_what_is_missing(tmp_path) -> None:
 def test_small_data_are_compared_between_the_least_and_the_most_that_was_run(tmp_path) -> None:
     for keep in (0.2, 1.0, 0.05):
         run(tmp_path / str(keep), [50, 51], subset={"keep": keep}, **MADE)
-    assert ends(measured(read_results(tmp_path).groups, tmp_path), "small") == (0.05, 1)
+    found = measured(read_results(tmp_path).groups, tmp_path)
+    assert compared(None, found, "small") == compared([0.3, 0.4], found, "small") == (0.05, 1)
+    assert compared([0.2, 0.4], found, "small") == [0.2, 0.4]  # the other is still to be run
+    assert compared([0.1, 1.0], found, "noisy") == [0.1, 1.0]
     words = [claim.words for claim in claims(keeps=(0.05, 1.0))]
     assert (
         "From 100% to 5% of the data, in-sample methods lose less than out-of-sample ones" in words

@@ -1,6 +1,6 @@
 """Reads what was run, and writes the page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ def write(
     except UserError as error:  # there is none; the page says what is missing
         results = Results([], [str(error)])
     found = measured(results.groups, folder)
-    stated = claims(options["shares"], options["keeps"] or ends(found, "small") or (0.03, 1.0))
+    shares = compared(options["shares"], found, "noisy")
+    stated = claims(shares, compared(options["keeps"], found, "small"))
     parts = sections(folder, results, found, stated, options["tolerance"], missing)
     title = f"The paper's claims, at scale {options['scale']['name']}"
     text = write_report(folder, title, place, parts, "index")
@@ -46,7 +47,12 @@ def write(
     return text
 
 
-def ends(found: Measured, part: str) -> tuple[float, float] | None:
-    """The least and the greatest share that was run of a part; None where there are no two."""
-    shares = {place.at for place in found.cells if place.part == part and place.at is not None}
-    return (min(shares), max(shares)) if len(shares) > 1 else None
+def compared(given: Sequence[float] | None, found: Measured, part: str) -> Sequence[float]:
+    """The two shares that the claims about a part compare.
+
+    Those that are given, unless neither was run; else the least and the greatest that was.
+    """
+    run = {place.at for place in found.cells if place.part == part and place.at is not None}
+    if len(run) > 1 and not run & set(given or ()):
+        return min(run), max(run)
+    return given or (0.03, 1.0)
