@@ -111,4 +111,5 @@ def test_a_job_that_fails_is_named_on_the_page(tmp_path) -> None:
     status, said = smoke(tmp_path, "parts=[small]", options)
     assert status == 1 and "the page says why" in said
     text = (tmp_path / "index.md").read_text("utf-8")
-    assert "What is missing" in text and "algo.hidden" in text
+    assert "What is missing (8)" in text
+    assert text.count("cannot be built: layers of [0] units") == 8
