@@ -98,7 +98,8 @@ def tidy(notebook: Notebook) -> Notebook:
     return notebook
 
 
-SLOW = {"03_your_own_log.ipynb"}  # it trains for half a minute
+# One trains for half a minute, the other simulates for a quarter of one.
+SLOW = {"02_offline_to_online.ipynb", "03_your_own_log.ipynb"}
 PATIENT = (pytest.mark.slow, pytest.mark.timeout(600))
 EXECUTED = [pytest.param(n, marks=PATIENT) if n in SLOW else n for n in NOTEBOOKS]
 

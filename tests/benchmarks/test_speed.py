@@ -21,6 +21,7 @@ def last_line(capsys) -> dict[str, float]:
     return {name: float(value) for name, value in (pair.split("=") for pair in line.split())}
 
 
+@pytest.mark.slow
 def test_throughput(capsys, d4rl_file, monkeypatch, tmp_path):
     throughput = import_module("throughput")
     for peer in ("d3rlpy", "authors"):

@@ -117,6 +117,7 @@ def test_a_link_in_the_place_of_an_entry_is_refused(tmp_path, name):
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pointmaze")
 def test_a_refused_run_leaves_a_folder_as_it_was(tmp_path):
     """Through the program itself: Hydra writes into the folder before it calls anything."""
