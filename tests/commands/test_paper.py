@@ -90,6 +90,7 @@ def smoke(folder: Path, *words: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_smoke_test_makes_all_parts_and_finds_them_again(tmp_path) -> None:
     status, said = smoke(tmp_path)
     assert status == 0, said[-3000:]
