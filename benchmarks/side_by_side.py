@@ -1,6 +1,7 @@
 """Trainings of ours in which the authors' code gets the same weights and the same batches."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,6 +153,8 @@ def authors_words(config: TrainConfig) -> dict[str, Any]:
         raise SystemExit("compared are sql, eql, iql and xql, as their authors released them")
     if algo["actor_dropout"]:
         raise SystemExit("dropout draws differently in both: algo.actor_dropout=0")
+    if (algo["value_updates"] or math.inf) < config.num_updates:
+        raise SystemExit("theirs trains V and Q to the end: algo.value_updates=null")
     return {
         "max_steps": config.num_updates,
         "discount": config.discount,

@@ -74,6 +74,7 @@ CASES: dict[str, tuple[type[OfflineAlgorithm], dict[str, Any]]] = {
     "eql-paper": (ImplicitValueRegularization, {"order": 0.0}),
     "sql-dropout": (ImplicitValueRegularization, {**RELEASED_SQL, "actor_dropout": 0.1}),
     "ivr": (ImplicitValueRegularization, {"order": 0.5}),
+    "sql-then-actor": (ImplicitValueRegularization, {**RELEASED_SQL, "value_updates": 3}),
     "sql-exact": (ImplicitValueRegularization, {"order": 1.0, "value": "exact"}),
     "eql-exact": (ImplicitValueRegularization, {"order": 0.0, "value": "exact"}),
     "ivr-exact": (ImplicitValueRegularization, {"order": 0.5, "value": "exact"}),

@@ -33,6 +33,8 @@ class InSampleActorCritic(OfflineAlgorithm):
         value_layer_norm: layer normalisation in V.
         actor_dropout: probability to drop a hidden unit of the actor while it trains.
         actor_lr_cosine: let the actor's learning rate fall to 0 along a cosine.
+        value_updates: updates that train V and Q; later ones train the actor alone, by what these
+            two have become. None: all train all.
         weight_clip: upper bound of the actor's weights.
         run: see `OfflineAlgorithm`.
 
@@ -56,6 +58,7 @@ class InSampleActorCritic(OfflineAlgorithm):
         value_layer_norm: bool = False,
         actor_dropout: float = 0.0,
         actor_lr_cosine: bool = True,
+        value_updates: int | None = None,
         weight_clip: float | None = 100.0,
         **run: Any,
     ) -> None:
@@ -67,6 +70,8 @@ class InSampleActorCritic(OfflineAlgorithm):
         )
         check_range("actor_dropout", actor_dropout, 0 <= actor_dropout < 1, "in [0, 1)")
         check_range("target_tau", target_tau, 0 < target_tau <= 1, "in (0, 1]")
+        if value_updates is not None:
+            check_range("value_updates", value_updates, value_updates > 0, "above 0")
         sizes = (observation_dim, len(action_low), hidden)
         self.value = StateValue(observation_dim, hidden, self.generators("value"), value_layer_norm)
         self.actor = GaussianActor(*sizes, self.generators("actor"))
@@ -76,6 +81,7 @@ class InSampleActorCritic(OfflineAlgorithm):
         self.target_tau = target_tau
         self.hidden = tuple(hidden)
         self.actor_dropout = actor_dropout
+        self.value_updates = value_updates
         self.weight_clip = weight_clip
 
     # What a method writes.
@@ -90,14 +96,22 @@ class InSampleActorCritic(OfflineAlgorithm):
 
     # What they share.
 
+    def networks_due(self, update: int) -> tuple[str, ...]:
+        """All of them, and after `value_updates` the actor alone."""
+        if self.value_updates is None or update < self.value_updates:
+            return super().networks_due(update)
+        return ("actor",)
+
     def update(self, batch: Batch) -> None:
         """V, the actor with the new V, Q with the new V, the target: the reference's order."""
         keep = self.noise.dropout(self.actor_dropout, batch.rewards, self.hidden)
         q = self.data_q(batch)
-        self.update_value(batch, q)
+        if self.due("value"):
+            self.update_value(batch, q)
         self.minimise("actor", self.actor_loss, batch, q, keep)
-        self.minimise("critic", self.critic_loss, batch)
-        self.polyak(self.critic, self.target_critic, self.target_tau)
+        if self.due("critic"):
+            self.minimise("critic", self.critic_loss, batch)
+            self.polyak(self.critic, self.target_critic, self.target_tau)
 
     def update_value(self, batch: Batch, q: Tensor) -> None:
         """One step of V."""

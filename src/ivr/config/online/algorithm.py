@@ -54,12 +54,12 @@ def recorded_discount(origin: Origin) -> float:
 
 
 def _continued(config: FinetuneConfig, origin: Origin) -> tuple[AlgorithmSpec, dict[str, Any]]:
-    """The offline algorithm itself, at a constant learning rate."""
+    """The offline algorithm itself, at a constant learning rate and to the end."""
     old, named = origin.description["arguments"], origin.description["class"]
     cls = algorithm_class(named, trusted=origin.policy is not None or named == config.trusted_class)
     options = {key: old[key] for key in option_types(cls) if key in old}
-    if "actor_lr_cosine" in options:
-        options["actor_lr_cosine"] = False
+    anew = {"actor_lr_cosine": False, "value_updates": None}
+    options |= {key: value for key, value in anew.items() if key in options}
     name = str(config.online["name"])
     needs = cls.needs({**options, "discount": recorded_discount(origin)})
     if replace(needs, return_discount=None) != Needs():
