@@ -36,8 +36,11 @@ def metrics(folder: Path) -> dict[str, list[float]]:
     ],
 )
 def test_a_preset_is_the_family_at_its_order_to_the_last_bit(tmp_path, preset, order, protocol):
-    # What conf/tuned/ has for sql on these data alone.
-    rates = ("algo.value_lr=3e-4", "algo.critic_lr=3e-4", "algo.actor_lr_cosine=true")
+    # What conf/tuned/ has for sql and eql on these data alone.
+    rates = (
+        "algo.value_lr=3e-4", "algo.critic_lr=3e-4", "algo.actor_lr_cosine=true",
+        "algo.value_updates=null", "alpha=0.5",
+    )  # fmt: skip
     same = (*SHORT, f"protocol={protocol}", "discount=0.99", *rates)
     a = train(tmp_path / "preset", *same, f"algo={preset}")
     b = train(tmp_path / "family", *same, "algo=ivr", f"algo.order={order}")
