@@ -18,6 +18,10 @@ export MUJOCO_GL ?= egl
 endif
 endif
 
+# Where this is set, as in many containers, Python compiles what it imports anew in every process, torch
+# among it, which takes seconds: it may write what it compiled into .venv.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A stamp for what training needs, one for what tests need besides, one for the site. Their names hold
 # this folder and the Python: a copied .venv, which would run the code of the folder that it was copied from, and
 # another PYTHON are set up again.

@@ -2,13 +2,18 @@
 
 Axes: R runs trained side by side, B transitions of a batch, O and A the sizes of an
 observation and an action.
+
+Light to import: a process that only steps environments has no need of torch.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Batch(NamedTuple):
@@ -32,11 +37,11 @@ class Batch(NamedTuple):
     held_out: Tensor | None = None  # (R, B), 1 where a transition is not to be fitted by a model
     bootstrap: Tensor | None = None  # (R, B, K), how much each of K critics is fitted to it
 
-    def at(self, i: int) -> "Batch":
+    def at(self, i: int) -> Batch:
         """Take entry i of the leading axis."""
         return self.each(lambda tensor: tensor[i])
 
-    def each(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+    def each(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Apply `function` to every tensor of the batch."""
         made: dict[str, Any] = {
             name: None if tensor is None else function(tensor)
@@ -103,7 +108,7 @@ class Policy(Protocol):
         """(R, N, O) raw observations to V of shape (R, N); None where no V is learned."""
 
 
-ActFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+ActFunction: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"
 """How R policies act in S episodes each, with what they remember of these.
 
 From observations (R, S, O), the rewards received since the call before (R, S), and whether an

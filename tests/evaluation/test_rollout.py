@@ -68,6 +68,7 @@ def test_processes_change_nothing(monkeypatch):
             return torch.tanh(observations @ weights)
 
     finals = []
+    monkeypatch.setattr(pools, "START", 0.0)
     for threshold, workers, processes in ((0.0, 3, 3), (np.inf, 2, 0), (0.0, 1, 0)):
         monkeypatch.setattr(pools, "CHEAP_STEP", threshold)
         with EnvironmentPool(task, workers) as pool:

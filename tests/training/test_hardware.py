@@ -18,16 +18,20 @@ from tests.running import train
 
 
 @pytest.mark.parametrize(
-    ("vendor", "error", "library", "reason"),
+    ("vendor", "capability", "error", "library", "reason"),
     [
-        ("AuthenticAMD", 3e-7, "onednn", "exact, and the faster"),
-        ("AuthenticAMD", 1e-3, "mkl", r"errs by 1\.0e-03"),  # bfloat16's error
-        ("GenuineIntel", 3e-7, "mkl", "GenuineIntel"),
-        ("", 3e-7, "mkl", "unknown make"),
+        ("AuthenticAMD", "AVX512", 3e-7, "onednn", "exact, and the faster"),
+        ("AuthenticAMD", "AVX512", 1e-3, "mkl", r"errs by 1\.0e-03"),  # bfloat16's error
+        ("AuthenticAMD", "AVX2", 3e-7, "mkl", "only on a processor with AVX-512"),
+        ("GenuineIntel", "AVX512", 3e-7, "mkl", "GenuineIntel"),
+        ("", "DEFAULT", 3e-7, "mkl", "unknown make"),
     ],
 )
-def test_vendor_and_accuracy_choose_the_library(monkeypatch, vendor, error, library, reason):
+def test_the_processor_and_accuracy_choose_the_library(
+    monkeypatch, vendor, capability, error, library, reason
+):
     monkeypatch.setattr(hardware, "cpu_vendor", lambda: vendor)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(hardware, "product_error", lambda _: error)
     chosen, rule = product_library("auto", "cpu")
     assert chosen == library and re.search(reason, rule)
@@ -46,7 +50,15 @@ def test_no_clock_is_read(monkeypatch):
         product_library("auto", "cpu")
 
 
-def test_a_person_chooses_over_the_rule_but_no_gpu_is_told_to_round():
+def test_without_avx512_nothing_is_called_onednn(monkeypatch):
+    """Torch would make the products with MKL, whatever it is told."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    chosen, rule = product_library("onednn", "cpu")
+    assert chosen == "mkl" and re.search("float32_products=onednn, but .* AVX-512", rule)
+
+
+def test_a_person_chooses_over_the_rule_but_no_gpu_is_told_to_round(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     for library in LIBRARIES:
         assert product_library(library, "cpu") == (library, f"float32_products={library}")
         assert product_library(library, "cuda:1")[0] == "mkl"
@@ -63,7 +75,8 @@ def test_whatever_is_chosen_here_multiplies_in_float32():
 
 
 @pytest.mark.usefixtures("small_pointmaze")
-def test_a_resumed_run_multiplies_as_it_did(tmp_path):
+def test_a_resumed_run_multiplies_as_it_did(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     started = train(tmp_path, "num_updates=4", "float32_products=onednn")
     assert started["float32_products"]["rule"] == "float32_products=onednn"
     for _ in range(2):

@@ -94,7 +94,10 @@ class _Sweep:
         self.slots = max(1, min(episodes, MAX_ENVIRONMENTS // members))
         self.groups = min(GROUPS, self.slots)
         self.slots //= self.groups  # of each member in each group
-        pool.grow(members * self.slots * self.groups)
+        pool.grow(
+            members * self.slots * self.groups,
+            members * episodes * pool.task.max_episode_steps,
+        )
         self.returns = np.zeros((members, episodes))
         self.lengths = np.zeros((members, episodes), np.int64)
         self.successes = np.zeros((members, episodes), np.bool_)

@@ -155,7 +155,7 @@ class Collector:
     def _begin(self) -> Tensor:
         """Reset every environment, and bring it to where its episode under way is: (R, 1, O)."""
         members = range(len(self.seeds))
-        self.pool.grow(len(members))
+        self.pool.grow(len(members), len(members) * (self.schedule.num_steps - self.steps))
         begun = torch.stack([self._reset(k) for k in members])
         for k in members:
             for action in self.buffer.latest_actions(k, self._under_way.length[k]):

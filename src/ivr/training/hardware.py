@@ -15,6 +15,8 @@ from ivr.training.precisions import LIBRARIES
 LARGEST_ERROR = 1e-6
 """Relative to the largest entry, of a float32 product; one rounding is 6e-8."""
 
+BEYOND_REACH = "torch has oneDNN's products only on a processor with AVX-512"
+
 # On two cores compiling takes some 30 seconds and saves about 4 milliseconds an update.
 WORTHWHILE_UPDATES = 20_000
 
@@ -27,9 +29,9 @@ LARGEST_INT = 2**31 - 1
 def product_library(option: str, device: str) -> tuple[str, str]:
     """Choose the library for float32 products by a rule, never by a timing, which chance decides.
 
-    oneDNN, which torch uses only where "medium" precision is allowed, multiplies 1.25 to 2.3 times
-    as fast as MKL on AMD's processors (docs/speed.md). It is taken there if it is as accurate: with
-    some instructions it rounds to bfloat16.
+    oneDNN, which torch uses only with AVX-512 and where "medium" precision is allowed, multiplies
+    1.25 to 2.3 times as fast as MKL on AMD's processors (docs/speed.md). It is taken there if it is
+    as accurate: with some instructions it rounds to bfloat16.
 
     Args:
         option: "auto", or a key of `LIBRARIES`.
@@ -40,11 +42,16 @@ def product_library(option: str, device: str) -> tuple[str, str]:
     """
     if device != "cpu":
         return "mkl", "products on a GPU are made at full precision"
+    within_reach = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    if option == "onednn" and not within_reach:
+        return "mkl", f"float32_products=onednn, but {BEYOND_REACH}"
     if option != "auto":
         return option, f"float32_products={option}"
     vendor = cpu_vendor()
     if vendor != "AuthenticAMD":
         return "mkl", f"torch's default on a processor of {vendor or 'unknown make'}"
+    if not within_reach:
+        return "mkl", BEYOND_REACH
     error = product_error("onednn")
     if error > LARGEST_ERROR:
         return "mkl", f"oneDNN errs by {error:.1e} on this processor of {vendor}"

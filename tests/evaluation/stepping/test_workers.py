@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import gymnasium
@@ -20,6 +22,7 @@ from tests.evaluation.evaluation_making import task as made
 @pytest.fixture(autouse=True)
 def costly(monkeypatch):
     monkeypatch.setattr(pools, "CHEAP_STEP", 0.0)
+    monkeypatch.setattr(pools, "START", 0.0)
 
 
 @pytest.fixture
@@ -40,9 +43,26 @@ def test_processes_end_with_the_pool(pool):
     assert [p.poll() for p in processes] == [0, 0]
 
 
+def test_processes_are_started_once_all_steps_take_longer_than_that(pool, monkeypatch):
+    monkeypatch.setattr(pools, "START", 2.0)
+    monkeypatch.setattr(pools, "_trial_seconds", lambda env: [0.5, 0.01])
+    for steps, processes in ((199, 0), (1, 2), (0, 2)):
+        pool.grow(4, steps)
+        assert pool.processes == processes
+
+
+def test_a_process_does_without_torch():
+    """Which takes seconds to import, and a hundred megabytes."""
+    code = (
+        "import sys, ivr.evaluation.stepping.serve, ivr.evaluation.stepping.environments;"
+        "print('torch' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).endswith("False\n")
+
+
 def test_a_process_ends_when_this_side_is_gone(pool):
     """As where the training is killed: the pipe closes, and nobody asks it to end."""
-    pool.grow(2)
+    pool.grow(2, 1)
     worker = pool._workers[0]
     os.close(worker.connection.fileno())
     assert worker.process.wait(20) == 0
@@ -50,7 +70,7 @@ def test_a_process_ends_when_this_side_is_gone(pool):
 
 
 def test_ctrl_c_does_not_reach_a_process(pool):
-    pool.grow(2)
+    pool.grow(2, 1)
     for worker in pool._workers:
         assert os.getpgid(worker.process.pid) != os.getpgid(0)
 
@@ -141,7 +161,7 @@ def test_a_constructor_need_not_know_of_rendering():
 
 
 def test_what_an_environment_raises_is_told(pool, monkeypatch):
-    pool.grow(2)
+    pool.grow(2, 1)
     pool.send([0, 1], np.zeros((2, 7, 7), np.float32))  # actions of another shape
     slots, steps = pool.receive()
     assert slots == [0, 1]

@@ -21,6 +21,8 @@ from ivr.evaluation.task.wrappers import Env
 # Below this, handing a step to another process costs more than it saves (seconds). On a fast core
 # the cheapest step of an AntMaze takes 155 to 187 µs, that of a Walker2d 55 to 69.
 CHEAP_STEP = 1e-4
+# Processes are started for steps that take longer than starting them does (seconds).
+START = 2.0
 # Steps that decide whether they are cheap; the best counts, as the first are slow.
 TRIAL_STEPS = 8
 
@@ -35,8 +37,8 @@ class _Batch(NamedTuple):
 class EnvironmentPool:
     """Makes environments when they are first needed and steps them, batch by batch.
 
-    Where steps are costly each core has a process of its own to step them in: threads would wait
-    for Python's lock. Close it at the end, or use it as a context.
+    Where steps are costly and many each core has a process of its own to step them in: threads
+    would wait for Python's lock. Close it at the end, or use it as a context.
 
     Args:
         task: what the environments are made from.
@@ -48,7 +50,9 @@ class EnvironmentPool:
         self.observation_shape: tuple[int, ...] = ()
         # Windows hands no pipe to a process that is started by its command line.
         self._processes = 1 if os.name == "nt" else workers or os.cpu_count() or 1
-        self._costly = False
+        self._step_seconds = 0.0
+        self._asked_seconds = 0.0
+        """What all steps that were announced so far take in this process."""
         self._workers: Sequence[Worker] = ()
         self._batches: list[_Batch] = []
         """Sent and not yet received."""
@@ -58,13 +62,20 @@ class EnvironmentPool:
         """Processes that step the environments; 0 where this one does."""
         return sum(isinstance(worker, ProcessWorker) for worker in self._workers)
 
-    def grow(self, count: int) -> None:
-        """Make the environments 0..count-1 where they are missing; none of them may be active."""
+    def grow(self, count: int, steps: int) -> None:
+        """Make the environments 0..count-1 where they are missing; none of them may be active.
+
+        Args:
+            count: how many.
+            steps: at most so many are then made, of all of them together.
+        """
         if not self.observation_shape:
             self._try_out()
+        self._asked_seconds += steps * self._step_seconds
         slots = list(range(count))
         wanted = min(self._processes, count)
-        if self._costly and wanted > 1:
+        pays = self._step_seconds >= CHEAP_STEP and self._asked_seconds >= START
+        if pays and wanted > 1:
             if self.processes < wanted:
                 self.close()
                 self._workers = [ProcessWorker(self.task) for _ in range(wanted)]
@@ -75,7 +86,7 @@ class EnvironmentPool:
             # else is wrong is reported below.
             except Exception:
                 self.close()
-                self._costly = False
+                self._processes = 1
         self._workers = self._workers or [LocalWorker(self.task)]
         self._make(slots)
 
@@ -91,7 +102,7 @@ class EnvironmentPool:
         assert shape is not None
         self.observation_shape = shape
         try:
-            self._costly = min(_step_seconds(env)) >= CHEAP_STEP
+            self._step_seconds = min(_trial_seconds(env))
         except Exception as error:  # whatever an environment raises
             self.observation_shape = ()
             raise EvaluationError(
@@ -159,7 +170,7 @@ class EnvironmentPool:
         self.close()
 
 
-def _step_seconds(env: Env) -> list[float]:
+def _trial_seconds(env: Env) -> list[float]:
     seconds = []
     env.reset(seed=0)
     action: Any = np.zeros(env.action_space.shape or (), np.float32)
