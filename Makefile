@@ -52,7 +52,7 @@ paper: $(RUN) ## The paper's tables, figures and claims: SCALE=smoke (minutes), 
 	@.venv/bin/python paper.py scale=$(SCALE) $(ARGS)
 
 test: lint ## Lint, then the fast tests (what CI runs); ARGS go to pytest
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -q -n $(JOBS) --dist loadscope $(ARGS)
 
 slow: $(DEV) ## The slow tests as well; real data: IVR_SHARED_DATA=FOLDER
 	@.venv/bin/python -m pytest -q -m "not peers and not extras and not engines" --timeout 1800 $(ARGS)
