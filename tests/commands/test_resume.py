@@ -14,6 +14,8 @@ import torch
 
 from ivr.config.arguments import prepare
 from ivr.errors import UserError
+from ivr.evaluation.rollout import evaluate
+from ivr.training.scoring import evaluator
 from tests.running import SMALL, train
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +137,22 @@ def test_an_interrupted_run_says_so_and_goes_on_to_the_same_bits(tmp_path, unint
     assert checkpoint["updates_done"] == result["updates_done"] < 300
     train(tmp_path, *WORDS, "resume=auto")
     assert_equal_runs(tmp_path, uninterrupted)
+
+
+def test_a_run_that_is_stopped_in_its_evaluation_again_and_again_goes_on(tmp_path, monkeypatch):
+    """The second time in the evaluation that is made up for before the first update."""
+
+    def stopped(*args, **options):
+        signal.raise_signal(signal.SIGTERM)
+        return evaluate(*args, **options)
+
+    words = ("num_updates=8", "eval_every=4", "resume=auto")
+    for _ in range(2):
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(evaluator, "evaluate", stopped)
+            train(tmp_path, *words)
+        assert json.loads((tmp_path / "result.json").read_text())["status"] == "interrupted"
+    assert train(tmp_path, *words)["status"] == "finished"
 
 
 def test_a_finished_run_stays_finished(tmp_path):

@@ -176,6 +176,39 @@ def test_a_policy_that_remembers_is_told_rewards_and_starts_slot_by_slot(monkeyp
         assert np.array_equal(observations[page, slot], expected)
 
 
+class Lost(gymnasium.Env):
+    """Its last observation, after 3 to 14 steps, is not a number."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+    action_space = gymnasium.spaces.Box(-2, 2, (1,), np.float32)
+
+    def __init__(self, render_mode=None):
+        self.left = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.left = int(np.random.default_rng(seed).integers(3, 15))
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        last = np.full(3, np.nan if self.left == 0 else 0, np.float32)
+        return last, 1.0, self.left == 0, False, {}
+
+
+def test_an_observation_that_no_policy_acts_on_may_be_anything():
+    class Echo(Idle):
+        def act(self, observations):
+            return torch.tanh(observations[..., :1])
+
+    gymnasium.register("Lost-v0", Lost)
+    try:
+        lost = made(pendulum_arguments(env="Lost-v0"))
+        lengths = evaluate(lost, Echo(1), members=2, episodes=8, seed=0).lengths
+    finally:
+        del gymnasium.registry["Lost-v0"]
+    assert len(set(lengths[0])) > 1, "or no row would wait for another one"
+
+
 class Passing(gymnasium.Env):
     """Succeeds at the third of its steps alone, and plays on."""
 

@@ -1,3 +1,7 @@
+import dataclasses
+from typing import ClassVar
+
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -6,7 +10,7 @@ from PIL import Image
 
 from ivr.errors import UserError
 from ivr.evaluation import video
-from ivr.evaluation.rollout import episode_seed
+from ivr.evaluation.rollout import episode_seed, evaluate
 from ivr.evaluation.video import write_video
 from tests.evaluation.evaluation_making import (
     Idle,
@@ -79,6 +83,53 @@ def test_a_policy_that_remembers_is_told_of_the_episode(tmp_path, monkeypatch):
     rewards = [env.step(np.full(1, 2.0, np.float32))[1] for _ in range(19)]
     assert [reward for reward, _ in told] == pytest.approx([0.0, *rewards])
     assert [start for _, start in told] == [True] + [False] * 19
+
+
+class Chores(gymnasium.Env):
+    """Pays the second step, at which a task is done, and nothing after it."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+    action_space = gymnasium.spaces.Box(-2, 2, (1,), np.float32)
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, render_mode=None):
+        self.render_mode, self.steps = render_mode, 0
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        done = ["kettle"] if self.steps >= 2 else []
+        reward = float(self.steps == 2)
+        return np.zeros(3, np.float32), reward, False, False, {"episode_task_completions": done}
+
+
+def test_the_filmed_episode_is_told_what_the_scored_one_is(tmp_path, monkeypatch):
+    """Kitchen's data pay a task that is done at every step."""
+    monkeypatch.setattr(video, "_rendered", lambda env: np.zeros((48, 64, 3), np.uint8))
+    told = []
+
+    class Remembering(Idle):
+        def begin(self, slots):
+            told.append([])
+
+            def player(observations, rewards, starts):
+                told[-1].append(rewards.item())
+                return self.act(observations)
+
+            return player
+
+    gymnasium.register("Chores-v0", Chores)
+    try:
+        plain = task(pendulum_arguments(env="Chores-v0", max_episode_steps=5))
+        chores = dataclasses.replace(plain, metric="tasks", reference=(0.0, 4.0))
+        evaluate(chores, Remembering(1), members=1, episodes=1, seed=0)
+        write_video(tmp_path / "chores.gif", chores, Remembering(1))
+    finally:
+        del gymnasium.registry["Chores-v0"]
+    assert told == [[0, 0, 1, 1, 1]] * 2
 
 
 def test_a_maze_is_really_rendered(tmp_path, monkeypatch):

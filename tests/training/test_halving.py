@@ -282,11 +282,24 @@ def test_rankings_that_could_not_be_made_are_refused_before_the_training(
         (["halving.factor=1", "halving.first=4"], "halving.factor=1: must be 2 or more"),
         (["halving.factor=2", "halving.first=5"], "halving.first=5: must be a multiple of eval_"),
         (["halving.factor=x", "halving.first=4"], "halving.factor=x: must be a whole number"),
+        (
+            ["halving.factor=2", "halving.first=4", "halving.by=evaluation/scor"],
+            "halving.by=evaluation/scor: must be auto, .* did you mean evaluation/score",
+        ),
     ],
 )
 def test_options_that_make_no_rungs_are_refused(tmp_path, small_pointmaze, words, message):
     with pytest.raises(UserError, match=message):
         train(tmp_path, "num_updates=8", "eval_every=2", *words)
+
+
+def test_another_measure_may_be_chosen_until_members_were_stopped(tmp_path, small_pointmaze):
+    words = ("seed=[0,1]", "eval_every=2", "halving.factor=2", "halving.first=4")
+    train(tmp_path, *words, "num_updates=2", "halving.by=held_out/bellman_error", "split=0.2")
+    words = (*words, "halving.by=evaluation/score", "split=0.2", "resume=auto")
+    assert train(tmp_path, *words, "num_updates=6")["members"][1]["stopped"]["update"] == 4
+    with pytest.raises(UserError, match="but the checkpoint was trained with halving="):
+        train(tmp_path, *words, "num_updates=6", "halving.by=evaluation/return_mean")
 
 
 def test_what_a_foreign_checkpoint_says_of_stopped_members_is_checked(halved, tmp_path):

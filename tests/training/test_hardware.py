@@ -1,5 +1,6 @@
 """What is chosen for the machine: by rules that no timing decides, and kept by resumed runs."""
 
+import dataclasses
 import json
 import platform
 import re
@@ -10,10 +11,12 @@ import time
 import pytest
 import torch
 
+from ivr.commands import train as commands_train
 from ivr.errors import UserError
 from ivr.training import hardware
 from ivr.training.hardware import product_error, product_library, relative_error
 from ivr.training.precisions import LIBRARIES
+from ivr.training.resume import resume_from
 from tests.running import train
 
 
@@ -83,6 +86,25 @@ def test_a_resumed_run_multiplies_as_it_did(monkeypatch, tmp_path):
         result = train(tmp_path, "num_updates=4", "resume=auto")
         assert result["float32_products"]["library"] == "onednn"
         assert torch.get_float32_matmul_precision() == LIBRARIES["onednn"]
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.usefixtures("small_pointmaze")
+def test_a_run_that_goes_on_on_a_gpu_leaves_the_cpus_library_behind(monkeypatch, tmp_path):
+    """There "medium", which selects oneDNN on a CPU, would round."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    train(tmp_path, "num_updates=4", "float32_products=onednn")
+    kept = []
+
+    def resumed(path, record, *rest):
+        config = {**record.config, "device": "cuda"}
+        gpu = dataclasses.replace(record, config=config, float32_products="highest")
+        kept.append(resume_from(path, gpu, *rest).float32_products)
+        return resume_from(path, record, *rest)
+
+    monkeypatch.setattr(commands_train, "resume_from", resumed)
+    train(tmp_path, "num_updates=4", "resume=auto")
+    assert kept == ["highest"]
     torch.set_float32_matmul_precision("highest")
 
 

@@ -7,6 +7,7 @@ import pickle
 import cloudpickle
 import pytest
 
+from ivr.commands import finetune
 from ivr.commands.train import run
 from ivr.config.command_line import job
 from ivr.errors import UserError
@@ -40,6 +41,16 @@ def test_without_an_evaluation_there_is_none_unless_one_was_asked_for():
     check_metric(None, evaluated=False)
     with pytest.raises(UserError, match="nothing is evaluated"):
         check_metric("evaluation/score", evaluated=False)
+    with pytest.raises(UserError, match="optimized_metric=evaluation/score: this training ended"):
+        optimized(result(score(1.0), None), "evaluation/score", {})
+
+
+def test_a_score_of_nought_is_a_score(monkeypatch, tmp_path):
+    """In a run online as well: (0 + 50) / 2, whatever the returns are."""
+    members = result(score(-350.0, 0.0), score(-100.0, 50.0))
+    assert optimized(members, None, {}) == 25.0
+    monkeypatch.setattr(finetune, "finetune", lambda *_: members)
+    assert finetune.run(composed(("checkpoint=x",), "finetune"), tmp_path, [], lambda: None) == 25.0
 
 
 @pytest.mark.parametrize("name", ["evaluation/success_rate", "evaluation/bellman_error"])

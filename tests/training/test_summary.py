@@ -44,6 +44,21 @@ def test_the_scores_fit_80_columns():
     assert second.split()[2] == "-12345.6±1234.5"
 
 
+def test_a_member_that_was_never_scored_has_a_row():
+    """Stopped by a ranking, where the environment had failed."""
+    last = {"normalized_score": None, "return_mean": 1.5, "return_sem": 0.5, "episodes": 2}
+    never = {"seed": 0, "alpha": None, "last": None, "best": None, "stopped": {"update": 4}}
+    result = {
+        "algo": "sql", "dataset": "d", "protocol": "released", "status": "finished",
+        "updates_done": 8, "wall_seconds": 1.0, "updates_per_second": 1.0, "dataset_source": "d",
+        "evaluation": {"environment": "e"},
+        "members": [never, {"seed": 1, "alpha": None, "last": last, "best": None}],
+    }  # fmt: skip
+    rows = [line.split() for line in table(result).splitlines()]
+    assert ["0", "-", "-", "-", "-", "-", "-", "4"] in rows
+    assert ["1", "-", "1.5±0.5", "1.5", "2", "-", "-", "-"] in rows
+
+
 def test_a_success_rate_has_wilsons_interval_and_fits():
     """0 of 50 is 0 to 7 %, which a standard error of 0 hides."""
     last = {"normalized_score": 0.0, "normalized_score_sem": 0.0, "return_mean": 0.0,

@@ -26,6 +26,7 @@ from ivr.online.visited import draw_visited
 from ivr.training.doors import Doors
 from ivr.training.fit import Plan, fit
 from ivr.training.hardware import compiler_wanted, keep_freed_memory, product_library
+from ivr.training.optimized import DEFAULT, score_of
 from ivr.training.precisions import LIBRARIES
 from ivr.training.record import EVALUATION_SEED, RunRecord
 from ivr.training.resume import resumable, resume_from
@@ -41,7 +42,7 @@ def run(
     """Train online as configured; returns the mean score of the last evaluation."""
     result = finetune(composed, folder, overrides, begin)
     last = [member["last"] for member in result["members"]]
-    found = [m["normalized_score"] or m["return_mean"] for m in last if m is not None]
+    found = [score_of(scores, DEFAULT) for scores in last if scores is not None]
     return sum(found) / len(found) if found else None
 
 

@@ -8,7 +8,7 @@ from ivr.config.selection import options_of
 from ivr.config.values import whole
 from ivr.errors import UserError, nearest
 from ivr.selection.options import Options
-from ivr.training.rungs import AUTO, RANKED, Halving
+from ivr.training.rungs import AUTO, MEASURES, RANKED, Halving
 
 _KEYS = ("factor", "first", "by", "rank")
 _OF_RANK = {
@@ -43,7 +43,7 @@ def halving(node: Any, eval_every: int) -> Halving | None:
         raise UserError(
             f"halving.{has}={node[has]}: halving.{lacks} is missing; give halving.{lacks}={example}"
         )
-    by = str(node.get("by", AUTO))
+    by = _measure(node.get("by", AUTO))
     found = Halving(
         whole("halving.factor", factor),
         whole("halving.first", first),
@@ -58,6 +58,21 @@ def halving(node: Any, eval_every: int) -> Halving | None:
             "are compared by an evaluation"
         )
     return found
+
+
+def _measure(by: Any) -> str:
+    """What members are compared by; which of held_out/... there are, the algorithm decides.
+
+    Raises:
+        UserError: there is no such measure.
+    """
+    allowed = (AUTO, RANKED, *MEASURES)
+    if by not in allowed and not str(by).startswith("held_out/"):
+        raise UserError(
+            f"halving.by={shown(by)}: must be {', '.join(allowed)}, or a measure on held-out "
+            f"episodes, as held_out/bellman_error{nearest(str(by), allowed)}"
+        )
+    return str(by)
 
 
 def _of_rank(given: Any, by: str) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class EvaluateConfig:
             seed=values.whole("seed", raw["seed"]),
             video=raw["video"],
             device=values.device_name(raw["device"]),
-            env=raw["env"],
-            trusted_class=raw["class"],
+            env=values.text_or_null("env", raw["env"]),
+            trusted_class=values.text_or_null("class", raw["class"]),
         )
 
 
@@ -129,7 +129,7 @@ class ExportConfig:
             member=member,
             format=form,
             path=None if path is None else str(path),
-            trusted_class=raw["class"],
+            trusted_class=values.text_or_null("class", raw["class"]),
         )
 
 

@@ -65,6 +65,17 @@ def split(value: Any) -> float:
     return float(value)
 
 
+def text_or_null(key: str, value: Any) -> str | None:
+    """A text, or None.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if value is not None and not isinstance(value, str):
+        raise UserError(f"{key}={shown(value)}: must be a text, or null")
+    return value
+
+
 def whole(key: str, value: Any, least: int = 1) -> int:
     """A whole number from `least`.
 

@@ -164,7 +164,7 @@ class _Sweep:
                 at = row // self.slots, group.active[row]
                 if isinstance(step, Failure):
                     raise self._error(at, f"step {self.lengths[at] + 1}", step)
-                group.rewards[row] = recorded_reward(self.pool.task, step)
+                group.rewards[row] = recorded_reward(self.pool.task, step.reward, step.completed)
                 if self.discount is not None:
                     factor = self.discount ** int(self.lengths[at])
                     self.discounted[at] += factor * float(group.rewards[row])

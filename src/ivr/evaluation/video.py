@@ -16,8 +16,8 @@ from PIL import Image
 from ivr.errors import UserError
 from ivr.evaluation.rollout import episode_seed
 from ivr.evaluation.stepping.acting import begin_episodes
-from ivr.evaluation.stepping.environments import failure
-from ivr.evaluation.task.build import Task
+from ivr.evaluation.stepping.environments import failure, recorded_reward
+from ivr.evaluation.task.task import TASKS, Task
 from ivr.files import write_whole
 from ivr.mazes import Maze
 from ivr.types import Policy
@@ -105,8 +105,9 @@ def _film(
             starts = torch.full((members, 1), not actions, device=device)
             with torch.no_grad():
                 actions.append(player(shown, rewards, starts)[member, 0].cpu().numpy())
-            observation, reward, terminated, truncated, _ = env.step(actions[-1])
-            received, done = float(reward), terminated or truncated
+            observation, reward, terminated, truncated, info = env.step(actions[-1])
+            received = recorded_reward(task, float(reward), len(info.get(TASKS, ())))
+            done = terminated or truncated
         every = -(-len(actions) // (limit - 1))
         env.reset(seed=seed)
         frames = [_rendered(env)]

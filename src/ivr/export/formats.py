@@ -74,8 +74,8 @@ def check_installed(name: str) -> None:
 def _lacks() -> UserError:
     return UserError(
         "format=onnx needs the packages onnx, onnxscript and onnxruntime: "
-        "pip install onnx onnxscript onnxruntime, in a checkout .venv/bin/pip install -e '.[onnx]'. "
-        "format=torch needs none of them"
+        "pip install onnx onnxscript onnxruntime, in a checkout .venv/bin/pip install -e "
+        "'.[onnx]'. format=torch needs none of them"
     )
 
 

@@ -208,7 +208,7 @@ class Collector:
             self.passed = [a + float(b) for a, b in zip(self.passed, passed[:, 0], strict=True)]
         steps = self._env_steps(members, self.learner.to_bounds(actions)[:, 0])
         seen = np.stack([self._seen(k, step) for k, step in zip(members, steps, strict=True)])
-        told = (recorded_reward(self.pool.task, step) for step in steps)
+        told = (recorded_reward(self.pool.task, x.reward, x.completed) for x in steps)
         rewards = [self.reward_scale * reward + self.reward_shift for reward in told]
         following = torch.from_numpy(seen)
         self.buffer.add(

@@ -195,7 +195,7 @@ def fit(
         finally:
             guard.restore()
             bar.close()
-            if status in ("finished", "running") or result.started:
+            if status != "failed" or result.started:
                 written = result.write(status, algorithm.updates_done, last.stopped_early)
             for logger in loggers:
                 logger.close()

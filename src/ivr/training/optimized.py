@@ -8,16 +8,10 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ivr.errors import UserError, nearest
-from ivr.training.rungs import RANKED
+from ivr.training.rungs import MEASURES, RANKED
 
 DEFAULT = "evaluation/score"
-METRICS = {
-    DEFAULT: "the normalized score, or the return where there is no reference",
-    "evaluation/normalized_score": "D4RL's score",
-    "evaluation/return_mean": "the mean return",
-    "evaluation/success_rate": "the share of episodes with a success",
-    "evaluation/bellman_error": "the squared error of the critic on the data",
-}
+METRICS = MEASURES
 """What optimized_metric can be, besides the names of `trainer.callback_metrics` such as
 loss/critic: a mean over the members at the last evaluation."""
 
@@ -102,13 +96,15 @@ def optimized(
             )
         return metrics[name]
     last = [member["last"] for member in result["members"] if not member.get("stopped")]
-    if name is None and None in last:
-        return None
-    values = [_value(score, name or DEFAULT) for score in last]
+    if None in last:
+        if name is None:
+            return None
+        raise UserError(f"optimized_metric={name}: this training ended without an evaluation")
+    values = [score_of(score, name or DEFAULT) for score in last]
     if None in values or not all(map(math.isfinite, values)):
         if name is None:
             return None
-        there = [metric for metric in METRICS if None not in [_value(s, metric) for s in last]]
+        there = [metric for metric in METRICS if None not in [score_of(s, metric) for s in last]]
         raise UserError(
             f"optimized_metric={name}: this evaluation has none, or it is not finite; it has "
             f"{', '.join(there)}"
@@ -116,7 +112,8 @@ def optimized(
     return math.fsum(values) / len(values)
 
 
-def _value(score: dict[str, Any], metric: str) -> Any:
+def score_of(score: dict[str, Any], metric: str) -> Any:
+    """A metric of METRICS in the scores of a member, as result.json has them."""
     key = metric.removeprefix("evaluation/")
     if key != "score":
         return score[key]

@@ -77,8 +77,8 @@ def resume_from(
 ) -> RunRecord:
     """Load the weights of a checkpoint; returns the record of the resumed run.
 
-    Products of float32 are made as they were, whatever would be faster now. `longer` is the option
-    that makes the run a longer one.
+    On a CPU products of float32 are made as they were, whatever would be faster now. `longer` is
+    the option that makes the run a longer one.
 
     Raises:
         UserError: for anything but a checkpoint of the run that `record` is of.
@@ -90,6 +90,8 @@ def resume_from(
             saved["config"].get(key, _UNNAMED.get(key)),
             description["config"].get(key, {}),
         )
+        if key == "halving" and not saved.get("stopped"):
+            continue  # it has stopped nobody yet
         if key in _PLACES:
             before, now = ({**value, _PLACES[key]: None} for value in (before, now))
         if isinstance(before, dict):  # an option that is new since does what was done before
@@ -131,6 +133,8 @@ def resume_from(
             raise ValueError("loops lacks fit_loop")
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"resume={path} is damaged: {error}") from error
+    if record.config["device"] != "cpu":
+        return record  # the choice was the CPU's
     return replace(
         record,
         float32_products=saved.get("float32_products", "highest"),

@@ -14,6 +14,15 @@ AUTO = "auto"
 RANKED = "rank/lower"
 """The lower bound of rank.py on what policies are worth, by the data alone."""
 
+MEASURES = {
+    "evaluation/score": "the normalized score, or the return where there is no reference",
+    "evaluation/normalized_score": "D4RL's score",
+    "evaluation/return_mean": "the mean return",
+    "evaluation/success_rate": "the share of episodes with a success",
+    "evaluation/bellman_error": "the squared error of the critic on the data",
+}
+"""Of an evaluation."""
+
 
 @dataclass(frozen=True)
 class Halving:

@@ -31,7 +31,7 @@ def table(result: dict[str, Any]) -> str:
     for member in result["members"]:
         if member.get("diverged"):
             lines.append(_diverged(member))
-    if result["members"][0]["last"] is not None:
+    if any(member["last"] is not None for member in result["members"]):
         lines.append(f"environment: {result['evaluation']['environment']}")
         if result.get("certificate"):
             lines.append(f"replay {result['certificate']['words']}")
@@ -43,9 +43,7 @@ def table(result: dict[str, Any]) -> str:
             cells = (
                 str(member["seed"]),
                 "-" if member["alpha"] is None else f"{member['alpha']:g}",
-                _with_error(last),
-                _number(last["return_mean"]),
-                str(last["episodes"]),
+                *_last_cells(last),
                 "-" if best is None else _with_error(best),
                 "-" if best is None else str(best["update"]),
             )
@@ -87,6 +85,12 @@ def held_out_table(result: dict[str, Any]) -> list[str]:
         *_right_aligned(rows),
         *([f"best is the {by} by which best.ckpt was chosen"] if by else []),
     ]
+
+
+def _last_cells(last: dict[str, Any] | None) -> tuple[str, str, str]:
+    if last is None:  # the environment failed where the member was stopped
+        return "-", "-", "-"
+    return _with_error(last), _number(last["return_mean"]), str(last["episodes"])
 
 
 def _short(value: float | None) -> str:

@@ -192,9 +192,10 @@ def _offline_updates(config: FinetuneConfig) -> int:
         UserError: they do not end with a block.
     """
     node = config.online
-    count = int(node.get("evaluation_updates", 0))
+    keys = ["evaluation_updates"] if "evaluation_updates" in node else []
     if node.get("remodel") == "fqe_align":
-        count += int(node["alignment_updates"])
+        keys.append("alignment_updates")
+    count = sum(values.whole(f"online.{key}", node[key], least=0) for key in keys)
     block = config.collect_every * config.updates_per_step
     if count % block:
         raise UserError(

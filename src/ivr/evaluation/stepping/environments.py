@@ -2,6 +2,7 @@
 
 import math
 import traceback
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +25,13 @@ class Step(NamedTuple):
     """Tasks of the episode that are done."""
 
 
-def recorded_reward(task: Task, step: Step) -> float:
+def recorded_reward(task: Task, reward: float, completed: int) -> float:
     """The reward of a step as the task's data record it.
 
     It is what a policy that remembers its rewards, or trains on them, compares with the data's.
     Kitchen's data pay every finished task at every step; its environment pays each once.
     """
-    return float(step.completed) if task.metric == "tasks" else step.reward
+    return float(completed) if task.metric == "tasks" else reward
 
 
 class Failure(NamedTuple):
@@ -83,9 +84,10 @@ class Environments:
         return unusable or Step(observation, number, *ended, success, completed)
 
     def close(self) -> None:
-        """Close every environment."""
+        """Close every environment; what one raises at its end costs no result."""
         while self.made:
-            self.made.popitem()[1].close()
+            with suppress(Exception):
+                self.made.popitem()[1].close()
 
 
 def failure(error: Exception) -> Failure:

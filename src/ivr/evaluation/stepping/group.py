@@ -49,12 +49,12 @@ class EnvironmentGroup:
         )
         actions = self._act(*(torch.tensor(each, device=device) for each in shown)).cpu().numpy()
         self.starts[:] = False
-        finite = np.isfinite(actions).all((1, 2))
+        rows = list(self.active)
+        taken: NDArray[np.float32] = actions.reshape(len(self.observations), -1)[rows]
+        finite = np.isfinite(taken).all(1)
         if not finite.all():
             raise UserError(
-                f"The policy of member {int(np.argmin(finite))} gives actions that are not "
-                "finite: its training diverged. Lower the learning rates."
+                f"The policy of member {rows[int(np.argmin(finite))] // self.shape[1]} gives "
+                "actions that are not finite: its training diverged. Lower the learning rates."
             )
-        flat: NDArray[np.float32] = actions.reshape(len(self.observations), -1)
-        rows = list(self.active)
-        return [self.numbers[row] for row in rows], flat[rows]
+        return [self.numbers[row] for row in rows], taken

@@ -57,7 +57,8 @@ class ProcessWorker:
         environ = os.environ | {"PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ivr.evaluation.stepping.serve", str(theirs.fileno())],
+                # -P: no module of the folder that this was started in goes before Python's own.
+                [sys.executable, "-P", "-m", "ivr.evaluation.stepping.serve", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environ,
