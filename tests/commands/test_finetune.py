@@ -299,7 +299,7 @@ def test_a_checkpoint_online_is_evaluated_like_any_other(tmp_path, finished):
         (("num_steps=60",), "num_steps=60: must be more than warmup_steps, which is 60"),
         (("online.evaluation_updates=30",), "= 50: must be a multiple of .* 20"),
         (("online.evaluation_updates=x",), "online.evaluation_updates=x: must be a whole number"),
-        (("online.alignment_updates=null",), "online.alignment_updates=null: must be a whole"),
+        (("online.alignment_updates=null",), "online.alignment_updates=None: must be a whole"),
         (("online.critics=1",), "online=remodel cannot be built: critics=1"),
         (("online.gate=wide",), "online.gate=wide: must be a finite number or null"),
         (("replay_capacity=30",), "replay_capacity=30: must be at least 40"),
