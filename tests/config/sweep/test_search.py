@@ -73,11 +73,39 @@ def test_failures_are_trials_without_a_value(sweep: Callable[..., tuple[list[str
         (("hydra.sweeper.n_trials=0",), "n_trials=0: must be a whole number from 1"),
         (("hydra.sweeper.sampler=grid",), "sampler=grid: must be tpe or random"),
         (("alpha=tag(log,interval(0,1))",), "alpha="),
-        (("batch_size=choice(8,16)",), "holds a study of alpha"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(sweep, tmp_path: Path, words, said: str) -> None:
-    if "batch_size" in words[0]:
-        sweep(*SEARCH[:2], "hydra.sweeper.n_trials=1", value=parabola)
-    ran, out = sweep("hparams_search=optuna", "sweep=night", *words, value=parabola)
+def test_what_cannot_be_searched_is_refused(sweep, words, said: str) -> None:
+    ran, out = sweep(*SEARCH[:2], *words, value=parabola)
     assert ran == [] and said in out, json.dumps(out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("batch_size=choice(8,32)",), "batch_size: "),
+        (("algo.target_tau=choice(0.005,0.01)",), "holds a study of batch_size"),
+        ((SPACE[1], "algo=iql"), "holds a study with algo=its default, not iql"),
+        ((SPACE[1], "optimized_metric=loss/value"), "choose another"),
+        (
+            (SPACE[1], "optimized_metric=evaluation/return_mean"),
+            "optimized_metric=evaluation/score",
+        ),
+    ],
+)
+def test_another_search_in_the_same_folder_is_refused(sweep, words, said: str) -> None:
+    """Its values could not stand beside those that are there."""
+    sweep(*SEARCH[:2], SPACE[1], "hydra.sweeper.n_trials=1", value=parabola)
+    ran, out = sweep(*SEARCH, *words, value=parabola)
+    assert ran == [] and said in out and "Traceback" not in out, json.dumps(out)
+
+
+def test_a_proposal_that_was_never_finished_is_made_anew(sweep, tmp_path: Path) -> None:
+    """Killed between the trial and its options: with defaults it would be another trial."""
+    import optuna
+
+    sweep(*SEARCH[:2], *SPACE, "hydra.sweeper.n_trials=1", value=parabola)
+    storage = f"sqlite:///{tmp_path}/night/study.db"
+    optuna.load_study(study_name="ivr", storage=storage).ask()
+    ran, _ = sweep(*SEARCH[:2], *SPACE, "hydra.sweeper.n_trials=3", value=parabola)
+    assert len(ran) == 2 and all("alpha-" in name and "batch_size-" in name for name in ran)
