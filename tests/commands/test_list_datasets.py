@@ -104,6 +104,9 @@ def test_what_answers_at_once_imports_nothing_slow(module):
 _AT_ONCE = [
     (["evaluate", "checkpoint=nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
     (["evaluate", "checkpoint=made", "episodes=few"], "episodes=few: must be a whole number"),
+    (["evaluate", "checkpoint=made", "env=5"], "env=5: must be a text, or null"),
+    (["evaluate", "checkpoint=made", "class=[a]"], "class=['a']: must be a text, or null"),
+    (["train", "halving.factor=3", "halving.first=50000", "halving.by=score"], "halving.by=score"),
     (["evaluate", "--help"], "told: 0"),
     (["inspect_data", "show=all"], "show=all: must be a whole number"),
     (["inspect_data", "dataset=arrays", "dataset.path=no.csv"], "dataset.path=no.csv does not"),

@@ -67,7 +67,7 @@ class EnvironmentPool:
 
         Args:
             count: how many.
-            steps: at most so many are then made, of all of them together.
+            steps: that all of them together make until the next call, at most.
         """
         if not self.observation_shape:
             self._try_out()
