@@ -60,6 +60,13 @@ def test_a_process_does_without_torch():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).endswith("False\n")
 
 
+def test_no_module_of_the_working_folder_goes_before_pythons_own(pool, tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise ImportError('not the one that was meant')")
+    monkeypatch.chdir(tmp_path)
+    pool.grow(2, 1)
+    assert pool.processes == 2
+
+
 def test_a_process_ends_when_this_side_is_gone(pool):
     """As where the training is killed: the pipe closes, and nobody asks it to end."""
     pool.grow(2, 1)
