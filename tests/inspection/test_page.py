@@ -59,6 +59,16 @@ def test_the_axis_of_rewards_ends_where_they_do():
         assert stairs.get_data().values.sum() == 3 and np.all(np.diff(drawn) > 0)
 
 
+def test_of_missing_rewards_nothing_is_drawn(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("observation,action,rewards,episode\n" + "0.5,1,,0\n0.5,0,,0\n" * 3)
+    words = ("dataset=arrays", f"dataset.path={path}")
+    _, error = inspect(tmp_path / "run", *words, pictures=True)
+    assert error is not None
+    drawn = (tmp_path / "run" / "card.html").read_text()
+    assert "Returns" in drawn and "Rewards" not in drawn
+
+
 def test_few_episodes_have_few_bins():
     for episodes, bins in ((1, 5), (60, 8), (1000, 20), (100_000, 50)):  # 2 n^(1/3), from 5 to 50
         axes = Figure().add_subplot()

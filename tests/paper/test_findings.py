@@ -78,6 +78,9 @@ def test_runs_on_other_data_say_nothing_of_the_papers(tmp_path) -> None:
         {"certificate": None},
         {"dataset_source": "d4rl gym/file.hdf5; not antmaze-umaze as it was published: rows"},
         {"dataset_source": "minari D4RL/antmaze/umaze-v1"},
+        {"split": {"share": 0.1, "seed": 0}},
+        {"overrides": ["algo=sql", "dataset.max_episode_steps=100"]},
+        {"overrides": ["+dataset.reference=[0, 100]"]},
     ],
 )
 def test_what_may_not_stand_beside_the_paper_decides_nothing_of_it(tmp_path, change) -> None:

@@ -335,6 +335,7 @@ def test_a_damaged_result_is_one_message_and_the_rest_is_reported(tmp_path, cont
         ("last", {"return_mean": "high"}),
         ("last", {"return_mean": float("nan"), "normalized_score": None}),
         ("last", {"return_mean": 10**400, "normalized_score": None}),
+        ("last", {"return_mean": 1.0}),
         ("best", "high"),
     ],
 )
@@ -345,6 +346,15 @@ def test_a_member_of_another_type_is_one_message(tmp_path, key, value):
     result["members"][0][key] = value
     path.write_text(json.dumps(result))
     with pytest.raises(UserError, match="it lacks members, or holds something else there"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"reference": ["a", "b"]}, {"reference": [None, None]}, {"metric": {"a": 1}}]
+)
+def test_a_task_of_another_type_is_one_message(tmp_path, change):
+    write(tmp_path / "0", {0: 10.0}, evaluation=change)
+    with pytest.raises(UserError, match="it lacks evaluation, or holds something else there"):
         read_results(tmp_path)
 
 

@@ -68,6 +68,7 @@ def load_dataset(
         "reward": dataclasses.asdict(transform),
         "maze": spec.maze,
         "maze_scale": spec.maze_scale,
+        "clip": recorded.clips_actions,
     }
     if maze is not None and maze != usual:
         options["goal"] = maze.goal
@@ -100,7 +101,8 @@ def load_dataset(
     if recorded.differs:
         origin += f"; not {spec.name} as it was published: {recorded.differs}"
     scale, shift = transform.affine(columns["episode_returns"].numpy())
-    goal = goal_of(spec.name) if spec.source == "d4rl" else None
+    as_d4rl = "d4rl" in (spec.source, spec.body)
+    goal = goal_of(spec.name) if as_d4rl else None
     if maze is not None:
         goal = tuple(maze.centre(maze.goal).tolist())
     info = DatasetInfo(

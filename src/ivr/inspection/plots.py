@@ -30,7 +30,8 @@ def plots(card: dict[str, Any], tally: Tally) -> dict[str, str]:
         return drawn
     drawn["Episode lengths"] = _svg(lambda axes: _spread(axes, kept.lengths, "steps"))
     drawn["Returns"] = _svg(lambda axes: _spread(axes, kept.returns, "return, before transform"))
-    drawn["Rewards"] = _svg(lambda axes: _rewards(axes, card, tally))
+    if tally.rewards.counts.any():
+        drawn["Rewards"] = _svg(lambda axes: _rewards(axes, card, tally))
     rows = len(tally.action_counts)
     drawn["Actions"] = _svg(lambda axes: _actions(axes, tally), height=min(1.9 + 0.2 * rows, 9))
     if tally.observations is not None and tally.observations.count:

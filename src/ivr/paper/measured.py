@@ -89,7 +89,7 @@ def measured(groups: Sequence[SeedGroup], folder: Path) -> Measured:
 def _place(group: SeedGroup, folder: Path) -> Place:
     result: dict[str, Any] = next(iter(group.runs.values())).result
     known = [source for text in group.sources for source in sources(text)]
-    of_paper = comparable(known, group.replays)
+    of_paper = comparable(known, group.replays, group.results)
     noise, subset = result.get("noise") or {}, result.get("subset") or {}
     part, stratum = _part(group, result, folder), group.dataset
     at: Any = None

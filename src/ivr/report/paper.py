@@ -4,7 +4,9 @@ Source: Xu et al. (ICLR 2023), its table of results: D4RL's data, a million upda
 seeds with the spread where they give one.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
 ALGORITHMS = ("bc", "bc10", "bcq", "dt", "onestep", "td3bc", "cql", "iql", "sql", "eql")
 
@@ -38,15 +40,26 @@ SCORES = {
 """By dataset and `algo=`."""
 
 
-def comparable(sources: Collection[str], replays: Collection[str]) -> bool:
+_OTHER_TASK = re.compile(r"\W*dataset\.(reference|max_episode_steps|metric|goal|env_kwargs)\b")
+"""Words of a command by which a policy is scored otherwise than D4RL does."""
+
+
+def comparable(
+    sources: Collection[str], replays: Collection[str], results: Collection[Mapping[str, Any]]
+) -> bool:
     """Whether scores may stand beside the paper's.
 
-    They must be made on D4RL's own data, in an environment that repeats them.
+    They must be made on D4RL's own data, all of them, in an environment that repeats them, and
+    scored as D4RL does.
 
     Args:
         sources: where their data come from, as result.json says it.
         replays: the status of their certificates.
+        results: the contents of their result.json.
     """
+    words = (word for result in results for word in result.get("overrides") or ())
+    if any(result.get("split") for result in results) or any(map(_OTHER_TASK.match, words)):
+        return False
     # What differs from the published file says so: see `data.load`.
     on_d4rl = all(s.startswith("d4rl ") and "as it was published" not in s for s in sources)
     return on_d4rl and set(replays) <= {"exact", "close"}

@@ -18,6 +18,8 @@ from ivr.data.opening import on_this_machine, open_source
 from ivr.data.sources.stand_ins import ANTMAZES, GENERATED, stand_in
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError
+from tests.data.loading import load_dataset
+from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
 from tests.running import composed
 
 
@@ -78,6 +80,13 @@ def test_a_stand_in_of_d4rls_body_is_a_file_of_its_own_that_is_scored_as_d4rls(n
     )  # fmt: skip
     plain = composed((f"dataset={name}", "dataset.source=generated")).dataset
     assert plain.env.startswith("AntMaze_") and plain.maze is not None
+
+
+def test_a_stand_in_of_d4rls_body_has_d4rls_goal(tmp_path):
+    path = write_d4rl(tmp_path / "a.hdf5", encoded_columns([Made(3, "timeout")]))
+    keys = {"name": "antmaze-medium-play", "path": str(path), "view": "flat", "cache": tmp_path}
+    data = load_dataset(source="generated", body="d4rl", **keys)
+    assert data.info.goal == (20.0, 20.0)
 
 
 def test_a_body_is_of_data_that_are_made_here(tmp_path):

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr.data.opening import open_source
 from ivr.data.prepare import time_limits
 from ivr.data.sources.terminals import suspected
+from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from tests.data.dataset_making import encoded
 from tests.data.loading import load_dataset
@@ -69,6 +71,9 @@ def test_terminals_mark_the_time_outs_of_a_file_that_marks_no_others(tmp_path):
     with pytest.raises(UserError, match=r"dataset\.max_episode_steps"):
         load_dataset(path=path, **keys)
     assert load_dataset(path=path, terminals="as_timeouts", **keys).info.episodes == 3
+    # Steps are taken out for the certificate in the same way.
+    spec = DataSpec(name="x", source="d4rl_hdf5", path=str(path), terminals="as_timeouts")
+    assert len(open_source(spec).sample([0.0], 4).actions) == 4
 
 
 def test_one_file_read_in_two_ways_has_two_caches(tmp_path):

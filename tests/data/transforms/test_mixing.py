@@ -100,6 +100,14 @@ def test_the_seed_decides_and_the_fingerprint_tells(tmp_path):
     assert len({data.info.fingerprint for data in (first, *others)}) == 5
 
 
+def test_a_terminal_inside_an_episode_ends_no_rows(tmp_path):
+    """Minari's data may go on after one: the mixture keeps a row more an episode, and no more."""
+    data = made([10, 10])
+    data.terminated[4] = True
+    mixture = mixed(data, made([10, 10], noise=True), expert_fraction=0.5)
+    assert len(mixture.observations) == mixture.num_transitions + len(mixture.episode_returns)
+
+
 def test_a_mixture_is_mapped_from_the_disk_and_not_held_in_memory(tmp_path):
     experts, noise = made([5] * 4), made([5] * 4, noise=True)
     Mix(0.5, "there")(experts, noise, tmp_path)

@@ -32,6 +32,7 @@ def test_csv_has_full_numbers_and_columns_for_intervals_and_no_formula():
         ["sql_50%", "30.04", "10.0", "60.25", "3"],
         ["'=cmd|' /C calc'!A0", "1.25", "", "", ""],
     ]
+    assert to_csv(Table("t", "T", ["=1+1"], [[1]])) == "'=1+1\n1\n"
 
 
 def test_latex_is_escaped():

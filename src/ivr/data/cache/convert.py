@@ -23,7 +23,7 @@ from ivr.data.sources.source import Episode, Source, no_transitions, observation
 from ivr.errors import UserError
 from ivr.mazes import SUCCESS_RADIUS, Maze
 
-_FORMAT = 6
+_FORMAT = 7
 """Raised whenever a conversion would give other numbers or other files."""
 
 _ACTION_EDGE = 1 - 1e-5

@@ -47,7 +47,12 @@ def joined(parts: Sequence[RecordedSteps]) -> RecordedSteps:
 
 
 def sample_rows(
-    path: Path, columns: Mapping[str, Column], rows: Sequence[int], length: int, limit: int | None
+    path: Path,
+    columns: Mapping[str, Column],
+    rows: Sequence[int],
+    length: int,
+    limit: int | None,
+    terminals_by_time: bool,
 ) -> Iterator[RecordedSteps]:
     """Take the steps of `length` rows from each of `rows` on, as far as what came after is known.
 
@@ -56,7 +61,7 @@ def sample_rows(
         columns: of transitions, named as D4RL names them.
         rows: numbers of rows.
         length: how many from each.
-        limit: most steps of an episode; see `ends`.
+        limit, terminals_by_time: most steps of an episode, and what else ends one; see `ends`.
     """
     total = columns["rewards"].rows
     known = "next_observations" in columns
@@ -65,7 +70,7 @@ def sample_rows(
         for name in {"terminals", "timeouts"} & columns.keys():
             last |= np.asarray(columns[name].read(0, total)) == 1
     else:
-        last[ends(path, columns, limit, ignore)] = True
+        last[ends(path, columns, limit, ignore, terminals_by_time)] = True
     for column in columns.values():
         column.block = 1  # only what is asked for
 

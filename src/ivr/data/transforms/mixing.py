@@ -179,7 +179,7 @@ def _write(parts: Sequence[OfflineDataset], final: Path) -> None:
         for part in parts:
             # Where each transition's observation comes to stand, with a row more an episode.
             rows = torch.arange(part.num_transitions) + part.episodes
-            last = rows[part.terminated | part.truncated]
+            last = rows[torch.unique_consecutive(part.ends)]
             taken = torch.empty(len(rows) + len(last), dtype=torch.int64)
             taken[rows] = part.rows
             taken[last + 1] = taken[last] + 1

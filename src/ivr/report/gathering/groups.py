@@ -156,6 +156,11 @@ class SeedGroup:
         return {one.get("status", "not certified") for one in found}
 
     @property
+    def results(self) -> list[dict[str, Any]]:
+        """What result.json says of each run."""
+        return [run.result for run in self.runs.values()]
+
+    @property
     def normalised(self) -> bool:
         """Whether all scores have a reference."""
         return all(run.normalised for run in self.runs.values())

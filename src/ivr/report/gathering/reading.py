@@ -23,6 +23,7 @@ def _is_score(value: Any) -> bool:
     return (
         plain(value)
         and isinstance(value, dict)
+        and "normalized_score" in value
         and all(optional(finite)(value.get(name)) for name in names)
         and optional(count)(value.get("episodes"))
     )
@@ -54,6 +55,15 @@ def _is_member(value: Any) -> bool:
     )
 
 
+def _is_task(value: Any) -> bool:
+    return (
+        plain(value)
+        and isinstance(value, dict)
+        and optional(text)(value.get("metric"))
+        and optional(list_of(finite, 2))(value.get("reference"))
+    )
+
+
 _FIELDS = {
     "status": text,
     "algo": text,
@@ -63,9 +73,10 @@ _FIELDS = {
     "updates_done": optional(count),
     "dataset_source": text,
     "members": list_of(_is_member),
+    "evaluation": optional(_is_task),
     "certificate": optional(lambda value: isinstance(value, dict) and text(value.get("status"))),
     **dict.fromkeys(
-        ("evaluation", "options", "noise", "subset", "normalize", "online", "split"),
+        ("options", "noise", "subset", "normalize", "online", "split"),
         optional(lambda value: isinstance(value, dict) and plain(value)),
     ),
     **dict.fromkeys(

@@ -88,7 +88,7 @@ def to_csv(table: Table) -> str:
     header: list[str] = []
     for name, w in zip(table.header, wide, strict=True):
         header += [name, f"{name} low", f"{name} high"] if w else [name]
-    writer.writerow(header)
+    writer.writerow(map(_value, header))
     for row in table.rows:
         line: list[str | int | float] = []
         for cell, w in zip(row, wide, strict=True):

@@ -223,3 +223,9 @@ def test_partitions_are_read_one_after_the_other(tmp_path, key):
     write_arrays(tmp_path / "hive" / "other" / "b", arrays)
     source = ArraysSource(find_arrays(tmp_path / "hive"), -1, 9)
     assert [one.rewards.tolist() for one in source.episodes()] == [[0], [10], [20]]
+
+
+def test_a_json_file_beside_ones_own_data_is_no_record_of_them(tmp_path):
+    path = write_arrays(tmp_path / "log", encoded_arrays([Made(3, "timeout")]))
+    path.with_name(f"{path.name}.json").write_text('{"plant": 7}')
+    assert _load(path, tmp_path / "cache").num_transitions == 3

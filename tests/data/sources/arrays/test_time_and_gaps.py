@@ -61,6 +61,68 @@ def test_an_order_is_offered_where_a_column_looks_like_the_time(tmp_path):
     assert "row 1 is earlier" in said and "dataset.columns.time=timestamp sorts them" in said
 
 
+_MARKED = {name: values for name, values in _LOG.items() if name != "day"} | {
+    "truncated": [0, 0, 1, 0, 0, 1]
+}
+
+
+def _marked(path, log, **columns):
+    """Episodes that marks of ends separate."""
+    file = write_table(path / "log", log, "csv")
+    given = {name: column for name, column in _COLUMNS.items() if name != "episode"}
+    return ArraysSource(find_arrays(file), 0, 1, columns=ColumnMap.parse(given | columns))
+
+
+def test_a_clock_that_starts_again_with_each_marked_episode_mixes_none(tmp_path):
+    log = {("t" if name == "at" else name): v for name, v in _MARKED.items()}
+    log["t"] = [0, 1, 2, 0, 1, 2]
+    assert not any("not in order" in note for note in _marked(tmp_path, log).notes)
+    first, second = _marked(tmp_path, log, time="t").episodes()
+    assert first.rewards.tolist() == [0, 1] and second.rewards.tolist() == [3, 4]
+
+
+def test_marks_move_with_their_rows_where_one_clock_orders_all(tmp_path):
+    order = [5, 1, 3, 0, 4, 2]
+    log = {name: [values[i] for i in order] for name, values in _MARKED.items()}
+    first, second = _marked(tmp_path, log, time="at").episodes()
+    assert first.rewards.tolist() == [0, 1] and second.rewards.tolist() == [3, 4]
+    # With a clock that starts again nobody can tell which of two rows at 0 is whose.
+    log["at"] = [i % 3 for i in order]
+    with pytest.raises(
+        UserError, match=r"several have at 0, .* name the column .*columns\.episode"
+    ):
+        _ = _marked(tmp_path, log, time="at").boxes
+
+
+def test_times_of_nanoseconds_are_times(tmp_path):
+    at = np.datetime64("2024-03-01T12:00:00.123456789") + np.arange(6)[::-1]
+    first, _ = _source(tmp_path, _LOG | {"at": at}, "parquet", time="at").episodes()
+    assert first.rewards.tolist() == [2, 1]
+
+
+def test_an_array_of_texts_is_no_time(tmp_path):
+    np.savez(tmp_path / "log.npz", **_LOG)
+    columns = ColumnMap.parse(_COLUMNS | {"time": "at"})
+    source = ArraysSource(find_arrays(tmp_path / "log.npz"), 0, 1, columns=columns)
+    with pytest.raises(UserError, match=r"at holds <U19, and no times that can be ordered"):
+        _ = source.boxes
+
+
+@pytest.mark.parametrize("day", [["a", "a", "", "b", "b", "b"], ["1", "1", " ", "2", "2", "2"]])
+def test_an_episode_without_a_name_is_refused(tmp_path, day):
+    with pytest.raises(UserError, match="row 2: day is empty"):
+        list(_source(tmp_path, _LOG | {"day": day}).episodes())
+
+
+def test_an_episode_of_two_arrays_lacks_neither(tmp_path):
+    site = [1.0, 1, np.nan, 2, 2, 2]
+    np.savez(tmp_path / "log.npz", **_LOG, site=site)
+    columns = ColumnMap.parse(_COLUMNS | {"episode": ["site", "day"]})
+    source = ArraysSource(find_arrays(tmp_path / "log.npz"), 0, 1, columns=columns)
+    with pytest.raises(UserError, match="row 2: site is missing"):
+        _ = source.boxes
+
+
 @pytest.mark.parametrize(
     ("at", "says"),
     [
@@ -98,6 +160,24 @@ def test_a_missing_reward_is_not_paid_twice(tmp_path):
     assert only.rewards.tolist() == [3, 4]
 
 
+@pytest.mark.parametrize("marks", [{}, {"truncated": [0, 0, 1, 0, 0, 1]}])
+def test_next_observations_that_are_missing_are_the_next_rows_or_unknown(tmp_path, marks):
+    """As by log.groupby("day").s.shift(-1), with a hole in s that its neighbour's next tells."""
+    log = _LOG | {"s": [0.0, None, 2, 3, 4, 5], "next": [1.0, 2, None, 4, None, None]} | marks
+    columns = {"next_observations": "next"}
+    source = _source(tmp_path, log, missing="previous", **columns)
+    first, second = source.episodes()
+    assert first.observations["observation"][:, 0].tolist() == [0, 0, 2]
+    assert second.observations["observation"][:, 0].tolist() == [3, 4, 5]
+    assert (first.rewards.tolist(), second.rewards.tolist()) == ([0, 1], [3, 4])
+    assert "the last rows of 2 episodes are left out" in " ".join(source.notes)
+    assert not first.terminations.any() and not second.terminations.any()
+    # Where the task itself ended, nothing that follows counts, and the row stays.
+    log["terminated"] = [0, 0, 0, 0, 0, 1]
+    _, second = _source(tmp_path, log, missing="previous", **columns).episodes()
+    assert second.rewards.tolist() == [3, 4, 5] and second.terminations.tolist() == [0, 0, 1]
+
+
 def test_episodes_with_missing_values_are_left_out(tmp_path):
     log = _LOG | {"s": [0.0, 1, 2, 3, None, 5]}
     (first,) = _source(tmp_path, log, missing="drop_episode").episodes()
@@ -121,3 +201,5 @@ def test_actions_are_clipped_where_that_is_asked_for(tmp_path):
     with pytest.warns(UserWarning, match=r"2 of 4 actions .* u in 2 \(0 to 0\.5, bounds 0 to"):
         data = load_dataset(**keys, **bounds, actions="clip")
     assert np.allclose(data.actions[:, 0], [-1, 1, -1, 1], atol=1e-4)
+    with pytest.raises(UserError, match=r"u is 0\.5, outside its bounds"):
+        load_dataset(**keys, **bounds)  # the converted data with clipped ones are others

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ivr.data.dataset import OfflineDataset
+from ivr.data.sources.d4rl import compare
 from ivr.data.sources.d4rl.compare import check_one_robot
 from ivr.data.sources.d4rl.published import PUBLISHED, Published
 from ivr.errors import UserError
@@ -120,3 +121,17 @@ def test_two_robots_are_never_joined(tmp_path):
     with pytest.raises(UserError, match=r"Number 0 of an .* 0 and 1 in .*a\.hdf5, .* 9 and 10 in"):
         _load(tmp_path, apart, as_is=True)
     check_one_robot([_file(tmp_path / "c.hdf5"), _file(tmp_path / "d.hdf5", offset=0.5)])
+    # Two ants may set out from different corners.
+    check_one_robot([_file(tmp_path / f"Ant_maze_{x}.hdf5", offset=x) for x in (0.0, 24.0)])
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing_and_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setitem(PUBLISHED, "hopper-medium", Published(RECORD.id, rows=6))
+    path = _file(tmp_path / "first.hdf5")
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
+
+    def refuse(path, text):
+        raise UserError(f"cannot write {path}")
+
+    monkeypatch.setattr(compare, "write_text", refuse)
+    assert _load(tmp_path, path).info.name == "hopper-medium"

@@ -119,7 +119,7 @@ def read_arrays(path: Path, columns: ColumnMap = USUAL_NAMES) -> Table:
         }
         used = {name for own in places.values() for name in own}
         others = [name for name in file.unindexed if name not in used]
-        notes = [] if "time" in arrays else _unordered(path, file, others, arrays.get("episode"))
+        notes = [] if "time" in arrays else _unordered(path, file, others, arrays)
     by_folder = places.get("episode", [] if "episode" in partitions else None)
     if by_folder == []:
         arrays["episode"] = np.zeros(len(arrays.get("rewards", ())))
@@ -142,7 +142,7 @@ def read_arrays(path: Path, columns: ColumnMap = USUAL_NAMES) -> Table:
 
 
 def _unordered(
-    path: Path, file: NpzFile | TableFile, others: list[str], episode: NDArray[Any] | None
+    path: Path, file: NpzFile | TableFile, others: list[str], arrays: Arrays
 ) -> list[str]:
     """Offer to sort by a column that looks like the time and is not in order."""
     for name in others:
@@ -152,7 +152,7 @@ def _unordered(
             ((time,),) = file.read({"time": [name]}).values()
         except UserError:  # it is no time, or cannot be read, and nobody asked for it
             continue
-        row = out_of_order(time, episode)
+        row = out_of_order(time, arrays)
         if row is not None:
             return [
                 f"{path}: {name} is not in order (row {row} is earlier than the row before it), "
@@ -175,7 +175,7 @@ def _joined(
     if len(parts) == 1:
         return parts[0]
     for column, part in zip(columns, parts, strict=True):
-        if part.ndim > 2 or len(part) != len(parts[0]):
+        if part.ndim not in (1, 2) or part.shape[:1] != parts[0].shape[:1]:
             raise UserError(
                 f"{path}: {column} has shape {part.shape}, and {columns[0]} {parts[0].shape}. To "
                 f"be joined to {array} they should be (rows,) or (rows, n), with as many rows."
@@ -183,5 +183,11 @@ def _joined(
     flat = [part.reshape(len(part), -1) for part in parts]
     if array != "episode":
         return np.concatenate(flat, axis=1)
+    for column, part in zip(columns, flat, strict=True):
+        missing = np.flatnonzero((part != part).any(1))
+        if len(missing):
+            raise UserError(
+                f"{path}, row {missing[0]}: {column} is missing. Give every row its episode."
+            )
     codes = [np.unique(part, axis=0, return_inverse=True)[1].reshape(-1) for part in flat]
     return np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].reshape(-1)

@@ -45,7 +45,9 @@ def without_missing(
         arrays: with as many rows each.
         last: the last row of each episode.
         choice: drop_episode; or previous, which takes the value of the row before in the episode
-            and leaves an episode out where there is none, or where a reward is missing.
+            and leaves an episode out where there is none, or where a reward is missing. Next
+            observations are then the next row's; where an episode's last row has none, as after
+            pandas' shift(-1), the row is left out as it is without that column.
 
     Returns:
         The arrays, and what was done, in sentences.
@@ -53,7 +55,7 @@ def without_missing(
     Raises:
         UserError: nothing is left.
     """
-    filled, said = dict(arrays), []
+    filled, said, unknown = dict(arrays), [], last[:0]
     first = np.append(0, last[:-1] + 1)
     if choice == "previous":
         count = 0
@@ -61,8 +63,7 @@ def without_missing(
             filled[name], known = _forward(arrays[name], first)
             count += known
         if "next_observations" in arrays:
-            before, ours = arrays["next_observations"], filled["observations"]
-            filled["next_observations"] = np.where(_empty(before), ours, before)
+            unknown = _follow(arrays, filled, last)
         if count:
             said.append(
                 f"{path}: {counted(count, 'missing value')} taken from the row before, as "
@@ -72,10 +73,14 @@ def without_missing(
     for name in _ALL:
         if name in filled:
             wrong |= _empty(filled[name]).reshape(len(wrong), -1).any(1)
+    wrong[unknown] = False
+    if len(unknown):
+        said.append(
+            f"{path}: the last rows of {counted(len(unknown), 'episode')} are left out, as what "
+            f"came after them is missing (the first: row {unknown[0]})."
+        )
     episodes = np.repeat(np.arange(len(last)), np.diff(last, prepend=-1))
     dropped = np.unique(episodes[wrong])
-    if len(dropped) == 0:
-        return filled, said
     if len(dropped) == len(last):
         raise UserError(
             f"{path}: every one of its {counted(len(last), 'episode')} has a missing value that "
@@ -85,12 +90,39 @@ def without_missing(
     why = "with a missing value" if choice == "drop_episode" else (
         "with a missing reward, or a missing value that no row before it has"
     )  # fmt: skip
-    said.append(
-        f"{path}: {len(dropped):,} of {counted(len(last), 'episode')} are left out, {why} (the "
-        f"first: episode {dropped[0]}, row {int(np.argmax(wrong))})."
-    )
+    if len(dropped):
+        said.append(
+            f"{path}: {len(dropped):,} of {counted(len(last), 'episode')} are left out, {why} (the "
+            f"first: episode {dropped[0]}, row {int(np.argmax(wrong))})."
+        )
     kept = ~np.isin(episodes, dropped)
+    kept[unknown] = False
     return {name: array[kept] for name, array in filled.items()}, said
+
+
+def _follow(
+    arrays: Mapping[str, NDArray[Any]], filled: dict[str, NDArray[Any]], last: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Fill in next observations; returns the rows that end an episode and have none.
+
+    Their marks, if any, move to the row before.
+    """
+    ours = filled["observations"].reshape(len(filled["rewards"]), -1)
+    given = arrays["next_observations"].reshape(ours.shape)
+    ends = np.zeros((len(ours), 1), np.bool_)
+    ends[last] = True
+    # Elsewhere they are the next row's, which may itself be filled in.
+    after = np.where(ends, given, np.roll(ours, -1, axis=0))
+    none = _empty(given).all(1, keepdims=True) & ends
+    if "terminated" in arrays:  # nothing that follows counts there
+        none &= arrays["terminated"].reshape(-1, 1) != 1
+    after = np.where(_empty(after) & ~none, ours, after)
+    filled["next_observations"] = after.reshape(arrays["next_observations"].shape)
+    unknown = np.flatnonzero(none)
+    if "truncated" in arrays:
+        filled["truncated"] = arrays["truncated"].copy()
+        filled["truncated"][np.setdiff1d(unknown - 1, [-1, *last])] = 1
+    return unknown
 
 
 def _empty(values: NDArray[Any]) -> NDArray[np.bool_]:

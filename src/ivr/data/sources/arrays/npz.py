@@ -90,6 +90,8 @@ class NpzFile:
                 arrays = {}
                 for name in used:
                     arrays[name] = file[name]
+                    if arrays[name].dtype.kind == "V":
+                        raise TypeError("it has fields")
         except Exception as error:  # zlib and numpy's parser of headers raise a dozen kinds
             raise self._unreadable(name, error) from error
         return arrays

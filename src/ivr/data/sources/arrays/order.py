@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ivr.errors import UserError, counted
 
+_ORDERED = "iufmM"
+"""Kinds of arrays that are times: numbers, dates and durations."""
 _GAP = 3
 """A step of time that is so many times the usual one is a gap."""
 
@@ -22,7 +24,8 @@ def in_order(
     """Sort the rows of each episode by `time`, an array (rows,) that is then left out.
 
     Episodes keep the order of their first rows, and equal times the order of their rows. Without
-    numbers of episodes the whole file is sorted: the marks of ends move with their rows.
+    numbers of episodes the marks of ends separate them; where time falls within one all the same,
+    the whole file is sorted, and the marks move with their rows.
 
     Args:
         path: the file, for messages.
@@ -33,20 +36,36 @@ def in_order(
         The arrays, and what was found, in sentences.
 
     Raises:
-        UserError: a time is missing.
+        UserError: a time is missing, of another kind, or that of rows of several episodes that
+            nothing tells apart.
     """
     time = arrays["time"]
     others = {name: array for name, array in arrays.items() if name != "time"}
     if time.ndim != 1 or any(len(array) != len(time) for array in others.values()):
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise UserError(f"{path}: its columns should have as many rows as {column}: {shapes}.")
+    if time.dtype.kind not in _ORDERED:
+        raise UserError(
+            f"{path}: {column} holds {time.dtype}, and no times that can be ordered: save numbers, "
+            "or dates as numpy.datetime64."
+        )
     missing = np.flatnonzero(time != time)  # NaN, and NaT among dates
     if len(missing):
         raise UserError(
             f"{path}, row {missing[0]}: {column} is missing, so the row has no place in time. "
             f"Remove such rows: log = log.dropna(subset=['{column}'])"
         )
-    episode = _numbers(arrays.get("episode"), len(time))
+    episode = _numbers(arrays, len(time))
+    if "episode" not in arrays and len(_falls(time, episode)):
+        episode = np.zeros_like(episode)
+        again = np.flatnonzero(np.diff(np.sort(time)) == 0)
+        if len(again):
+            raise UserError(
+                f"{path}: rows are not in the order of {column}, and several have "
+                f"{column} {np.sort(time)[again[0]]}, so it cannot say to which episode they "
+                "belong: name the column that does as dataset.columns.episode. If they were "
+                f"recorded twice, remove them: log = log.drop_duplicates('{column}')."
+            )
     order = np.lexsort((time, episode))
     moved = int((order != np.arange(len(order))).sum())
     said = _steps(path, time[order], episode[order], column)
@@ -60,22 +79,30 @@ def in_order(
     return others, said
 
 
-def out_of_order(time: NDArray[Any], episode: NDArray[Any] | None) -> int | None:
+def out_of_order(time: NDArray[Any], arrays: Mapping[str, NDArray[Any]]) -> int | None:
     """Find the first row that is earlier than the row before it in its episode."""
-    if time.ndim != 1 or time.dtype.kind not in "iufmM" or (time != time).any():
+    if time.ndim != 1 or time.dtype.kind not in _ORDERED or (time != time).any():
         return None
-    numbers = _numbers(episode, len(time))
-    earlier = (time[1:] < time[:-1]) & (numbers[1:] == numbers[:-1])
-    rows = np.flatnonzero(earlier)
-    return int(rows[0]) + 1 if len(rows) else None
+    rows = _falls(time, _numbers(arrays, len(time)))
+    return int(rows[0]) if len(rows) else None
 
 
-def _numbers(episode: NDArray[Any] | None, rows: int) -> NDArray[np.int64]:
-    """Number the episodes by their first rows, (rows,); all are one where there are no numbers."""
-    if episode is None or episode.shape != (rows,):
-        return np.zeros(rows, np.int64)
-    _, first, inverse = np.unique(episode, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse], np.int64)
+def _falls(time: NDArray[Any], episode: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the rows that are earlier than the row before them in their episode."""
+    return 1 + np.flatnonzero((time[1:] < time[:-1]) & (episode[1:] == episode[:-1]))
+
+
+def _numbers(arrays: Mapping[str, NDArray[Any]], rows: int) -> NDArray[np.int64]:
+    """Number the episodes, (rows,): by the first row of each name, else by the marks of ends."""
+    episode = arrays.get("episode")
+    if episode is not None and episode.size == rows:
+        _, first, inverse = np.unique(episode.reshape(rows), return_index=True, return_inverse=True)
+        return np.asarray(first[inverse], np.int64)
+    ended = np.zeros(rows, np.int64)
+    for name in ("terminated", "truncated"):
+        if name in arrays and arrays[name].size == rows:
+            ended |= arrays[name].reshape(rows) == 1
+    return np.cumsum(ended) - ended
 
 
 def _steps(path: Path, time: NDArray[Any], episode: NDArray[Any], column: str) -> list[str]:

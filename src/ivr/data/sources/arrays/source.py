@@ -151,7 +151,7 @@ class ArraysSource:
                 columns = columns_of(path, self._read(path).arrays, ignore)
                 total = columns["rewards"].rows
                 rows = (within * total).astype(int).tolist()
-                parts += sample_rows(path, columns, rows, length, total)
+                parts += sample_rows(path, columns, rows, length, total, self._terminals.mark_time)
         return joined(parts)
 
     def _read(self, path: Path) -> "_File":

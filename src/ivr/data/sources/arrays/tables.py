@@ -204,6 +204,9 @@ def _is_number(value: object) -> bool:
 def _codes(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Number the values of a column of any type: equal values get equal numbers."""
     empty = pc.is_null(column, nan_is_null=True).to_numpy()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        # What a CSV file holds between two commas; Parquet has nulls.
+        empty |= pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True).to_numpy()
     if empty.any():
         row = int(np.argmax(empty))
         raise UserError(f"{path}, row {row}: {name} is empty. Give every row its episode.")
@@ -221,16 +224,17 @@ def _times(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Read a column of times: numbers, or dates (NaT where there is none)."""
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return np.asarray(
-            column.cast(pa.timestamp("us", kind.tz if _zoned(kind) else None)).to_numpy()
-        )
+        unit = "ns" if pa.types.is_timestamp(kind) and kind.unit == "ns" else "us"
+        zone = kind.tz if _zoned(kind) else None
+        return np.asarray(column.cast(pa.timestamp(unit, zone)).to_numpy())
     if pa.types.is_duration(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return np.asarray(column.to_numpy())
     if pa.types.is_time(kind):
-        return np.asarray(column.cast(pa.time64("us")).cast(pa.int64()).to_numpy())
+        return np.asarray(column.cast(pa.time64("ns")).cast(pa.int64()).to_numpy())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        with suppress(pa.ArrowInvalid):  # 2024-03-01 12:30:00, as CSV files have it
-            return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
+        for unit in ("us", "ns"):  # 2024-03-01 12:30:00, as CSV files have it
+            with suppress(pa.ArrowInvalid):
+                return np.asarray(column.cast(pa.timestamp(unit)).to_numpy())
     raise UserError(
         f"{path}: {name} holds {kind}, and no times that can be ordered: "
         f"log['{name}'] = pandas.to_datetime(log['{name}'], dayfirst=True), or polars' "

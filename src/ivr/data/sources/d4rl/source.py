@@ -121,6 +121,8 @@ class D4RLSource:
             with open_columns(path, states=True) as columns:
                 total = columns["rewards"].rows
                 own = rows[(rows >= 0) & (rows < total)].tolist()
-                parts += sample_rows(path, columns, own, length, self._limit)
+                parts += sample_rows(
+                    path, columns, own, length, self._limit, self._terminals.mark_time
+                )
                 rows = rows - total
         return joined(parts)
