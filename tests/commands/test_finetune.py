@@ -317,6 +317,24 @@ def test_bad_options_are_refused_before_anything_is_done(words, says, tmp_path, 
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+def test_an_environment_of_ones_own_package_is_named_again(tmp_path, small_pointmaze):
+    """No checkpoint may import a module by itself; a person may let it."""
+    env = "gymnasium_robotics:PointMaze_UMaze-v3"
+    words = ("num_updates=10", "eval_every=10", f"dataset.env={env}")
+    train(tmp_path / "offline", *words)
+    checkpoint = f"checkpoint={tmp_path}/offline/checkpoints/last.ckpt"
+    online = (*WORDS, "online=frozen")
+    with pytest.raises(UserError, match=f"would import a module.* say so: env={env}"):
+        finetune(tmp_path / "run", checkpoint, *online)
+    run = tmp_path / "run"
+    finetune(run, checkpoint, *online, f"env={env}")
+    with pytest.raises(UserError, match=f"say so: env={env}"):
+        finetune(run, f"resume={run}/checkpoints/last.ckpt", *online)
+    # Without a checkpoint nothing but the command line names it.
+    own = ("online=rlpd", "dataset=pointmaze-umaze", f"dataset.env={env}", "seed=0")
+    finetune(tmp_path / "rlpd", *WORDS, *own, "eval_every=180", "online.hidden=[16,16]")
+
+
 def test_a_policy_without_a_density_is_refused(tmp_path, small_pointmaze):
     train(tmp_path / "td3bc", "algo=td3bc", "num_updates=10", "eval_every=10")
     with pytest.raises(UserError, match="online=remodel cannot start from this"):

@@ -86,6 +86,18 @@ def test_it_goes_on_where_it_is_above_the_floor_or_too_little_is_known(total, ep
     assert all(torch.equal(before[name], tensor) for name, tensor in run.weights().items())
 
 
+def test_it_goes_back_as_soon_as_its_last_ten_are_below_the_floor():
+    run = Run()
+    for _ in range(WINDOW):
+        run.play((5.0, 5.0))
+    bad = 0
+    while run.online.brakes == [0, 0]:
+        run.play((0.0, 5.0))
+        bad += 1
+    means = [(5.0 * (WINDOW - n)) / WINDOW for n in (bad - 1, bad)]
+    assert means[0] >= FLOOR > means[1] and run.online.brakes == [1, 0]
+
+
 def test_the_offline_policy_is_never_put_back_for_its_own_bad_luck():
     """Its last ten episodes in the warm-up may be worse than all of them are."""
     run = Run()
@@ -123,7 +135,7 @@ def test_its_state_is_all_that_it_knows():
         assert torch.equal(tensor, again.weights()[name]), name
 
 
-@pytest.mark.parametrize("key", ["collector", "brakes", "judged", "shown", "snapshot"])
+@pytest.mark.parametrize("key", ["collector", "brakes", "judged", "put_back", "shown", "snapshot"])
 @pytest.mark.parametrize("value", [None, "x", [1, -1], [[]], {"a": 1}])
 def test_a_damaged_state_is_one_message(key, value):
     run = Run()

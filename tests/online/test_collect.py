@@ -1,5 +1,7 @@
 """Training episodes: counted, a function of seed and step, and resumed where they were."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -133,6 +135,14 @@ def test_an_environment_that_fails_is_named_with_its_episode(monkeypatch):
     monkeypatch.setattr(Walk, "step", failing)
     with pytest.raises(EvaluationError, match=r"Walk-v0 failed in training episode \d+ of seed0"):
         found.collect(STEPS)
+
+
+def test_a_reward_that_is_not_finite_is_the_environments_fault(monkeypatch):
+    found = collector()
+    found.collect(5)
+    monkeypatch.setattr(Walk, "step", lambda *_: (np.zeros(2), math.nan, False, False, {}))
+    with pytest.raises(EvaluationError, match=r"seed0.*: its reward is not finite"):
+        found.collect(6)
 
 
 @pytest.mark.parametrize("terminated", [True, False])

@@ -59,5 +59,8 @@ def test_a_policy_without_warnings_is_preferred_and_what_was_passed_over_is_name
     assert preferred([doubtful, sound]) is sound and preferred([doubtful]) is doubtful
     chosen = recommend([doubtful, sound], PLAIN, lambda one, best: True)
     assert chosen.name == "sound" and "doubtful first" in " ".join(chosen.trust)
+    diverged = estimate("diverged", value=float("nan"))
+    chosen = recommend([sound, diverged], PLAIN, lambda one, best: False)
+    assert "may be as good" not in " ".join(chosen.trust)
     alone = recommend([doubtful], PLAIN, lambda one, best: True)
     assert alone.trust[0].startswith("Do not rely on it")

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from ivr import random
+from ivr.config.dataset import parse_dataset
 from ivr.config.options import EXPORT_SUFFIXES, ExportConfig
-from ivr.config.recorded import recorded_specs
 from ivr.data.load import load_dataset
 from ivr.data.opening import on_this_machine
 from ivr.errors import UserError
@@ -77,7 +77,7 @@ def _observations(description: dict[str, Any]) -> tuple[Tensor, str]:
     """Observations to compare on (N, O), and what they are: the data's where they are here."""
     generator = random.generator(0, "export")
     try:
-        spec, _ = recorded_specs(description)
+        spec, _ = parse_dataset(description["config"]["dataset"])
         if not on_this_machine(spec):
             raise UserError("the data are not on this machine")
         found = load_dataset(spec, progress=False).observations

@@ -240,6 +240,6 @@ def _is_dangerous(path: str, leaf: Any) -> bool:
         return True  # reads the environment or another key; _target_ and its like
     if path == "algo.class":
         return not value.startswith("ivr.algos.")
-    if path == "dataset.env":
+    if path in ("dataset.env", "env"):
         return ":" in value
     return path.startswith("dataset.env_kwargs.") and any(mark in value for mark in ":/\\")

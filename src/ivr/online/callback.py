@@ -33,7 +33,8 @@ class Online(Measuring):
 
     The brake: when the mean return of a member's last WINDOW training episodes falls below
     J_0 - 2 SE - 10 % of the range, the member goes back to the last snapshot that did not, and its
-    multiplier lambda is doubled. No episode of an evaluation decides anything.
+    multiplier lambda is doubled; the next ten episodes are then waited for. No episode of an
+    evaluation decides anything.
 
     Args:
         collector: plays the training episodes.
@@ -67,6 +68,8 @@ class Online(Measuring):
         """How often each member was put back."""
         self._judged = [0 for _ in labels]
         """Episodes of each member that the brake has seen."""
+        self._put_back = [0 for _ in labels]
+        """Of them, those before it was last put back."""
         self._shown = [0 for _ in labels]
         """Episodes of each member that are in the curves."""
         self._loaded: dict[str, Tensor] = {}
@@ -111,6 +114,7 @@ class Online(Measuring):
             "collector": self.collector.state_dict(),
             "brakes": list(self.brakes),
             "judged": list(self._judged),
+            "put_back": list(self._put_back),
             "shown": list(self._shown),
             "snapshot": {} if self._snapshot is None else self._snapshot.kept,
         }
@@ -138,9 +142,12 @@ class Online(Measuring):
             "collector": lambda x: isinstance(x, dict),
             "brakes": each(count),
             "judged": each(count),
+            "put_back": each(count),
             "shown": each(count),
             "snapshot": mapping_of(tensor),
         }
+        if isinstance(state_dict, dict) and "judged" in state_dict:  # 0.2.0 kept no more
+            state_dict = {"put_back": state_dict["judged"], **state_dict}
         found = checked("Online", state_dict, checks)
         numbers = each(number)
         collected = checked(
@@ -163,6 +170,7 @@ class Online(Measuring):
         except ValueError as error:
             raise UserError(f"the checkpoint is damaged: {error}") from error
         self.brakes, self._judged = list(found["brakes"]), list(found["judged"])
+        self._put_back = list(found["put_back"])
         self._shown, self._loaded = list(found["shown"]), found["snapshot"]
 
     def _judge(self, module: pl.LightningModule) -> None:
@@ -170,8 +178,7 @@ class Online(Measuring):
         kept, braked = [], []
         for k, episodes in enumerate(self.collector.episodes):
             start = baseline(episodes, self.schedule.warmup_steps)
-            news = len(episodes) - self._judged[k]
-            if start is None or news == 0:
+            if start is None or len(episodes) == self._judged[k]:
                 continue
             latest = returns(episodes[-WINDOW:])
             floor = start.mean - 2 * start.sem - _MARGIN * self.spread
@@ -179,9 +186,9 @@ class Online(Measuring):
             if latest.mean() >= floor or not self._judged[k]:
                 kept.append(k)
                 self._judged[k] = len(episodes)
-            elif news >= WINDOW:  # since it was last put back, or seen to be well
+            elif len(episodes) - self._put_back[k] >= WINDOW:
                 braked.append(k)
-                self._judged[k] = len(episodes)
+                self._judged[k] = self._put_back[k] = len(episodes)
         if kept:
             self._snapshot.keep_members(kept)
         if braked:

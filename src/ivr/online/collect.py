@@ -1,5 +1,6 @@
 """Plays episodes with the policies of a run while it trains, and keeps what they see."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -184,6 +185,8 @@ class Collector:
         _, steps = self.pool.receive()
         done: list[Step] = []
         for k, step in zip(members, steps, strict=True):
+            if not isinstance(step, Failure) and not math.isfinite(step.reward):
+                step = Failure("its reward is not finite")
             if isinstance(step, Failure):
                 raise self._error(k, f"step {self._under_way.length[k] + 1}", step)
             done.append(step)

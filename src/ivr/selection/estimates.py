@@ -1,5 +1,6 @@
 """What is known of each policy without a simulator, and what follows from it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -131,7 +132,8 @@ def recommend(
         behind: whether the first is worse than the second for certain.
     """
     best, sound = preferred(estimates), any(not one.warnings for one in estimates)
-    rivals = sum(not behind(one, best) for one in estimates if one is not best)
+    others = (one for one in estimates if one is not best and not math.isnan(one.value))
+    rivals = sum(not behind(one, best) for one in others)
     trust = []
     if not sound:
         trust.append(

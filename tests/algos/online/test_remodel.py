@@ -35,7 +35,11 @@ def test_it_begins_as_the_offline_policy_with_its_critic():
 
 @pytest.mark.parametrize(
     ("case", "options", "says"),
-    [("td3bc", {}, "no Gaussian"), ("bc", {"remodel": "none"}, "needs a critic")],
+    [
+        ("td3bc", {}, "no Gaussian"),
+        ("onestep-easy-bcq", {}, "no Gaussian"),
+        ("bc", {"remodel": "none"}, "needs a critic"),
+    ],
 )
 def test_what_it_cannot_begin_with_is_said(case, options, says):
     with pytest.raises(ValueError, match=says):
@@ -96,6 +100,28 @@ def test_the_analytic_remodel_adds_alpha_log_mu():
     torch.testing.assert_close(target[:, 0], analytic_critic(q, log_mu, alphas))
 
 
+def test_a_reward_that_the_data_lack_is_learned_and_by_its_own_member_alone():
+    """Of data that never reach the goal, an episode that does is worth what it is paid."""
+    online = made(reward_range=[0.0, 0.0])
+    online.see(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    assert online.rewards_seen.tolist() == [[0.0, 1.0], [0.0, 0.0]]
+    low, high = online.attainable()
+    assert high.flatten().tolist() == pytest.approx([1 / (1 - online.discount), 0.0])
+    assert low.flatten().tolist() == [0.0, 0.0]
+    batch = toy_batches(SEEDS, range(1)).at(0)
+    batch = batch._replace(rewards=torch.ones_like(batch.rewards), terminated=0 * batch.rewards + 1)
+    optimizer = torch.optim.Adam(online.critic.parameters(), lr=1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss, metrics = online.critic_loss(batch, 0 * batch.actions, torch.rand(2, 3))
+        loss.sum().backward()
+        optimizer.step()
+    assert metrics["value/q"].tolist() == pytest.approx([1.0, 0.0], abs=0.05)
+    again = made(reward_range=[0.0, 0.0])
+    again.load_state_dict(online.state_dict())
+    assert torch.equal(again.rewards_seen, online.rewards_seen)
+
+
 def test_the_gate_lets_pass_what_is_as_good_as_the_offline_policys():
     online = made(gate=1.0, gate_slack=0.0)
     with torch.no_grad():
@@ -148,6 +174,10 @@ def test_the_budget_of_the_kl_grows_and_the_multiplier_with_what_exceeds_it():
         ({"remodel": "fq"}, "remodel=fq: there is fqe_align"),
         ({"critics": 1}, "critics=1"),
         ({"target_tau": 0.0}, "target_tau=0.0"),
+        ({"kl_budget": [0.1]}, r"kl_budget=\[0.1\] must be two numbers from 0 on"),
+        ({"multiplier": 0.0}, "multiplier=0.0 must lie above 0"),
+        ({"gate": -1.0}, "gate=-1.0"),
+        ({"alignment": -1.0}, "alignment=-1.0"),
     ],
 )
 def test_options_out_of_range_are_refused(options, says):

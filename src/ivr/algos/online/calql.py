@@ -55,7 +55,7 @@ class CalibratedFromOffline(SoftFromOffline):
         Raises:
             ValueError: its policy is no Gaussian, or it has no critic of its own.
         """
-        if isinstance(policy.actor, TanhGaussianActor):
+        if isinstance(getattr(policy, "actor", None), TanhGaussianActor):
             raise ValueError(
                 "its policy is squashed, as that of calql itself is, which goes on with its own "
                 "losses: give online=continue"

@@ -42,13 +42,14 @@ class FromPolicy(OfflineAlgorithm):
         Raises:
             ValueError: its policy is no Gaussian, or of another size.
         """
-        if not isinstance(policy.actor, GaussianActor):
+        actor = getattr(policy, "actor", None)
+        if not isinstance(actor, GaussianActor):
             raise ValueError(
                 "its policy is no Gaussian whose density is known, as those of bc, sql, eql, ivr, "
                 "iql, xql and onestep with exponential weights are"
             )
         for network in (self.actor, self.initial_policy):
-            network.load_state_dict(policy.actor.state_dict())
+            network.load_state_dict(actor.state_dict())
 
     @torch.no_grad()
     def explore(

@@ -79,6 +79,7 @@ class MatchedCritics(FromPolicy):
         if remodel not in REMODELS:
             raise ValueError(f"remodel={remodel}: there is {', '.join(REMODELS)}")
         check_range("critics", critics, critics >= 2, "from 2 on")
+        check_range("alignment", alignment, alignment >= 0, "from 0 on")
         check_range("proposals", proposals, proposals >= 1, "from 1 on")
         check_range("evaluation_tau", evaluation_tau, 0 < evaluation_tau <= 1, "in (0, 1]")
         rates = {"evaluation": critic_lr, "critic": critic_lr, "actor": actor_lr, **learning_rates}

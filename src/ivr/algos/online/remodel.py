@@ -2,7 +2,8 @@
 
 On batches of old and new data,
 
-    critic       sum_k E[ (y - Q_k(s, a))^2 ],  y = r + gamma (1 - d) min_{2 of K} Q'_k(s', pi(s'))
+    critic       sum_k E[ (y - Q_k(s, a))^2 ],  y = r + gamma (1 - d) min_{2 of K} Q'_k(s', pi(s')),
+                 cut to what the rewards seen so far can add up to
     actor        max E[ mean_k Q_k(s, a) ] - lambda KL(pi || pi'),  pi' the Polyak average of pi
     multiplier   lambda, so that KL stays at a budget that grows
 """
@@ -19,6 +20,7 @@ from ivr.algos.online.matched import MatchedCritics
 from ivr.losses.actor import gaussian_kl, kl_regularised_loss
 from ivr.losses.conservative import multiplier_loss
 from ivr.losses.critic import least_of_two, td_loss, td_target
+from ivr.losses.evaluation import attainable_range
 from ivr.nets.actors import GaussianActor
 from ivr.nets.scalars import PositiveScalar
 from ivr.types import Batch
@@ -61,6 +63,11 @@ class Remodel(MatchedCritics):
     ) -> None:
         for name, tau in (("target_tau", target_tau), ("reference_tau", reference_tau)):
             check_range(name, tau, 0 < tau <= 1, "in (0, 1]")
+        check_range("multiplier", multiplier, multiplier > 0, "above 0")
+        check_range("gate", gate or 0.0, gate is None or gate >= 0, "from 0 on, or be null")
+        check_range("gate_slack", gate_slack, gate_slack >= 0, "from 0 on")
+        if len(kl_budget) != 2 or min(kl_budget) < 0:
+            raise ValueError(f"kl_budget={list(kl_budget)} must be two numbers from 0 on")
         super().__init__(
             observation_dim=observation_dim,
             action_low=action_low,
@@ -76,6 +83,16 @@ class Remodel(MatchedCritics):
         self.gate = gate
         self.gate_slack = gate_slack
         self.target_tau = target_tau
+        seen = torch.tensor([shared["reward_range"]], dtype=torch.float32)
+        self.register_buffer("rewards_seen", seen.repeat(self.runs, 1))
+        self.rewards_seen: Tensor
+        """The least and the greatest reward, of the data and since, (R, 2)."""
+        # Checkpoints of 0.2.0 have none.
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+            lambda module, state, prefix, *rest: state.setdefault(
+                f"{prefix}rewards_seen", module.rewards_seen
+            )
+        )
 
     def begin_with(self, policy: OfflineAlgorithm) -> None:
         """Take over the policy of an offline run; see `MatchedCritics`."""
@@ -101,8 +118,9 @@ class Remodel(MatchedCritics):
 
     def improve(self, batch: Batch) -> None:
         """The critics, the actor with the new critics, lambda by the KL that it had, averages."""
+        self.see(batch.rewards)
         noise = self.noise.normal("target", batch.actions)
-        order = self.noise.unit("critics", batch.rewards[:, : self.critics])
+        order = self.noise.unit("critics", batch.rewards.new_empty(self.runs, self.critics))
         self.minimise("critic", self.critic_loss, batch, noise, order)
         noise = self.noise.normal("policy", batch.actions)
         measured = self.minimise("actor", self.actor_loss, batch, noise)
@@ -117,10 +135,25 @@ class Remodel(MatchedCritics):
             next_q = self.target_critic(batch.next_observations, following)
             next_v = least_of_two(next_q, order)
             target = td_target(batch.rewards, batch.terminated, next_v, self.discount)
-            target = target.clamp(*self.range)
+            target = target.clamp(*self.attainable())
         q = self.critic(batch.observations, batch.actions)
         spread = q.detach().std(1).mean(-1)
         return td_loss(q, target), {"value/q": q.detach().mean((1, 2)), "value/spread": spread}
+
+    def see(self, rewards: Tensor) -> None:
+        """Let targets reach what rewards (R, B) add up to, which the data may lack."""
+        least, greatest = rewards.aminmax(dim=-1)
+        self.rewards_seen[:, 0].clamp_(max=least)
+        self.rewards_seen[:, 1].clamp_(min=greatest)
+
+    def attainable(self) -> tuple[Tensor, Tensor]:
+        """What the rewards seen so far can add up to, least and most, (R, 1) each."""
+        _, horizon = attainable_range(0, 1, self.discount)
+        least, greatest = self.rewards_seen[:, :1], self.rewards_seen[:, 1:]
+        return (
+            torch.where(least < 0, horizon * least, least),
+            torch.where(greatest > 0, horizon * greatest, greatest),
+        )
 
     def actor_loss(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Metrics]:
         """Q of the policy, and how far it is from its average: (R,), and metrics (R,)."""

@@ -1,8 +1,9 @@
 """Online learning with offline data and no offline training: RLPD (Ball et al., ICML 2023).
 
-A soft actor-critic on batches of which half is offline data, with K critics that are normalised by
-layer; the target is the minimum of two of them, drawn anew in every update, and the actor sees
-their mean. Algorithm 1 of the paper, with one update a step unless more are asked for.
+A soft actor-critic on batches of which a part is offline data (half of them in the paper:
+offline_share=[0.5,0.5]), with K critics that are normalised by layer; the target is the minimum of
+two of them, drawn anew in every update, and the actor sees their mean. Algorithm 1 of the paper,
+with one update a step unless more are asked for.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ class PriorData(SoftActorCritic):
     Args:
         critics: K.
         backup_entropy: whether the target has the entropy of the next action.
+        target_entropy: what the policy's is held at; None is -A/2, as in the authors' code.
         actor_lr, hidden, shared: see `SoftActorCritic`.
     """
 
@@ -39,6 +41,7 @@ class PriorData(SoftActorCritic):
         action_low: Sequence[float],
         critics: int = 10,
         backup_entropy: bool = True,
+        target_entropy: float | None = None,
         actor_lr: float = 3e-4,
         hidden: Sequence[int] = (256, 256),
         **shared: Any,
@@ -48,6 +51,7 @@ class PriorData(SoftActorCritic):
             action_low=action_low,
             actor_lr=actor_lr,
             hidden=hidden,
+            target_entropy=-len(action_low) / 2 if target_entropy is None else target_entropy,
             **shared,
         )
         sizes = (observation_dim, len(action_low), shared.get("critic_hidden") or hidden)
@@ -69,7 +73,7 @@ class PriorData(SoftActorCritic):
     def update_critic(self, batch: Batch) -> None:
         """One step of all critics against one target."""
         noise = self.noise.normal("target", batch.actions)
-        order = self.noise.unit("critics", batch.rewards[:, : self.critics])
+        order = self.noise.unit("critics", batch.rewards.new_empty(self.runs, self.critics))
         self.minimise("critic", self.critic_loss, batch, noise, order)
 
     def critic_loss(self, batch: Batch, noise: Tensor, order: Tensor) -> tuple[Tensor, Metrics]:

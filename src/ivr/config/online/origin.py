@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.dataset import parse_dataset
 from ivr.config.online.spec import FinetuneConfig
@@ -43,9 +45,16 @@ class Origin:
 
     @property
     def spread(self) -> float:
-        """The range of returns that losses of return are measured by."""
+        """The range of returns that losses of return are measured by.
+
+        Where success alone is paid, with 1, it is 1: D4RL's walks go on at the goal, and add up to
+        more than an episode in the environment can.
+        """
+        info, rewards = self.data.training.info, self.data.training.rewards
         if self.task.metric == "success":
-            return 1.0
+            paid = (torch.stack(rewards.aminmax()) - info.reward_shift) / info.reward_scale
+            if paid.round(decimals=4).tolist() in ([0, 1], [0, 0], [1, 1]):
+                return 1.0
         if self.task.reference is not None:
             return self.task.reference[1] - self.task.reference[0]
         found = self.data.training.episode_returns
@@ -72,7 +81,10 @@ def find_origin(config: FinetuneConfig, resumed_from: Path | None) -> Origin:
         description = _without_checkpoint(config, config.dataset)
     else:
         raise UserError("checkpoint is missing: resume=auto found nothing to resume")
-    data, task = _data_and_task(description)
+    trusted = config.env
+    if trusted is None and resumed_from is None and config.dataset is not None:
+        trusted = config.dataset.get("env")  # no file says it: it was typed
+    data, task = _data_and_task(description, trusted)
     return Origin(description, policy, resumed_from is not None, done, data, task)
 
 
@@ -111,13 +123,13 @@ def _without_checkpoint(config: FinetuneConfig, node: Mapping[str, Any]) -> dict
     }
 
 
-def _data_and_task(description: dict[str, Any]) -> tuple[Prepared, Task]:
-    """What the offline run was trained on, and the environment that it was evaluated in.
+def _data_and_task(description: dict[str, Any], env: str | None) -> tuple[Prepared, Task]:
+    """What the offline run was trained on, and the environment that it was evaluated in, or `env`.
 
     Raises:
         UserError: they are not available, or not what they were.
     """
-    data, task_spec = recorded_data(description)
+    data, task_spec = recorded_data(description, env)
     info = data.training.info
     task = make_task(task_spec, basic_facts(data.training), info.env_spec)
     if task is None:

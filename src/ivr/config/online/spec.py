@@ -36,6 +36,8 @@ class FinetuneConfig:
     """Seeds of the members of a run that starts without a checkpoint."""
     trusted_class: str | None
     """The algorithm's class, where the checkpoint names one outside of ivr.algos."""
+    env: str | None
+    """Another environment than the checkpoint's, or the same where it would import a module."""
     online: Mapping[str, Any]
     """The node `online`: name, class, and options of the class."""
     num_steps: int
@@ -100,6 +102,7 @@ class FinetuneConfig:
             dataset=dataset,
             seed=values.seeds(0 if raw["seed"] is None else raw["seed"]),
             trusted_class=raw["class"],
+            env=values.text_or_null("env", raw["env"]),
             online=raw["online"],
             offline_share=_shares(raw["offline_share"]),
             brake=raw["brake"],

@@ -36,11 +36,12 @@ def read_episodes(path: Path) -> dict[str, Episodes]:
 
 def spread_of(run: Run) -> float | None:
     """The range of returns by which a run's losses are measured; None where it is not known."""
+    found = (run.member.get("online") or {}).get("spread")
+    if isinstance(found, int | float) and found > 0:
+        return float(found)
+    # What runs of another program are measured by, which have no such entry.
     evaluation = run.result.get("evaluation") or {}
     reference = evaluation.get("reference")
     if evaluation.get("metric") == "success":
         return 1.0
-    if isinstance(reference, list) and len(reference) == 2:
-        return float(reference[1]) - float(reference[0])
-    found = (run.member.get("online") or {}).get("spread")
-    return float(found) if isinstance(found, int | float) and found > 0 else None
+    return float(reference[1]) - float(reference[0]) if reference else None
