@@ -1,5 +1,7 @@
 """Scales that networks learn little from, and outliers that stretch bounds, are said by name."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,14 @@ def test_ordinary_data_are_passed_over(tmp_path):
 def test_an_outlier_that_stretches_the_bounds_is_said(tmp_path):
     (said,) = remarks(_data(tmp_path, spike=500), normalised=False)
     assert "99 % of valve lie between 0.0" in said and "dataset.actions=clip" in said
+
+
+def test_a_code_for_a_missing_value_is_said(tmp_path):
+    data = _data(tmp_path)
+    seen = data.observations.clone()
+    seen[[7, 300], 1] = -9999
+    (said,) = remarks(dataclasses.replace(data, observations=seen), normalised=True)
+    assert said.startswith("99 % of level_m lie between 0") and "-9999" in said
 
 
 @pytest.mark.parametrize(

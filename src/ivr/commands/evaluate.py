@@ -151,7 +151,7 @@ def _without_environment(
     )
     measured_on = data.training if data.held_out is None else data.held_out
     batches = held_out_batches(measured_on, served)
-    found = HeldOut(batches, data.training.info.reward_scale).measure(policy)
+    found = HeldOut(batches, data.training.info.reward_scale, measured_on).measure(policy)
     return {
         "dataset_source": description["dataset"]["source"],
         "evaluation": None,

@@ -258,7 +258,8 @@ def _fit(
     )
     held_out = None
     if data.held_out is not None:
-        held_out = HeldOut(held_out_batches(data.held_out, datamodule), info.reward_scale)
+        batches = held_out_batches(data.held_out, datamodule)
+        held_out = HeldOut(batches, info.reward_scale, data.held_out)
     clean = clean_sample(data.clean, datamodule.needs, config.device)
     if config.device == "cpu":
         keep_freed_memory()

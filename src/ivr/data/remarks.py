@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -20,28 +19,20 @@ _APART = 1000.0
 
 
 def remarks(dataset: OfflineDataset, normalised: bool) -> list[str]:
-    """Say where observations differ in scale, and where outliers stretch the bounds of actions.
+    """Say where observations differ in scale, and where outliers take up the room.
 
     Args:
         dataset: on any device.
         normalised: whether observations are normalised, so that their scale does not matter.
     """
     info, said = dataset.info, []
+    seen = _sample(dataset.observations).double().numpy()
     if not normalised:
-        seen = _sample(dataset.observations).double()
-        said += scales(seen.square().mean(0).sqrt().numpy(), info.observation_names)
-    actions = _sample(dataset.actions).double()
-    inner = torch.quantile(actions, torch.tensor([0.005, 0.995]).double(), dim=0).numpy()
+        said += scales(np.sqrt(np.square(seen).mean(0)), info.observation_names)
+    said += strange(seen, info.observation_names)
     low, high = np.array(info.action_low), np.array(info.action_high)
-    for number in stretched(inner, actions.amin(0).numpy(), actions.amax(0).numpy()):
-        ours = low[number] + (inner[:, number] + 1) / 2 * (high[number] - low[number])
-        said.append(
-            f"99 % of {called(info.action_names, 'action', number)} lie between {ours[0]:.4g} and "
-            f"{ours[1]:.4g}, and its bounds, by which it is scaled, are {low[number]:.4g} and "
-            f"{high[number]:.4g}: outliers take up the rest. Give dataset.action_low and "
-            "dataset.action_high, and dataset.actions=clip"
-        )
-    return said
+    actions = low + (_sample(dataset.actions).double().numpy() + 1) / 2 * (high - low)
+    return said + stretched(actions, (low, high), info.action_names)
 
 
 def scales(sizes: ArrayLike, names: Sequence[str]) -> list[str]:
@@ -68,17 +59,40 @@ def scales(sizes: ArrayLike, names: Sequence[str]) -> list[str]:
     ]
 
 
-def stretched(
-    inner: NDArray[np.float64], least: NDArray[np.float64], greatest: NDArray[np.float64]
-) -> list[int]:
-    """Find the numbers of an action whose outliers take most of the room between the bounds.
+def strange(seen: NDArray[np.float64], names: Sequence[str]) -> list[str]:
+    """Say which observations (N, O) have values far from nearly all others."""
+    return [
+        f"99 % of {called(names, 'observation', i)} lie between {low:.4g} and {high:.4g}, and all "
+        f"between {seen[:, i].min():.4g} and {seen[:, i].max():.4g}: if that is a code for a "
+        "missing value, or another unit, mend those rows"
+        for i, (low, high) in _outlying(seen).items()
+    ]
 
-    Args:
-        inner: the 0.5 % and 99.5 % quantiles of scaled actions (2, A).
-        least: of each number (A,), in [-1, 1]; greatest likewise.
-    """
-    spread, whole = inner[1] - inner[0], greatest - least
-    return [int(i) for i in np.flatnonzero((spread > 0) & (spread < 0.05 * whole) & (whole > 0.5))]
+
+def stretched(
+    actions: NDArray[np.float64],
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+    names: Sequence[str],
+) -> list[str]:
+    """Say where outliers of actions (N, A) take most of the room between bounds, (A,) each."""
+    low, high = bounds
+    whole = np.ptp(actions, axis=0) > (high - low) / 4
+    return [
+        f"99 % of {called(names, 'action', i)} lie between {ours[0]:.4g} and {ours[1]:.4g}, and "
+        f"its bounds, by which it is scaled, are {low[i]:.4g} and {high[i]:.4g}: outliers take up "
+        "the rest. Give dataset.action_low and dataset.action_high, and dataset.actions=clip"
+        for i, ours in _outlying(actions).items()
+        if whole[i]
+    ]
+
+
+def _outlying(values: NDArray[np.float64]) -> dict[int, NDArray[np.float64]]:
+    """Find columns of which 99 % take less than a twentieth of the range, and where these lie."""
+    if not len(values):
+        return {}
+    inner = np.quantile(values, [0.005, 0.995], axis=0)
+    spread, whole = np.ptp(inner, axis=0), np.ptp(values, axis=0)
+    return {int(i): inner[:, i] for i in np.flatnonzero((spread > 0) & (spread < 0.05 * whole))}
 
 
 def _sample(rows: Tensor) -> Tensor:

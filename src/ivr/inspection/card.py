@@ -7,7 +7,7 @@ import numpy as np
 
 from ivr.agreement.names import all_names
 from ivr.data.cache.rewards import RewardTransform
-from ivr.data.remarks import scales
+from ivr.data.remarks import scales, strange, stretched
 from ivr.data.sources.source import Source
 from ivr.data.sources.terminals import suspected
 from ivr.errors import UserError, counted
@@ -57,7 +57,7 @@ def make_card(
             for kind, found in findings.found.items()
         },
     }
-    return card | {"warnings": findings.warnings + _warnings(card, tally, findings, limit)}
+    return card | {"warnings": findings.warnings + _warnings(card, source, tally, findings, limit)}
 
 
 def _rewards(rewards: Rewards) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _duplicates(tally: Tally) -> dict[str, Any]:
 
 
 def _warnings(
-    card: dict[str, Any], tally: Tally, findings: Findings, limit: int | None
+    card: dict[str, Any], source: Source, tally: Tally, findings: Findings, limit: int | None
 ) -> list[str]:
     said = []
     for what, count in tally.oddities.items():
@@ -189,7 +189,10 @@ def _warnings(
         )
     seen = tally.observations
     if seen is not None and seen.count:
+        observations, actions = tally.sampled
         said += scales(np.hypot(seen.mean, seen.deviation), tally.names.observations)
+        said += strange(observations, tally.names.observations)
+        said += stretched(actions, (source.action_low, source.action_high), tally.names.actions)
     kept = card["trained_on"]
     if kept["steps"] and kept["rewards"] and kept["rewards"][0] == kept["rewards"][2]:
         said.append(f"all rewards are {kept['rewards'][0]:g}: no trajectory is better than another")

@@ -16,6 +16,8 @@ from ivr.inspection.occupancy import Occupancy
 from ivr.inspection.streaming import BINS, Histogram, Moments
 from ivr.mazes import Maze
 
+_SAMPLE = 100_000
+"""Rows, about, that outliers are looked for in."""
 _EDGE = 0.999
 """An action counts as at its bound from this part of the way on from the middle."""
 
@@ -85,6 +87,8 @@ class Tally:
         self.clipped_by_number = np.zeros(width, np.int64)
         self.names = Names((), tuple(source.action_names))
         self.observations: Moments | None = None
+        self._every = max(1, source.total_steps // _SAMPLE)
+        self._sampled: tuple[list[NDArray[np.float64]], ...] = ([], [])
         self.duplicates = Duplicates()
         self.occupancy = Occupancy(maze) if maze else None
         self.leading = 0
@@ -115,6 +119,8 @@ class Tally:
             self.names = Names(observation_names(self._source, self._keys), self.names.actions)
         self.observations.add(_finite_rows(seen))
         actions = np.asarray(episode.actions, np.float64)
+        self._sampled[0].append(_finite_rows(seen)[:: self._every])
+        self._sampled[1].append(_finite_rows(actions)[:: self._every])
         self._look_at_actions(actions)
         rows = [seen[:-1], actions.astype(np.float32), rewards.astype(np.float32)[:, None]]
         self.duplicates.add(np.concatenate(rows, axis=1, dtype=np.float32))
@@ -124,6 +130,11 @@ class Tally:
             positions = maze.centred(recorded[:, :2])
             self.occupancy.add(positions)
             self.leading += len(positions) > 0 and maze.leads(positions)
+
+    @property
+    def sampled(self) -> list[NDArray[np.float64]]:
+        """Some observations and actions, (N, O) and (N, A), evenly spaced in each episode."""
+        return [np.concatenate(rows) for rows in self._sampled]
 
     def odd(self, what: str, count: int, number: int, step: int | None = None) -> None:
         """Count what is legal, but hardly intended, in the episode of that number.

@@ -65,8 +65,10 @@ class Ranking:
     """Every policy, the highest lower bound first."""
 
     estimates: Sequence[Estimate]
-    behaviour: float
+    returned: float
     """What the data's own episodes returned, discounted, from their first steps."""
+    behaviour: float
+    """The same with the critics' estimate of what came after their time limits."""
     clone: Estimate
     """The cloned behaviour policy, estimated as all others."""
     recommendation: Recommendation

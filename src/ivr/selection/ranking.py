@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ivr.data.dataset import OfflineDataset
+from ivr.data.serving.returns import discounted_returns, first_transitions
 from ivr.data.transforms.split import Split
 from ivr.errors import UserError
 from ivr.evaluation.task.task import Task
@@ -21,11 +22,7 @@ from ivr.selection.interval import interval
 from ivr.selection.options import Options
 from ivr.selection.overlap import Overlap
 from ivr.selection.own import own_td_errors, own_values
-from ivr.selection.recorded import (
-    discounted_returns,
-    first_transitions,
-    in_recorded_rewards,
-)
+from ivr.selection.recorded import in_recorded_rewards
 from ivr.selection.truth import initial_observations, truth
 from ivr.selection.weighted import Beginnings, weighted
 
@@ -168,6 +165,7 @@ def rank(
     }
     return Ranking(
         estimates=ordered,
+        returned=float(returns.mean()),
         behaviour=float((returns + left * _tails(critics, recorded, actions)).mean()),
         clone=clone,
         recommendation=recommend(ordered, clone, behind),

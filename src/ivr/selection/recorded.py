@@ -2,9 +2,6 @@
 
 import dataclasses
 
-import torch
-from torch import Tensor
-
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.returns import discounted_returns_to_go
 from ivr.data.transforms.picking import digest
@@ -21,23 +18,6 @@ def in_recorded_rewards(dataset: OfflineDataset) -> OfflineDataset:
         dataset.info, fingerprint=fingerprint, reward_scale=1.0, reward_shift=0.0
     )
     return dataclasses.replace(dataset, rewards=rewards, info=info)
-
-
-def first_transitions(dataset: OfflineDataset) -> Tensor:
-    """Number the first transition of each episode, (E,)."""
-    numbers: Tensor = torch.unique(dataset.starts)
-    return numbers
-
-
-def discounted_returns(dataset: OfflineDataset, discount: float) -> tuple[Tensor, Tensor]:
-    """Sum the discounted rewards of each episode from its first step, and gamma^T, (E,) each.
-
-    T is the episode's length: what follows a cut-off counts for gamma^T of itself.
-    """
-    weight = torch.tensor(discount, dtype=torch.float64) ** dataset.steps
-    total = torch.zeros(dataset.info.episodes, dtype=torch.float64)
-    total.index_add_(0, dataset.episodes, weight * dataset.rewards.double())
-    return total, discount * weight[torch.unique(dataset.ends)]
 
 
 def constant_start(dataset: OfflineDataset, discount: float) -> tuple[float, float]:

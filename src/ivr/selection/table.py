@@ -34,7 +34,9 @@ def table(ranking: Ranking) -> str:
         "  Q(s0, pi(s0)), and its 5 and 95 % over critics and initial states. unlike:",
         "  share of actions farther from the data's than 99 % of those. TD: root of the",
         f"  mean squared TD error on {counted(facts['held_out_episodes'], 'held-out episode')}",
-        f"the data's own episodes returned {_short(ranking.behaviour)}",
+        f"the data's own episodes returned {_short(ranking.returned)}, and "
+        f"{_short(ranking.behaviour)} with the critics' estimate",
+        "  of what came after their time limits",
     ]
     lines += _metrics(ranking)
     chosen = ranking.recommendation
@@ -49,6 +51,7 @@ def as_json(ranking: Ranking) -> dict[str, Any]:
         "recommendation": dataclasses.asdict(ranking.recommendation),
         "policies": [_flat(one) for one in ranking.estimates],
         "cloned_behaviour": _flat(ranking.clone),
+        "returned": ranking.returned,
         "behaviour": ranking.behaviour,
         "metrics": {
             criterion: {name: dataclasses.asdict(metric) for name, metric in found.items()}

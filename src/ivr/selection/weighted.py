@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ivr.data.dataset import OfflineDataset
+from ivr.data.serving.returns import first_transitions
 from ivr.selection.overlap import Overlap
-from ivr.selection.recorded import first_transitions
 
 
 @dataclass(frozen=True)

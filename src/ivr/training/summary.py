@@ -84,6 +84,21 @@ def held_out_table(result: dict[str, Any]) -> list[str]:
         "",
         *_right_aligned(rows),
         *([f"best is the {by} by which best.ckpt was chosen"] if by else []),
+        *_expected(members),
+    ]
+
+
+def _expected(members: Sequence[dict[str, Any]]) -> list[str]:
+    """What was expected of the episodes and what came of them, as far as they go."""
+    last = [member["held_out"]["last"] for member in members]
+    if "value_start" not in last[0]:
+        return []
+    expected = ", ".join(_short(one["value_start"]) for one in last)
+    came = _short(last[0]["discounted_return"])
+    return [
+        "",
+        f"expected of these episodes at their start, discounted: {expected}; what came to their",
+        f"end: {came}. Where the two lie far apart, the values are not learned yet, or wrong",
     ]
 
 

@@ -1,11 +1,14 @@
 """What is measured on held-out transitions, against plain loops in float64."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from ivr.errors import UserError
 from ivr.training.scoring.held_out import HeldOut, check_best_by, followed
 from tests.algos.algorithm_making import build, toy_batches, train
+from tests.data.dataset_making import encoded
 from tests.training.scoring.perceptrons import q_of, v_of
 
 
@@ -51,6 +54,24 @@ def test_without_a_critic_it_is_the_imitation_that_is_measured():
     assert followed("auto", sorted(found[0])) == "action_error"
     with pytest.raises(UserError, match=r"best_by=bellman_error: .* There is auto, action_error"):
         followed("bellman_error", sorted(found[0]))
+
+
+def test_what_is_expected_of_whole_episodes_stands_beside_what_came():
+    data = encoded([3, 2], ended=[True, False])
+    algorithm = build("sql", [0, 1])
+    algorithm.value.mlp.layers[-1].bias.data[:] += 7
+    states = data.observations[:, :1].expand(-1, 3)
+    data = dataclasses.replace(data, observations=states.clone())
+    found = HeldOut(batches([16])[1], 1.0, data).measure(algorithm)
+    starts = data.observations[[0, 4]]
+    expected = algorithm.state_value(starts.expand(2, 2, 3)).mean(-1)
+    came = sum(
+        0.99**t * float(data.rewards[i]) for t, i in ((0, 0), (1, 1), (2, 2), (0, 3), (1, 4))
+    )
+    for k, record in enumerate(found):
+        assert record["value_start"] == pytest.approx(float(expected[k]), rel=1e-5)
+        assert record["discounted_return"] == pytest.approx(came / 2, rel=1e-5)
+    assert "value_start" not in HeldOut(batches([16])[1], 1.0, data).measure(build("bc", [0]))[0]
 
 
 def test_what_best_by_may_be_is_said_before_anything_is_trained():

@@ -1,4 +1,4 @@
-"""Computes the discounted return to go of every transition."""
+"""Computes discounted returns: of every episode, and to go from every transition."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,23 @@ from torch import Tensor
 
 from ivr.data.dataset import OfflineDataset
 from ivr.errors import UserError
+
+
+def first_transitions(dataset: OfflineDataset) -> Tensor:
+    """Number the first transition of each episode, (E,)."""
+    numbers: Tensor = torch.unique(dataset.starts)
+    return numbers
+
+
+def discounted_returns(dataset: OfflineDataset, discount: float) -> tuple[Tensor, Tensor]:
+    """Sum the discounted rewards of each episode from its first step, and gamma^T, (E,) each.
+
+    T is the episode's length: what follows a cut-off counts for gamma^T of itself.
+    """
+    weight = torch.tensor(discount, dtype=torch.float64) ** dataset.steps
+    total = torch.zeros(dataset.info.episodes, dtype=torch.float64)
+    total.index_add_(0, dataset.episodes, weight * dataset.rewards.double())
+    return total, discount * weight[torch.unique(dataset.ends)]
 
 
 def discounted_returns_to_go(dataset: OfflineDataset, discount: float) -> Tensor:

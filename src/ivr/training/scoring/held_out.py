@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.data.dataset import OfflineDataset
+from ivr.data.serving.returns import discounted_returns, first_transitions
 from ivr.errors import UserError, nearest
 from ivr.training.scoring.scores import Score
 from ivr.types import Batch
@@ -23,12 +25,16 @@ class HeldOut:
     Q knows no more than the targets' mean, 1 where it is exact, in whatever units.
     action_error: mean squared error of the policy at the data's actions, scaled to [-1, 1].
     loss/NETWORK: as in training, without dropout.
+    value_start, discounted_return: what the algorithm expects of the episodes where they begin,
+    and what came of them to their end, discounted, of the rewards as they are trained on.
     """
 
     batches: list[Batch]
     """Of axes (B, ...), the same for every member."""
     reward_scale: float
     """By which Bellman errors are divided, squared."""
+    episodes: OfflineDataset | None = None
+    """Whole, for what is expected of them; None leaves that out."""
 
     @property
     def transitions(self) -> int:
@@ -72,10 +78,25 @@ class HeldOut:
                 sums[f"{name}^2"] / total - (sums[name] / total).square() for name in ("y", "left")
             )
             found["explained_variance"] = 1 - of_rest / of_target
+        found |= self._expected(module)
         return [
             {name: _finite(value[k]) for name, value in sorted(found.items())}
             for k in range(module.runs)
         ]
+
+    @torch.no_grad()
+    def _expected(self, module: OfflineAlgorithm) -> dict[str, Tensor]:
+        """What was expected, and what came: (R,) each; nothing of an algorithm without values."""
+        data, discount = self.episodes, getattr(module, "discount", None)
+        if data is None or discount is None:
+            return {}
+        starts = data.observations[data.rows[first_transitions(data)]].to(module.device)
+        expected = module.expected_return(starts.expand(module.runs, *starts.shape))
+        if expected is None:
+            return {}
+        returned = discounted_returns(data, discount)[0].mean()
+        means = {"value_start": expected.double().mean(-1).cpu(), "discounted_return": returned}
+        return {name: mean.expand(module.runs) for name, mean in means.items()}
 
 
 def followed(by: str, names: list[str]) -> str:

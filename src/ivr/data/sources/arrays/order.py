@@ -117,8 +117,9 @@ def _steps(path: Path, time: NDArray[Any], episode: NDArray[Any], column: str) -
         repeats = counted(len(steps) - len(moving), "row")
         said.append(
             f"{path}: {repeats} of an episode with the {column} of the row before "
-            f"(the first: row {row}). If they were recorded twice, remove them: "
-            f"log = log.drop_duplicates('{column}')."
+            f"(the first: row {row}). If they are of two machines, name both: "
+            "dataset.columns.episode=[machine,day]. If they were recorded twice, remove them: "
+            f"log = log.drop_duplicates(['{column}', ...]), with the columns of the episode."
         )
     if not len(moving):
         return said
