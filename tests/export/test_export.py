@@ -90,16 +90,19 @@ def test_onnxruntime_takes_raw_observations_and_gives_raw_actions(checkpoint, ex
     assert known["dataset"]["fingerprint"] == content["ivr"]["dataset"]["fingerprint"]
 
 
-def test_the_page_serves_it_in_ten_lines(checkpoint, exported, tmp_path, monkeypatch):
+def test_the_page_serves_what_the_data_know_and_nothing_else(checkpoint, exported, tmp_path, monkeypatch):
     shutil.copy(exported, tmp_path / "policy.onnx")
     code = re.search(r"```python\n(import json.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
     monkeypatch.chdir(tmp_path)
     serving = {}
     exec(compile(code.rpartition("\nHTTPServer")[0], str(PAGE), "exec"), serving)
-    observations = _observations(3)
-    wanted = load_policy(checkpoint).act(observations)
+    observations = np.load(checkpoint.parents[1] / "log.npz")["observations"][:3]
+    wanted = load_policy(checkpoint).act(observations.astype(np.float32))
     np.testing.assert_allclose(serving["act"](observations.tolist()), wanted, atol=40e-5)
     np.testing.assert_allclose(serving["act"](observations[0].tolist()), wanted[0], atol=40e-5)
+    for strange in (np.nan, -9999):
+        with pytest.raises(ValueError, match="lies outside of"):
+            serving["act"]([*observations[0, :2].tolist(), strange])
 
 
 @pytest.mark.slow

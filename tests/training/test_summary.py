@@ -85,6 +85,14 @@ def test_only_what_exists_is_offered(tmp_path):
     assert "evaluate" not in shown and f"resume={tmp_path}/checkpoints/last.ckpt" in shown
 
 
+def test_without_an_environment_policies_are_ranked_and_not_filmed(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "best.ckpt").touch()
+    shown, alone = (next_steps(tmp_path, quoted, evaluated=known) for known in (True, False))
+    assert "video=true" in shown and "rank" not in shown
+    assert "video=true" not in alone and f"rank.py runs={tmp_path}" in alone
+
+
 def test_what_a_checkpoint_is_not_trusted_with_is_repeated(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()

@@ -44,8 +44,8 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> Path:
     description = content["ivr"]
     k = number_of(config.member, content)
     policy = one_member(algorithm, description, k)
-    observations, where = _observations(description)
-    known = facts(content, k)
+    observations, where, seen = _observations(description)
+    known = facts(content, k) | {"observation_low": seen[0], "observation_high": seen[1]}
     known["checked"] = {
         "on": where,
         "observations": len(observations),
@@ -73,8 +73,13 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> Path:
     return path
 
 
-def _observations(description: dict[str, Any]) -> tuple[Tensor, str]:
-    """Observations to compare on (N, O), and what they are: the data's where they are here."""
+def _observations(
+    description: dict[str, Any],
+) -> tuple[Tensor, str, list[list[float]] | list[None]]:
+    """Observations to compare on (N, O), the data's where they are here, what they are, and range.
+
+    The least and the greatest of the data's, (O,) each; None where they are elsewhere.
+    """
     generator = random.generator(0, "export")
     try:
         spec, _ = parse_dataset(description["config"]["dataset"])
@@ -82,7 +87,11 @@ def _observations(description: dict[str, Any]) -> tuple[Tensor, str]:
             raise UserError("the data are not on this machine")
         found = load_dataset(spec, progress=False).observations
         chosen = torch.randperm(len(found), generator=generator)[:CHECKED].sort().values
-        return found[chosen].clone(), "observations of the data"
+        return (
+            found[chosen].clone(),
+            "observations of the data",
+            [end.tolist() for end in torch.aminmax(found, dim=0)],
+        )
     except UserError as error:
         log.warning(f"compared on drawn observations, as {error}")
     width = description["dataset"]["observation_dim"]
@@ -90,4 +99,4 @@ def _observations(description: dict[str, Any]) -> tuple[Tensor, str]:
     mean, scale = (description["arguments"].get(f"input_{name}") for name in ("mean", "scale"))
     if mean is not None and scale is not None:
         drawn = drawn * torch.tensor(scale) + torch.tensor(mean)
-    return drawn, "drawn observations"
+    return drawn, "drawn observations", [None, None]

@@ -162,7 +162,7 @@ def _train(
         )
         resumed_from = folder / "checkpoints" / "last.ckpt"
     log.info(table(result))
-    log.info(next_steps(folder, quoted, repeated=to_repeat(overrides)))
+    log.info(next_steps(folder, quoted, repeated=to_repeat(overrides), evaluated=bool(task)))
     conclude(result)
     return result
 

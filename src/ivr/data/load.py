@@ -19,9 +19,12 @@ from ivr.data.kinds import KINDS
 from ivr.data.opening import open_source
 from ivr.data.sources.d4rl.published import goal_of
 from ivr.data.spec import DataSpec
-from ivr.errors import UserError, printable
+from ivr.errors import UserError, counted, printable
 from ivr.mazes import MAZES, Maze
 from ivr.progress import shown
+
+_MANY = 0.2
+"""Share of the rows that are left out from which a warning is due."""
 
 
 def load_dataset(
@@ -87,6 +90,14 @@ def load_dataset(
         warnings.warn(printable(said), stacklevel=2)
     if facts["clipped"]:
         warnings.warn(f"{recorded.id}: {_clipped(facts, len(columns['rows']))}", stacklevel=2)
+    rows = facts["left_out"] + len(columns["rows"])
+    if facts["left_out"] > _MANY * rows:
+        warnings.warn(
+            f"{recorded.id}: {facts['left_out']:,} of {rows:,} rows are the last ones of "
+            f"{counted(facts['episodes'], 'episode')} or more, and left out, as what came next is "
+            "unknown: is the episode another column?",
+            stacklevel=2,
+        )
     if KINDS[spec.source].finds_bounds and None in (spec.action_low, spec.action_high):
         warnings.warn(
             f"actions are scaled by the data's own bounds, from {low} to {high}, where "

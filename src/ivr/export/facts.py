@@ -26,6 +26,8 @@ _FACTS: dict[str, Check] = {
     "actions": list_of(text, least=1),
     "action_low": list_of(finite, least=1),
     "action_high": list_of(finite, least=1),
+    "observation_low": optional(list_of(finite, least=1)),
+    "observation_high": optional(list_of(finite, least=1)),
     "algorithm": text,
     "class": text,
     "seed": count,

@@ -168,6 +168,7 @@ def next_steps(
     quoted: Callable[[str], str],
     program: str = "train",
     repeated: Sequence[str] = (),
+    evaluated: bool = True,
 ) -> str:
     """The commands to look at the run, evaluate it and resume it.
 
@@ -176,6 +177,7 @@ def next_steps(
         quoted: writes a text as Hydra reads it back.
         program: that resumes it.
         repeated: overrides that are not taken from a checkpoint.
+        evaluated: whether it has an environment; else its policies are ranked without one.
     """
 
     def override(key: str, path: Path) -> str:
@@ -187,7 +189,10 @@ def next_steps(
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
     lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
     if best.exists():
-        lines.append(f"evaluate: {command('evaluate')} {override('checkpoint', best)} video=true")
+        film = " video=true" if evaluated else ""
+        lines.append(f"evaluate: {command('evaluate')} {override('checkpoint', best)}{film}")
+        if not evaluated:
+            lines.append(f"rank:     {command('rank')} {override('runs', shown)}")
     if last.exists():
         again = " ".join([override("resume", last), *map(shlex.quote, repeated)])
         lines.append(f"resume:   {command(program)} {again}")

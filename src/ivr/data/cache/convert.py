@@ -167,6 +167,7 @@ def _write(
     facts = {
         "fingerprint": content.hexdigest(),
         "episodes": len(returns),
+        "left_out": left_out,
         "action_low": low.tolist(),
         "action_high": high.tolist(),
         "clipped": clipped,

@@ -10,7 +10,7 @@ from torch import Tensor
 from ivr import random
 from ivr.data.dataset import OfflineDataset
 from ivr.data.transforms.picking import digest, pick
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Split:
         chosen = keys <= last
         if chosen.all():
             raise UserError(
-                f"split={self.share}: {dataset.info.name} has {len(keys)} different episodes or "
-                "fewer, and whole episodes are held out, so none would be left to train on. Give a "
-                "smaller share, mark where episodes end, or leave split out"
+                f"split={self.share}: {dataset.info.name} has {counted(len(keys), 'episode')}, "
+                "some of which may be equal, and whole ones are held out, so none would be left to "
+                "train on. Mark where episodes end, give a smaller share, or leave split out"
             )
         held_out = chosen[dataset.episodes]
         parts = [pick(dataset, side.nonzero().squeeze(-1)) for side in (~held_out, held_out)]

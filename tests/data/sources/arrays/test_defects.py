@@ -120,7 +120,7 @@ CSV = "observation_0,action_0,rewards,truncated\n"
     ("text", "says"),
     [
         ("", "cannot be read: Empty CSV file"),
-        (CSV, "at least 1"),
+        (CSV, "has no rows"),
         (CSV + "0,0,0,0\n0,0,0\n", "cannot be read: CSV parse error: .*Expected 4 columns, got 3"),
         (CSV + "0,0,0,0\n0,0,,1\n", r"episode 0, step 1 \(row 1\): rewards holds nan"),
         (CSV + "0,0,nan,0\n0,0,0,1\n", r"episode 0, step 0 \(row 0\): rewards holds nan"),

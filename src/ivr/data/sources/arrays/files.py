@@ -125,7 +125,7 @@ def read_arrays(path: Path, columns: ColumnMap = USUAL_NAMES) -> Table:
         arrays["episode"] = np.zeros(len(arrays.get("rewards", ())))
     missing = [name for name in ("observations", "actions", "rewards") if name not in arrays]
     if missing:
-        held = [*arrays, *others]
+        held = file.unindexed
         raise UserError(
             f"{path} has no {', '.join(missing)}: it holds {', '.join(held[:8]) or 'nothing'}"
             f"{', ...' if len(held) > 8 else ''}. {meant(missing, others)}"

@@ -12,8 +12,9 @@ from ivr.errors import UserError, counted
 
 ADVICE = (
     "dataset.missing=drop_episode leaves out every episode with a missing value, and "
-    "dataset.missing=previous takes the value of the row before; or mend the table: "
-    "log = log.dropna(), log.interpolate(), or polars' log.drop_nulls()."
+    "dataset.missing=previous takes the value of the row before (of a reward none, so its episode "
+    "is left out); or mend the table: log = log.interpolate(), log.dropna(), or polars' "
+    "log.drop_nulls(), an infinite value first by log.replace([inf, -inf], nan)."
 )
 """What can be done about a missing value."""
 

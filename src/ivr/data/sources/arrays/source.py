@@ -23,6 +23,9 @@ from ivr.data.sources.source import Bound, Episode, RecordedSteps, filled, unusa
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
 
+_SWITCH = 2
+"""Values of a control that is on or off."""
+
 
 class _Seen(NamedTuple):
     """What is found by reading all files once."""
@@ -161,20 +164,21 @@ class ArraysSource:
         if "time" in arrays:
             arrays, notes = in_order(path, arrays, self._columns.given["time"][0])
         columns = columns_of(path, arrays, ignore)  # what it ignores `episodes` reports
+        rows = columns["rewards"].rows
         missing: dict[str, int] = {}
         if self._missing != "refuse":
-            limit = columns["rewards"].rows
-            last = ends(path, columns, limit, ignore, self._terminals.mark_time)
+            last = ends(path, columns, rows, ignore, self._terminals.mark_time)
             arrays, done = without_missing(path, arrays, last, self._missing)
             notes += done
         else:
             missing = count_missing(arrays, table.names)
-        return _File(arrays, table.names, table.others, notes, missing)
+        return _File(arrays, rows, table.names, table.others, notes, missing)
 
     @cached_property
     def _seen(self) -> _Seen:
         widths: tuple[int, int] | None = None
-        rows, notes, names, missing = 0, [], Names(), dict[str, int]()
+        rows, before, notes, names, missing = 0, 0, [], Names(), dict[str, int]()
+        values: list[set[float]] = []
         low: NDArray[Any] = np.array(np.inf)
         high: NDArray[Any] = np.array(-np.inf)
         for path in self._paths:
@@ -198,15 +202,28 @@ class ArraysSource:
             for name, count in read.missing.items():
                 missing[name] = missing.get(name, 0) + count
             widths = own
-            rows += columns["actions"].rows
+            rows, before = rows + columns["actions"].rows, before + read.rows
             actions = _finite(columns["actions"])
             if len(actions) == 0:
                 raise UserError(f"{path}: no action in it is of finite numbers. Mend the file.")
+            values = values or [set() for _ in range(own[1])]
+            for known, column in zip(values, actions.T, strict=True):
+                known |= set() if len(known) > _SWITCH else set(np.unique(column).tolist())
             low, high = np.minimum(low, actions.min(0)), np.maximum(high, actions.max(0))
         assert widths is not None
         if missing:
             each = ", ".join(f"{name} in {count:,}" for name, count in list(missing.items())[:12])
             notes.append(f"missing values: {each} of {rows:,} rows. {ADVICE}")
+        if rows < before:
+            share = f"{rows:,} of {before:,} rows ({rows / before:.0%})"
+            notes.append(f"dataset.missing={self._missing} leaves {share} in all.")
+        switches = [i for i, known in enumerate(values) if len(known) == _SWITCH]
+        if switches:
+            named = ", ".join(called(names.actions, "action", i) for i in switches)
+            notes.append(
+                f"{named}: two values alone. Policies here play any number between the bounds, so "
+                "what a switch does with 0.4 is yours to say, as by a threshold."
+            )
         return _Seen(widths[0], rows, *self._bounds(low, high, names), names, notes)
 
     def _bounds(
@@ -232,6 +249,8 @@ class _File(NamedTuple):
     """One file, its rows in order."""
 
     arrays: Arrays
+    rows: int
+    """Before some were left out for missing values."""
     names: Names
     others: list[str]
     notes: list[str]

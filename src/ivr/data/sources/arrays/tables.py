@@ -84,6 +84,8 @@ class TableFile:
             table = self._file.read(used) if used else pa.table({})
         except _UNREADABLE as error:
             raise self._unreadable(error) from error
+        if used and not table.num_rows:
+            raise UserError(f"{self._path} has no rows, only the names of its columns.")
         arrays = {}
         for array, own in places.items():
             read = {"episode": _codes, "time": _times}.get(array, _array)
