@@ -163,12 +163,22 @@ def rank(
         "options": dataclasses.asdict(options),
         **played,
     }
+    recommendation = recommend(ordered, clone, behind)
+    # Critics begin at what the data returned: so long does a value take to an episode's start.
+    way = 1 / (options.target_tau * (1 - discount))
+    if options.num_updates < 2 * way:
+        early = (
+            f"Do not rely on it: {options.num_updates:,} updates are too few for values to reach "
+            f"the start of a long episode ({way:,.0f} to get there). Until then every policy looks "
+            "like the data. Raise num_updates."
+        )
+        recommendation = dataclasses.replace(recommendation, trust=(early, *recommendation.trust))
     return Ranking(
         estimates=ordered,
         returned=float(returns.mean()),
         behaviour=float((returns + left * _tails(critics, recorded, actions)).mean()),
         clone=clone,
-        recommendation=recommend(ordered, clone, behind),
+        recommendation=recommendation,
         facts=facts,
         left_out=policies.left_out,
         metrics=judgement,
