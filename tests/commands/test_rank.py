@@ -42,7 +42,9 @@ def test_every_policy_of_a_sweep_is_ranked(runs, tmp_path, caplog):
     assert "left out: dt 2: its action depends on more" in caplog.text
     assert found["held_out_by_the_runs"] and found["held_out_episodes"] > 0
     assert found["recommendation"]["name"] in names and "recommended" in caplog.text
-    assert found["recommendation"]["trust"][0].startswith("Do not rely on it: 6 updates are too few")
+    assert found["recommendation"]["trust"][0].startswith(
+        "Do not rely on it: 6 updates are too few"
+    )
     assert 0 <= found["returned"] <= 1  # the goal pays 1, once
     assert found["policies"][0]["lower"] >= found["policies"][-1]["lower"]
     assert found["attainable"] == pytest.approx([0, 100])  # recorded rewards, not those less 1

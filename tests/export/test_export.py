@@ -90,7 +90,9 @@ def test_onnxruntime_takes_raw_observations_and_gives_raw_actions(checkpoint, ex
     assert known["dataset"]["fingerprint"] == content["ivr"]["dataset"]["fingerprint"]
 
 
-def test_the_page_serves_what_the_data_know_and_nothing_else(checkpoint, exported, tmp_path, monkeypatch):
+def test_the_page_serves_what_the_data_know_and_nothing_else(
+    checkpoint, exported, tmp_path, monkeypatch
+):
     shutil.copy(exported, tmp_path / "policy.onnx")
     code = re.search(r"```python\n(import json.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
     monkeypatch.chdir(tmp_path)

@@ -99,6 +99,10 @@ def summary(folder: Path, jobs: Sequence[Job], failed: str = "failed=retry") -> 
         lines += ["The same command does the rest."]
     if any(job.scores for job in jobs):
         lines += [f"compare:  python report.py folder={folder}"]
+    elif any(job.status == "done" for job in jobs):
+        lines += [
+            f"rank:     python rank.py runs={folder}  (without an environment no score is known)"
+        ]
     return "\n".join([*lines, f"status:   python status.py folder={folder}"])
 
 

@@ -93,6 +93,7 @@ def test_numbers_of_a_vector_are_taken_in_their_order_not_the_alphabets(tmp_path
 def test_the_bounds_of_the_data_are_taken_and_said(tmp_path):
     arrays = encoded_arrays([Made(5, "timeout")])
     arrays["actions"] = np.array([[0.5, -3], [1, 0], [2, 1], [0, 0], [1, 1]])
+    arrays["rewards"] = arrays["rewards"] / 2  # else they are among the observations
     path = write_arrays(tmp_path / "made", arrays)
     for _ in range(2):  # the second is mapped from the cache
         with pytest.warns(UserWarning, match=r"from \[0\.0, -3\.0\] to \[2\.0, 1\.0\]"):

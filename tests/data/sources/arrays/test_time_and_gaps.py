@@ -108,6 +108,22 @@ def test_an_array_of_texts_is_no_time(tmp_path):
         _ = source.boxes
 
 
+def test_what_a_table_gives_away_is_said(tmp_path):
+    switch = _LOG | {"u": [0.0, 1, 1, 0, 0, 1]}
+    notes = " ".join(_source(tmp_path, switch).notes)
+    assert "s is the reward in every row" in notes and "u: two values alone" in notes
+    other = _LOG | {"s": [7.0, *_LOG["s"][1:]]}
+    notes = " ".join(_source(tmp_path, other).notes)
+    assert "is the reward" not in notes and "two values" not in notes
+
+
+def test_another_column_taken_for_the_episode_is_said(tmp_path):
+    path = write_table(tmp_path / "log", _LOG | {"day": ["a", "a", "b", "b", "c", "c"]}, "csv")
+    keys = {"name": "x", "source": "arrays", "path": path, "view": "flat", "cache": tmp_path}
+    with pytest.warns(UserWarning, match=r"3 of 6 rows are the last ones of 3 episodes or more"):
+        load_dataset(**keys, columns=_COLUMNS, action_low=-1, action_high=2)
+
+
 @pytest.mark.parametrize("day", [["a", "a", "", "b", "b", "b"], ["1", "1", " ", "2", "2", "2"]])
 def test_an_episode_without_a_name_is_refused(tmp_path, day):
     with pytest.raises(UserError, match="row 2: day is empty"):

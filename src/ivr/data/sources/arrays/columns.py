@@ -1,11 +1,13 @@
 """Names the columns of a user's own transitions as D4RL names them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.agreement.names import called
 from ivr.data.sources.arrays.files import Arrays
 from ivr.data.sources.columns import AXES, Column, check_columns
 from ivr.data.sources.defects import MARKS, Defect, Defects, Report, ignore, refuse
@@ -77,6 +79,17 @@ def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.
         )
     )
     return last
+
+
+def known_too_late(path: Path, columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
+    """Say which observations are the reward in every row: is it known before the action?"""
+    rows = columns["rewards"].rows
+    seen, rewards = (columns[name].read(0, rows) for name in ("observations", "rewards"))
+    return [
+        f"{path}: {called(names, 'observation', int(i))} is the reward in every row. If it is measured "
+        "after the action, a policy does not have it when it acts: leave it out."
+        for i in np.flatnonzero((seen == rewards.reshape(rows, 1)).all(0))
+    ]
 
 
 def assumed(path: Path, arrays: Arrays, others: list[str], terminals: Terminals) -> list[str]:

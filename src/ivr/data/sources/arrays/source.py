@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivr.agreement.names import Names, called
-from ivr.data.sources.arrays.columns import assumed, columns_of
+from ivr.data.sources.arrays.columns import assumed, columns_of, known_too_late
 from ivr.data.sources.arrays.files import Arrays, read_arrays
 from ivr.data.sources.arrays.mapping import ColumnMap
 from ivr.data.sources.arrays.missing import ADVICE, count_missing, without_missing
@@ -199,6 +199,8 @@ class ArraysSource:
                     f"{self._paths[0]} {_shown(names)}. Name them one by one in dataset.columns."
                 )
             notes += read.notes
+            if rows == 0:
+                notes += known_too_late(path, columns, read.names.observations)
             for name, count in read.missing.items():
                 missing[name] = missing.get(name, 0) + count
             widths = own
