@@ -97,7 +97,7 @@ class ImplicitValueRegularization(InSampleActorCritic):
         alphas = torch.as_tensor(alpha, dtype=torch.float32).expand(self.runs).clone()
         self.register_buffer("alpha", alphas[:, None], persistent=False)
         self.alpha: Tensor
-        check_range("max_ratio", max_ratio or 1, max_ratio is None or max_ratio >= 1, "from 1 on")
+        check_range("max_ratio", max_ratio, max_ratio is None or max_ratio >= 1, "from 1 on")
         self.divergence = q_logarithm(order)
         self.imitation_weight = (
             positive_advantage_weight if positive_advantage else divergence_weight

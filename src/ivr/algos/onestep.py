@@ -66,8 +66,8 @@ class OneStep(SarsaCritic):
         super().__init__(**shared)
         self.learning_rates |= {"value": value_lr, "actor": actor_lr}
         check_range("temperature", temperature, temperature >= 0, "from 0 on")
-        clip = weight_clip or 0.0
-        check_range("weight_clip", clip, weight_clip is None or clip > 0, "above 0, or be null")
+        inside = weight_clip is None or weight_clip > 0
+        check_range("weight_clip", weight_clip, inside, "above 0, or be null")
         states, _, hidden = self.sizes
         self.value = StateValue(states, hidden, self.generators("value"), value_layer_norm)
         self.actor = GaussianActor(*self.sizes, self.generators("actor"))

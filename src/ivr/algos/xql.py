@@ -55,8 +55,8 @@ class ExtremeQLearning(InSampleActorCritic):
         super().__init__(value_layer_norm=value_layer_norm, **shared)
         check_range("temperature", temperature, temperature > 0, "above 0")
         check_range("actor_temperature", actor_temperature, actor_temperature >= 0, "from 0 on")
-        delta = huber_delta or 0.0
-        check_range("huber_delta", delta, huber_delta is None or delta > 0, "above 0, or be null")
+        inside = huber_delta is None or huber_delta > 0
+        check_range("huber_delta", huber_delta, inside, "above 0, or be null")
         self.temperature = temperature
         self.actor_temperature = actor_temperature
         self.bounds = {"exponent_clip": exponent_clip, "batch_max_floor": batch_max_floor}

@@ -64,7 +64,7 @@ class Remodel(MatchedCritics):
         for name, tau in (("target_tau", target_tau), ("reference_tau", reference_tau)):
             check_range(name, tau, 0 < tau <= 1, "in (0, 1]")
         check_range("multiplier", multiplier, multiplier > 0, "above 0")
-        check_range("gate", gate or 0.0, gate is None or gate >= 0, "from 0 on, or be null")
+        check_range("gate", gate, gate is None or gate >= 0, "from 0 on, or be null")
         check_range("gate_slack", gate_slack, gate_slack >= 0, "from 0 on")
         if len(kl_budget) != 2 or min(kl_budget) < 0:
             raise ValueError(f"kl_budget={list(kl_budget)} must be two numbers from 0 on")

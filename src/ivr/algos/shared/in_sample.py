@@ -82,8 +82,8 @@ class InSampleActorCritic(OfflineAlgorithm):
         self.hidden = tuple(hidden)
         self.actor_dropout = actor_dropout
         self.value_updates = value_updates
-        clip = weight_clip or 0.0
-        check_range("weight_clip", clip, weight_clip is None or clip > 0, "above 0, or be null")
+        inside = weight_clip is None or weight_clip > 0
+        check_range("weight_clip", weight_clip, inside, "above 0, or be null")
         self.weight_clip = weight_clip
 
     # What a method writes.
