@@ -86,8 +86,8 @@ def known_too_late(path: Path, columns: Mapping[str, Column], names: Sequence[st
     rows = columns["rewards"].rows
     seen, rewards = (columns[name].read(0, rows) for name in ("observations", "rewards"))
     return [
-        f"{path}: {called(names, 'observation', int(i))} is the reward in every row. If it is measured "
-        "after the action, a policy does not have it when it acts: leave it out."
+        f"{path}: {called(names, 'observation', int(i))} is the reward in every row. If it is "
+        "measured after the action, a policy does not have it when it acts: leave it out."
         for i in np.flatnonzero((seen == rewards.reshape(rows, 1)).all(0))
     ]
 
