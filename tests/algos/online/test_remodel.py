@@ -120,6 +120,11 @@ def test_a_reward_that_the_data_lack_is_learned_and_by_its_own_member_alone():
     again = made(reward_range=[0.0, 0.0])
     again.load_state_dict(online.state_dict())
     assert torch.equal(again.rewards_seen, online.rewards_seen)
+    earlier = online.state_dict()  # of a version that kept none
+    del earlier["rewards_seen"]
+    anew = made(reward_range=[0.0, 0.0])
+    anew.load_state_dict(earlier)
+    assert not anew.rewards_seen.any()
 
 
 def test_the_gate_lets_pass_what_is_as_good_as_the_offline_policys():
