@@ -81,6 +81,31 @@ def _last_rows(path: Path, numbers: NDArray[Any], report: Report) -> NDArray[np.
     return last
 
 
+class Switches:
+    """Finds controls that are on or off: of two values alone in all files."""
+
+    def __init__(self) -> None:
+        self._values: list[set[float]] = []
+
+    def look(self, actions: NDArray[Any]) -> None:
+        """Look at the actions (rows, A) of a file."""
+        self._values = self._values or [set() for _ in actions.T]
+        for known, column in zip(self._values, actions.T, strict=True):
+            if len(known) <= 2:
+                known |= set(np.unique(column).tolist())
+
+    def said(self, names: Sequence[str]) -> list[str]:
+        """Say which there are; `names` are those of the actions, or none."""
+        found = [i for i, known in enumerate(self._values) if len(known) == 2]
+        if not found:
+            return []
+        return [
+            f"{', '.join(called(names, 'action', i) for i in found)}: two values alone. Policies "
+            "here play any number between the bounds, so what a switch does with 0.4 is yours to "
+            "say, as by a threshold."
+        ]
+
+
 def known_too_late(path: Path, columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
     """Say which observations are the reward in every row: is it known before the action?"""
     rows = columns["rewards"].rows

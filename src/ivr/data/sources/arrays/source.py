@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivr.agreement.names import Names, called
-from ivr.data.sources.arrays.columns import assumed, columns_of, known_too_late
+from ivr.data.sources.arrays.columns import Switches, assumed, columns_of, known_too_late
 from ivr.data.sources.arrays.files import Arrays, read_arrays
 from ivr.data.sources.arrays.mapping import ColumnMap
 from ivr.data.sources.arrays.missing import ADVICE, count_missing, without_missing
@@ -22,9 +22,6 @@ from ivr.data.sources.sampled import joined, sample_rows
 from ivr.data.sources.source import Bound, Episode, RecordedSteps, filled, unusable
 from ivr.data.sources.terminals import AS_RECORDED, Terminals
 from ivr.errors import UserError
-
-_SWITCH = 2
-"""Values of a control that is on or off."""
 
 
 class _Seen(NamedTuple):
@@ -178,7 +175,7 @@ class ArraysSource:
     def _seen(self) -> _Seen:
         widths: tuple[int, int] | None = None
         rows, before, notes, names, missing = 0, 0, [], Names(), dict[str, int]()
-        values: list[set[float]] = []
+        two = Switches()
         low: NDArray[Any] = np.array(np.inf)
         high: NDArray[Any] = np.array(-np.inf)
         for path in self._paths:
@@ -208,9 +205,7 @@ class ArraysSource:
             actions = _finite(columns["actions"])
             if len(actions) == 0:
                 raise UserError(f"{path}: no action in it is of finite numbers. Mend the file.")
-            values = values or [set() for _ in range(own[1])]
-            for known, column in zip(values, actions.T, strict=True):
-                known |= set() if len(known) > _SWITCH else set(np.unique(column).tolist())
+            two.look(actions)
             low, high = np.minimum(low, actions.min(0)), np.maximum(high, actions.max(0))
         assert widths is not None
         if missing:
@@ -219,13 +214,7 @@ class ArraysSource:
         if rows < before:
             share = f"{rows:,} of {before:,} rows ({rows / before:.0%})"
             notes.append(f"dataset.missing={self._missing} leaves {share} in all.")
-        switches = [i for i, known in enumerate(values) if len(known) == _SWITCH]
-        if switches:
-            named = ", ".join(called(names.actions, "action", i) for i in switches)
-            notes.append(
-                f"{named}: two values alone. Policies here play any number between the bounds, so "
-                "what a switch does with 0.4 is yours to say, as by a threshold."
-            )
+        notes += two.said(names.actions)
         return _Seen(widths[0], rows, *self._bounds(low, high, names), names, notes)
 
     def _bounds(
