@@ -125,6 +125,8 @@ def test_a_reward_that_the_data_lack_is_learned_and_by_its_own_member_alone():
     anew = made(reward_range=[0.0, 0.0])
     anew.load_state_dict(earlier)
     assert not anew.rewards_seen.any()
+    train(anew, anew.offline_updates + 1)  # one update online, on rewards below 0
+    assert (anew.rewards_seen[:, 0] < 0).all() and not anew.rewards_seen[:, 1].any()
 
 
 def test_the_gate_lets_pass_what_is_as_good_as_the_offline_policys():
