@@ -144,6 +144,19 @@ def test_the_row_of_a_claim_says_that_its_runs_are_short(tmp_path) -> None:
     assert row[5] == "after 10,000 updates, the paper's 1,000,000"
 
 
+def test_a_number_of_the_paper_says_what_its_run_was(tmp_path) -> None:
+    words = ["algo=sql", "dataset=hopper-medium", "seed=[0,1,2]", "protocol=paper", "compile=true"]
+    run(tmp_path / "a", [3, 3.1, 3.2], dataset="hopper-medium", algo="sql", num_updates=100,
+        overrides=words)  # fmt: skip
+    run(tmp_path / "b", [60], dataset="hopper-medium", algo="iql")
+    cells = measured(read_results(tmp_path).groups, tmp_path).cells
+    table = numbers_table([find(claim, cells, True) for claim in numbers(5.0)])
+    why = {row[1]: row[5] for row in table.rows if row[0] == "hopper-medium"}
+    assert why["SQL"] == "after 100 updates, the paper's 1,000,000; SQL with protocol=paper"
+    assert why["IQL"] == "fewer than 3 seeds, which decide nothing"
+    assert why["BC"] is None
+
+
 def test_damaged_files_are_named_and_the_rest_stands(tmp_path) -> None:
     run(tmp_path / "table" / "maze" / "whole", [1, 2, 3], dataset="maze", **MADE)
     (tmp_path / "table" / "maze" / "cut").mkdir()

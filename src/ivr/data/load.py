@@ -17,7 +17,7 @@ from ivr.data.cache.store import is_built, read_store
 from ivr.data.dataset import DatasetInfo, OfflineDataset
 from ivr.data.kinds import KINDS
 from ivr.data.opening import open_source
-from ivr.data.sources.d4rl.published import goal_of
+from ivr.data.sources.d4rl.published import find_published, goal_of
 from ivr.data.spec import DataSpec
 from ivr.errors import UserError, counted, printable
 from ivr.mazes import MAZES, Maze
@@ -108,7 +108,8 @@ def load_dataset(
     if not recorded.id.startswith("ivr/"):
         given = [spec.path] if isinstance(spec.path, str | Path) else spec.path or []
         places = f" at {', '.join(map(str, given))}" if given else ""
-        origin = f"{spec.source} {recorded.id}{places}"
+        as_published = spec.source == "d4rl" and find_published(spec.id)[1] and not recorded.differs
+        origin = f"{spec.source} {spec.id if as_published else recorded.id}{places}"
     if recorded.differs:
         origin += f"; not {spec.name} as it was published: {recorded.differs}"
     scale, shift = transform.affine(columns["episode_returns"].numpy())

@@ -112,9 +112,14 @@ def _table() -> Iterator[Claim]:
 
 
 def _noisy(few: float, many: float) -> Iterator[Claim]:
+    mixtures = tuple(
+        f"{robot}-expert + {noise}"
+        for robot in ("halfcheetah", "hopper", "walker2d")
+        for noise in ("random", "medium")
+    )
     for other in ("iql", "eql"):
         words = f"With {few:.0%} expert data among noise, SQL is above {called(other)}"
-        yield Claim("noisy", words, (above("sql", other, few),))
+        yield Claim("noisy", words, (above("sql", other, few, mixtures),))
     for other in ("iql", "eql"):
         terms = (
             *above("sql", other, few).terms,
@@ -125,7 +130,7 @@ def _noisy(few: float, many: float) -> Iterator[Claim]:
             f"The lead of SQL over {called(other)} grows with the noise, from {many:.0%} to "
             f"{few:.0%} expert data"
         )
-        yield Claim("noisy", words, (Difference(label, terms),))
+        yield Claim("noisy", words, (Difference(label, terms, mixtures),))
 
 
 def _small(little: float, much: float) -> Iterator[Claim]:

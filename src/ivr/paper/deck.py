@@ -76,20 +76,6 @@ def score(text: str) -> tuple[float, float]:
     return float(mean), float(spread or 0)
 
 
-def sources(text: str) -> list[str]:
-    """Take apart what result.json says of data that were mixed or thinned.
-
-    Such as "0.03 of (d4rl a)" and "0.1 of d4rl a, 0.9 of d4rl b".
-    """
-    thinned = re.fullmatch(r"[\d.e-]+ of \((.*)\)", text, re.DOTALL)
-    if thinned:
-        return sources(thinned[1])
-    share = r"[\d.e-]+ of "
-    if not re.match(share, text):
-        return [text]
-    return [re.sub(f"^{share}", "", part) for part in re.split(f", (?={share})", text)]
-
-
 def noise_of(text: str) -> str:
     """What kind of noise a path or an id names."""
     found = re.findall(r"random|medium(?!-expert|_expert)", text.rpartition("/")[2] or text)

@@ -1,7 +1,8 @@
 """Holds claims against what was measured, the paper's data and all others apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from ivr.paper import verdicts
 from ivr.paper.claims import Claim, Difference, Term
@@ -32,6 +33,8 @@ class Seen:
     cells: tuple[Cell, ...]
     lacks: tuple[str, ...]
     """What was not run of it, in words."""
+    doubts: tuple[str, ...] = ()
+    """Why its estimate decides nothing, in words."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Finding:
         elif lacks:
             more = f" and {len(lacks) - 6} more" if len(lacks) > 6 else ""
             said.append(f"not run: {', '.join(lacks[:6])}{more}")
+        said += dict.fromkeys(doubt for one in self.seen for doubt in one.doubts)
         if any(one.cells and one.estimate is None for one in self.seen):
             said.append(f"fewer than {verdicts.LEAST} seeds, which decide nothing")
         return "; ".join(said)
@@ -85,7 +89,7 @@ def find(claim: Claim, cells: Cells, of_paper: bool) -> Finding:
         decided = tuple(one for one in seen if one.cells)
     else:
         decided = seen
-    complete = [None if one.lacks else one.estimate for one in decided]
+    complete = [None if one.lacks or one.doubts else one.estimate for one in decided]
     status = decide(complete, claim.low, claim.high)
     if status != verdicts.FAILS and (not decided or any(one.lacks for one in decided)):
         status = verdicts.MISSING
@@ -118,7 +122,29 @@ def _seen(difference: Difference, claim: Claim, here: Cells, of_paper: bool, ask
     ]
     cells = dict.fromkeys(cell for found in full.values() for _, cell in found)
     estimate = contrast(samples) if samples else None
-    return Seen(difference, tuple(full), estimate, tuple(cells), tuple(dict.fromkeys(lacks)))
+    missing, doubts = tuple(dict.fromkeys(lacks)), tuple(_doubts(full, claim.part))
+    return Seen(difference, tuple(full), estimate, tuple(cells), missing, doubts)
+
+
+def _doubts(full: Mapping[str, Sequence[tuple[Term, Cell]]], part: str) -> Iterator[str]:
+    """Say why the cells of a difference cannot be held against each other."""
+    cells = [cell for found in full.values() for _, cell in found]
+    lengths = {cell.updates for cell in cells}
+    if len(lengths) > 1 and part != "online":
+        yield f"trained for unequal lengths, {min(lengths):,} to {max(lengths):,} updates"
+    for stratum, found in full.items():
+        for _, same in groupby(sorted(found, key=_at), _at):
+            tasks = [cell.task for _, cell in same]
+            if any(task != tasks[0] for task in tasks):
+                yield f"not on the same data or in the same evaluation: {stratum}"
+        for term, cell in found:
+            if cell.group.lost:
+                seeds = ", ".join(map(str, sorted(cell.group.lost)))
+                yield f"no score of {_named(term)} on {stratum} with seed {seeds}"
+
+
+def _at(found: tuple[Term, Cell]) -> float:
+    return found[0].at or 0.0
 
 
 def _named(term: Term) -> str:

@@ -1,5 +1,6 @@
 """What finished runs measured, laid out as the deck asks for it: one cell for a setting's seeds."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ivr.paper.deck import DATASETS, PARTS, noise_of, sources
+from ivr.paper.deck import DATASETS, PARTS, noise_of
 from ivr.report.gathering.curves import Curves
 from ivr.report.gathering.groups import SeedGroup
 from ivr.report.online import online_members
-from ivr.report.paper import comparable
+from ivr.report.paper import comparable, selects
 from ivr.report.statistics.intervals import Floats
 from ivr.training.plain import finite
+
+_EVALUATED = {
+    f"evaluation.{key}" for key in ("environment", "env_kwargs", "max_episode_steps", "metric",
+                                    "reference", "goal")
+}  # fmt: skip
 
 _WEIGHTS = ("weight/mean", "actor_weight/mean", "weight/sparsity", "actor_weight/sparsity")
 
@@ -44,7 +50,17 @@ class Cell:
     @property
     def updates(self) -> int:
         """How long it trained."""
-        return min(run.updates for run in self.group.runs.values())
+        return _updates(self.group)
+
+    @property
+    def task(self) -> tuple[object, ...]:
+        """What must be the same of all methods in a comparison: their data and their evaluation."""
+        result: dict[str, Any] = next(iter(self.group.runs.values())).result
+        names = {key: (result.get(key) or {}).get("name") for key in ("noise", "subset")}
+        scored = {k: v for k, v in self.group.facts.items() if k in _EVALUATED}
+        # The paper's data are one file each, wherever they lie.
+        source = "" if self.place.of_paper else _placeless(result["dataset_source"])
+        return source, result.get("transitions"), names, scored
 
 
 class Measured(NamedTuple):
@@ -68,14 +84,25 @@ def measured(groups: Sequence[SeedGroup], folder: Path) -> Measured:
     notes = []
     for group in groups:
         place = _place(group, folder)
-        if group.normalised:
-            found.setdefault(place, []).append(group)
-        else:
+        lengths = {run.updates for run in group.runs.values()}
+        if not group.normalised:
             notes.append(f"{_named(place)}: its score has no reference, so it is in no average")
+        elif any(map(selects, group.results)):
+            notes.append(
+                f"{_named(place)}: successive halving chose its last seeds by their scores, so "
+                "they are not used"
+            )
+        elif len(lengths) > 1 and place.part != "online":
+            notes.append(
+                f"{_named(place)}: its seeds were trained for {min(lengths):,} to "
+                f"{max(lengths):,} updates, so none is used"
+            )
+        else:
+            found.setdefault(place, []).append(group)
     curves, cells = Curves(_WEIGHTS), {}
     for place, several in found.items():
-        longest = max(group.settings[-1] for group in several)
-        longer = [group for group in several if group.settings[-1] == longest]
+        longest = max(map(_updates, several))
+        longer = [group for group in several if _updates(group) == longest]
         if len(longer) > 1:
             notes.append(f"{_named(place)}: {len(longer)} settings of it were run, so none is used")
             continue
@@ -88,10 +115,9 @@ def measured(groups: Sequence[SeedGroup], folder: Path) -> Measured:
 
 def _place(group: SeedGroup, folder: Path) -> Place:
     result: dict[str, Any] = next(iter(group.runs.values())).result
-    known = [source for text in group.sources for source in sources(text)]
-    of_paper = comparable(known, group.replays, group.results)
     noise, subset = result.get("noise") or {}, result.get("subset") or {}
     part, stratum = _part(group, result, folder), group.dataset
+    of_paper = comparable(group, mixed=part in ("noisy", "small"))
     at: Any = None
     if part == "noisy":
         at = noise.get("expert_fraction")
@@ -117,6 +143,15 @@ def _part(group: SeedGroup, result: dict[str, Any], folder: Path) -> str:
     if "expert_fraction" in (result.get("noise") or {}):
         return "table" if group.dataset.removesuffix(" (as is)") in DATASETS else "noisy"
     return "small" if "keep" in (result.get("subset") or {}) else "table"
+
+
+def _updates(group: SeedGroup) -> int:
+    return min(run.updates for run in group.runs.values())
+
+
+def _placeless(source: str) -> str:
+    """Where data come from, without the folders that they lie in, which differ between machines."""
+    return re.sub(r"[^\s,;()]*[/\\]", "", source)
 
 
 def _named(place: Place) -> str:

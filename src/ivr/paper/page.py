@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ivr.paper import drawing, verdicts
 from ivr.paper.claims import Claim, numbers
-from ivr.paper.deck import PARTS
+from ivr.paper.deck import PARTS, called
 from ivr.paper.findings import VERDICTS, Finding, find
 from ivr.paper.measured import Measured
 from ivr.paper.tables import (
@@ -22,9 +23,16 @@ from ivr.report.output.tables import Cell as Entry
 from ivr.report.output.tables import Estimate, Table
 from ivr.report.paper import SCORES
 from ivr.report.provenance import provenance, run_numbers
+from ivr.sweeps.names import settings
 
 UPDATES = 1_000_000
 """Of the paper's runs."""
+
+_EXPECTED = {
+    "algo", "dataset", "dataset.path", "dataset.source", "dataset.id", "dataset.name",
+    "seed", "num_updates", "eval_every", "eval_episodes",
+}  # fmt: skip
+"""Options that say which cell of the results table a run is of, and how it was watched."""
 
 RULE = """\
 A claim says that some differences of means lie above 0. (A single number of the paper is a claim
@@ -96,11 +104,10 @@ def verdict_table(pairs: Sequence[Pair]) -> Table:
     for ours, other in pairs:
         printed = [one.printed for one in ours.claim.differences]
         known = [number for number in printed if number is not None]
-        why = [ours.remarks, _shorter(ours)]
         rows.append([
             PARTS[ours.claim.part], ours.claim.words,
             f"{min(known):+.1f}" if len(known) == len(printed) else None,
-            _here(ours), VERDICTS[ours.status], "; ".join(filter(None, why)) or None,
+            _here(ours), VERDICTS[ours.status], _why(ours),
             _here(other), other.status, other.remarks or None,
         ])  # fmt: skip
     header = [
@@ -123,8 +130,9 @@ def numbers_table(findings: Sequence[Finding]) -> Table:
         (dataset,) = one.difference.strata
         printed = SCORES[dataset, one.difference.terms[0].algo]
         verdict = VERDICTS[finding.status]
-        rows.append([dataset, one.difference.label, printed, _here(finding), verdict])
-    header = ["dataset", "method", "in the paper", "here", "verdict"]
+        why = _why(finding) if one.cells else None
+        rows.append([dataset, one.difference.label, printed, _here(finding), verdict, why])
+    header = ["dataset", "method", "in the paper", "here", "verdict", "why"]
     return Table("numbers", "Number by number", header, rows)
 
 
@@ -137,12 +145,35 @@ def _here(finding: Finding) -> Entry:
     return Estimate(least.value, least.interval(), form_of(finding.claim))
 
 
-def _shorter(finding: Finding) -> str:
-    """Say that the runs are shorter than the paper's."""
-    updates = [cell.updates for one in finding.seen for cell in one.cells]
-    if finding.claim.part == "online" or not updates or min(updates) >= UPDATES:
-        return ""
-    return f"after {min(updates):,} updates, the paper's {UPDATES:,}"
+def _why(finding: Finding) -> Entry:
+    """What keeps a claim on the paper's data from a verdict, or should be known of it."""
+    cells = dict.fromkeys(cell for one in finding.seen for cell in one.cells)
+    said = [finding.remarks]
+    if finding.claim.part != "online" and cells:
+        updates = min(cell.updates for cell in cells)
+        if updates < UPDATES:
+            said.append(f"after {updates:,} updates, the paper's {UPDATES:,}")
+    if finding.claim.part in ("small", "online") and cells:  # for which the deck names no data
+        said.append(f"on {', '.join(dict.fromkeys(cell.place.stratum for cell in cells))}")
+    options = {
+        called(cell.place.algo): words
+        for cell in cells
+        if (words := " ".join(_changed(cell.group.results)))
+    }
+    if finding.claim.part == "table":
+        said += [f"{name} with {words}" for name, words in options.items()]
+    return "; ".join(filter(None, said)) or None
+
+
+def _changed(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The words of runs that change what a method is, other than the paper's results need."""
+    words = {
+        f"{key}={value}": None
+        for result in results
+        for key, value in settings(result.get("overrides") or ()).items()
+        if key not in _EXPECTED and not key.startswith("hydra")
+    }
+    return list(words)
 
 
 def _part(

@@ -88,4 +88,4 @@ def unit(here: Sequence[tuple[str, SeedGroup]]) -> str:
 def paper(group: SeedGroup) -> str | None:
     """The paper's score of the same dataset and algorithm, where the two may be compared."""
     found = SCORES.get((group.dataset, group.algo))
-    return found if comparable(group.sources, group.replays, group.results) else None
+    return found if comparable(group) else None

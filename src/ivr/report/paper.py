@@ -5,8 +5,11 @@ seeds with the spread where they give one.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from ivr.data.sources.d4rl.published import PUBLISHED
+from ivr.report.gathering.groups import SeedGroup
 
 ALGORITHMS = ("bc", "bc10", "bcq", "dt", "onestep", "td3bc", "cql", "iql", "sql", "eql")
 
@@ -40,26 +43,77 @@ SCORES = {
 """By dataset and `algo=`."""
 
 
+_TASKS = {
+    "halfcheetah-": ("return", [-280.178953, 12135.0], 1000),
+    "hopper-": ("return", [-20.272305, 3234.3], 1000),
+    "walker2d-": ("return", [1.629008, 4592.3], 1000),
+    "antmaze-umaze": ("success", [0.0, 1.0], 700),
+    "antmaze-": ("success", [0.0, 1.0], 1000),
+    "kitchen-": ("tasks", [0.0, 4.0], 280),
+}
+"""How D4RL scores (`d4rl/infos.py` and its environments), by how the names of its data begin: what
+an episode is scored by, the returns that are 0 and 100, the steps that it may take."""
+
 _OTHER_TASK = re.compile(r"\W*dataset\.(reference|max_episode_steps|metric|goal|env_kwargs)\b")
 """Words of a command by which a policy is scored otherwise than D4RL does."""
 
 
-def comparable(
-    sources: Collection[str], replays: Collection[str], results: Collection[Mapping[str, Any]]
-) -> bool:
-    """Whether scores may stand beside the paper's.
+def comparable(group: SeedGroup, mixed: bool = False) -> bool:
+    """Whether a group's scores may stand beside the paper's.
 
-    They must be made on D4RL's own data, all of them, in an environment that repeats them, and
-    scored as D4RL does.
+    They must be made on D4RL's own data, all of them, in an environment that repeats them, scored
+    as D4RL does, and not chosen by how high they are.
 
     Args:
-        sources: where their data come from, as result.json says it.
-        replays: the status of their certificates.
-        results: the contents of their result.json.
+        group: the seeds of one setting.
+        mixed: whether the paper's data are mixed or thinned as well, as in its experiments on noise
+            and on few data.
     """
-    words = (word for result in results for word in result.get("overrides") or ())
-    if any(result.get("split") for result in results) or any(map(_OTHER_TASK.match, words)):
+    if not set(group.replays) <= {"exact", "close"}:
         return False
-    # What differs from the published file says so: see `data.load`.
-    on_d4rl = all(s.startswith("d4rl ") and "as it was published" not in s for s in sources)
-    return on_d4rl and set(replays) <= {"exact", "close"}
+    for result in group.results:
+        own, *noise = taken_apart(result["dataset_source"]) if mixed else [result["dataset_source"]]
+        # A file in the place of a published one was compared with it by the name of its dataset.
+        if not _published(own, result["dataset"] in PUBLISHED) or not all(map(_published, noise)):
+            return False
+        if result.get("split") or selects(result) or not _as_d4rl(result):
+            return False
+    return True
+
+
+def selects(result: Mapping[str, Any]) -> bool:
+    """Whether seeds of a run were stopped for their scores, so that its last ones are chosen."""
+    return bool((result.get("halving") or {}).get("factor"))
+
+
+def taken_apart(source: str) -> list[str]:
+    """Take apart what result.json says of data that were mixed or thinned.
+
+    Such as "0.03 of (d4rl a)" and "0.1 of d4rl a, 0.9 of d4rl b".
+    """
+    thinned = re.fullmatch(r"[\d.e-]+ of \((.*)\)", source, re.DOTALL)
+    if thinned:
+        return taken_apart(thinned[1])
+    share = r"[\d.e-]+ of "
+    if not re.match(share, source):
+        return [source]
+    return [re.sub(f"^{share}", "", part) for part in re.split(f", (?={share})", source)]
+
+
+def _published(source: str, compared: bool = False) -> bool:
+    """Whether data are D4RL's; `compared` with its files, what differs says so: `data.load`."""
+    which, _, place = source.removeprefix("d4rl ").partition(" at ")
+    known = compared or not place or any(which == record.id for record in PUBLISHED.values())
+    return source.startswith("d4rl ") and known and "as it was published" not in source
+
+
+def _as_d4rl(result: Mapping[str, Any]) -> bool:
+    if any(map(_OTHER_TASK.match, result.get("overrides") or ())):
+        return False
+    task = result.get("evaluation") or {}
+    found = (task.get("metric"), task.get("reference"), task.get("max_episode_steps"))
+    for begins, expected in _TASKS.items():
+        if result["dataset"].startswith(begins):
+            pairs = zip(found, expected, strict=True)
+            return all(ours is None or ours == theirs for ours, theirs in pairs)
+    return True

@@ -117,6 +117,8 @@ class SeedGroup:
     """Everything else that was configured, under names such as options.expectile."""
     runs: dict[int, Run] = field(default_factory=dict)
     """By seed, in their order."""
+    lost: set[int] = field(default_factory=set)
+    """Seeds that have no score, as they diverged or their last score is not finite."""
 
     @property
     def dataset(self) -> str:

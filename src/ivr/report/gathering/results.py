@@ -14,7 +14,7 @@ from ivr.training.plain import plain
 log = logging.getLogger(__name__)
 
 
-_NESTED = ("options", "noise", "subset", "normalize", "split", "online", "evaluation")
+_NESTED = ("options", "noise", "subset", "normalize", "split", "online", "evaluation", "halving")
 _FLAT = ("discount", "batch_size", "reward", "reward_scale", "reward_shift", "precision")
 _NO_SETTING = {"evaluation.seed", "online.checkpoint"}
 
@@ -62,11 +62,17 @@ def read_results(folder: Path, x: str | None = None) -> Results:
         ):
             measured.append((path, result))
             continue
-        for run in _runs(path, result, notes):
-            settings = tuple({**result, **run.member}[name] for name in SETTINGS)
-            facts, at = _facts(result), _look_up({**result, **run.member}, x, path)
+        for member, lacks_score in _members(path, result, notes):
+            settings = tuple({**result, **member}[name] for name in SETTINGS)
+            facts, at = _facts(result), _look_up({**result, **member}, x, path)
             group = _group_of(groups, settings, at, facts)
-            _keep_latest(group, run, twice)
+            if lacks_score:
+                group.lost.add(member["seed"])
+            else:
+                score = score_of(member["last"])
+                assert score is not None
+                _keep_latest(group, Run(member["seed"], score, path, result, member), twice)
+    groups = [group for group in groups if group.runs]
     notes += [
         f"left out, as the same settings and seed are there again ({_few(seeds)}), written later, "
         f"in {newer}: {older}"
@@ -79,25 +85,31 @@ def read_results(folder: Path, x: str | None = None) -> Results:
         )
     for group in groups:
         group.runs = dict(sorted(group.runs.items()))
+        group.lost -= group.runs.keys()
     groups.sort(key=lambda group: (repr(group.settings), _order(group.x), repr(group.facts)))
     return Results(groups, notes, measured)
 
 
-def _runs(path: Path, result: dict[str, Any], notes: list[str]) -> Iterator[Run]:
-    """The members of a result that have a score."""
+def _members(
+    path: Path, result: dict[str, Any], notes: list[str]
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The members of a result that no halving stopped, and whether each lacks a score."""
     if result["members"] and all(member["last"] is None for member in result["members"]):
         notes.append(f"left out, as nothing was evaluated: {path}")
         return
     for member in result["members"]:
         seed, last = member["seed"], member["last"]
-        if member.get("diverged"):
-            notes.append(f"left out, as seed {seed} diverged: {path}")
-        elif member.get("stopped"):
+        if member.get("stopped"):
             notes.append(f"left out, as successive halving stopped seed {seed} early: {path}")
-        elif last is None or (score := score_of(last)) is None:
-            notes.append(f"left out, as seed {seed} has no finite score: {path}")
-        else:
-            yield Run(seed, score, path, result, member)
+            continue
+        why = None
+        if member.get("diverged"):
+            why = "diverged"
+        elif last is None or score_of(last) is None:
+            why = "has no finite score"
+        if why:
+            notes.append(f"left out, as seed {seed} {why}: {path}")
+        yield member, why is not None
 
 
 def _facts(result: dict[str, Any]) -> dict[str, Any]:
