@@ -15,6 +15,7 @@ from ivr.data.generation import random_actions
 from ivr.data.sources.d4rl import location as d4rl_files
 from ivr.data.sources.d4rl.published import PUBLISHED, find_published
 from ivr.mazes import MAZES
+from ivr.report.paper import as_d4rl_scores
 from tests.running import composed
 
 LOCOMOTION = [
@@ -133,6 +134,15 @@ def test_d4rls_own_files_are_trained_on_and_evaluated_as_d4rl_does(name):
         assert (dataset.reward, dataset.metric) == ("none", "tasks")
     assert (dataset.view, dataset.maze) == ("flat", None)
     assert find_published(dataset.id) == (name, PUBLISHED[name])
+
+
+@pytest.mark.parametrize("name", LOCOMOTION + ANTMAZE + KITCHEN)
+def test_scores_that_stand_beside_the_papers_are_made_as_every_dataset_makes_them(name):
+    dataset = _of_d4rl(name)
+    task = {key: dataset[key] for key in ("metric", "reference", "max_episode_steps")}
+    assert as_d4rl_scores({"dataset": name, "evaluation": task})
+    for key, other in {"metric": "steps", "reference": [0, 9], "max_episode_steps": 9}.items():
+        assert not as_d4rl_scores({"dataset": name, "evaluation": task | {key: other}})
 
 
 @pytest.mark.parametrize("robot", ["HalfCheetah", "Hopper", "Walker2d"])

@@ -76,7 +76,7 @@ def comparable(group: SeedGroup, mixed: bool = False) -> bool:
         # A file in the place of a published one was compared with it by the name of its dataset.
         if not _published(own, result["dataset"] in PUBLISHED) or not all(map(_published, noise)):
             return False
-        if result.get("split") or selects(result) or not _as_d4rl(result):
+        if result.get("split") or selects(result) or not as_d4rl_scores(result):
             return False
     return True
 
@@ -107,7 +107,8 @@ def _published(source: str, compared: bool = False) -> bool:
     return source.startswith("d4rl ") and known and "as it was published" not in source
 
 
-def _as_d4rl(result: Mapping[str, Any]) -> bool:
+def as_d4rl_scores(result: Mapping[str, Any]) -> bool:
+    """Whether a run is scored as D4RL scores its dataset, so far as its result.json says."""
     if any(map(_OTHER_TASK.match, result.get("overrides") or ())):
         return False
     task = result.get("evaluation") or {}
