@@ -1,6 +1,7 @@
 """Writes files whole or not at all."""
 
 import errno
+import fnmatch
 import json
 import math
 import os
@@ -33,6 +34,24 @@ def is_full(error: BaseException) -> bool:
         or "No space left on device" in str(cause)
         for cause in causes
     )
+
+
+def found_below(folder: Path, pattern: str) -> list[Path]:
+    """Files below a folder whose name matches, sorted; folders that are links are entered once.
+
+    Args:
+        folder: that is searched.
+        pattern: of file names, as in *.ckpt.
+    """
+    found, entered = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        here = os.path.realpath(place)
+        if here in entered:
+            folders.clear()
+            continue
+        entered.add(here)
+        found += [Path(place) / name for name in fnmatch.filter(files, pattern)]
+    return sorted(found)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:

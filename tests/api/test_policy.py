@@ -62,7 +62,7 @@ def test_what_is_no_observation_is_refused(checkpoint, given, message):
         ivr.load_policy(checkpoint, member=0).act(given)
 
 
-@pytest.mark.parametrize("member", [3, -1, "seed0", True])
+@pytest.mark.parametrize("member", [3, -1, "seed0", True, 0.5, [0], float("nan")])
 def test_a_member_that_is_not_there_is_refused(checkpoint, member):
     with pytest.raises(ivr.UserError, match=r"holds 0 \(seed0_alpha0.5\), 1 \(seed1"):
         ivr.load_policy(checkpoint, member=member)
@@ -84,6 +84,11 @@ def test_the_best_has_the_highest_return(returns, best):
     whole = {"ivr": {"members": [[k, None] for k in range(3)]}}
     last = whole | {"callbacks": {"EvaluationCallback": {"last": records}}}
     assert best_member(last) == best and best_member(whole | {"scores": records}) == best
+
+
+def test_a_tensor_with_a_gradient_is_refused_in_words(checkpoint):
+    with pytest.raises(ivr.UserError, match=r"observations: .*requires grad"):
+        ivr.load_policy(checkpoint, member=0).act(torch.zeros(3, requires_grad=True))
 
 
 def test_the_module_names_the_shape_that_it_takes(checkpoint):

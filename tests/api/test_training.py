@@ -162,3 +162,42 @@ def test_without_the_api_the_package_is_imported_at_once():
         "assert not hasattr(ivr, 'trane')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (pl.callbacks.ModelCheckpoint, "ModelCheckpoint is no Lightning callback; make one"),
+        ([3], "int is no Lightning callback"),
+        ({"a": 1}, "dict is no Lightning callback"),
+        ("early_stoping", "did you mean early_stopping"),
+        ([pl.callbacks.WeightAveraging()], "WeightAveraging cannot be used"),
+    ],
+)
+def test_what_is_no_callback_is_said(tmp_path, callbacks, message):
+    with pytest.raises(ivr.UserError, match=message):
+        ivr.train(dataset=own(), folder=tmp_path / "run", callbacks=callbacks, **TINY)
+
+
+def test_callbacks_may_be_named_or_given_or_none(tmp_path):
+    class Counter(pl.Callback):
+        epochs = 0
+
+        def on_train_epoch_end(self, *_):
+            self.epochs += 1
+
+    counter = Counter()
+    ivr.train(dataset=own(), folder=tmp_path / "one", callbacks=counter, **TINY)
+    assert counter.epochs == 1
+    ivr.train(dataset=own(), folder=tmp_path / "none", callbacks=None, **TINY)
+    both = ivr.train(dataset=own(), folder=tmp_path / "both",
+                     callbacks=["model_checkpoint", counter],
+                     callbacks__model_checkpoint__monitor="loss/critic", **TINY)  # fmt: skip
+    assert both.status == "finished" and counter.epochs == 2
+
+
+def test_an_option_of_the_trainer_in_a_dict_is_looked_up(tmp_path):
+    with pytest.raises(ivr.UserError, match=r"trainer\.gradient_clip_val: the run decides"):
+        ivr.train(dataset=own(), trainer={"gradient_clip_val": 1.0}, **TINY)
+    result = ivr.train(dataset=own(), folder=tmp_path, trainer={"deterministic": True}, **TINY)
+    assert result.status == "finished"

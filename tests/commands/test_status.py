@@ -21,6 +21,18 @@ def test_it_counts_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert "failed: algo-iql: alpha=1: iql has no alpha" in caplog.text
 
 
+def test_the_command_that_it_names_can_be_typed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder = tmp_path / "my sweep"
+    enlist(folder, [["algo=sql"]], {"algo"})
+    record_end(folder / "algo-sql", ["algo=sql"], error="x")
+    words = (f"folder='{folder}'",)
+    status.run(composed(words, "status"), tmp_path, list(words))
+    assert f"'{folder}'" in caplog.text
+
+
 @pytest.mark.parametrize("words", [(), ("folder=/nowhere",)])
 def test_a_folder_without_a_sweep_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="folder"):

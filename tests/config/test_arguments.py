@@ -42,3 +42,16 @@ def test_good_words_pass_through():
     assert sorted(prepare(words)) == sorted(words)
     swept = ["--multirun", "algo=sql,eql", "alpha=0.1,0.5"]
     assert sorted(prepare(swept)) == sorted(swept)
+
+
+def test_a_launcher_has_a_sweep_to_launch():
+    with pytest.raises(SystemExit, match=r"launcher=joblib sends out .* give sweep=NAME too"):
+        prepare(["launcher=joblib"])
+    prepare(["launcher=none"])
+
+
+@pytest.mark.parametrize("key", ["callbacks.early_stopping.patience", "logger.wandb.project"])
+def test_an_option_of_a_choice_that_was_not_made_names_the_choice(key):
+    group, choice, _ = key.split(".")
+    with pytest.raises(SystemExit, match=f"{key}: .* give {group}={choice} too"):
+        prepare([f"{key}=3"])

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import shutil
+import signal
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -94,6 +97,26 @@ def test_a_stopped_run_does_not_train_on(stopped):
     again = train(folder, *WORDS, *STOPPING, "resume=auto")
     assert again["updates_done"] == 30 and again["stopped_early"]
     assert again["members"] == before["members"]
+
+
+def test_a_stopped_run_trains_on_to_more_updates(stopped, tmp_path):
+    shutil.copytree(stopped[0], tmp_path / "run")
+    result = train(tmp_path / "run", *WORDS, *STOPPING, "num_updates=60", "resume=auto")
+    assert result["updates_done"] == 40, "its callback looks again, and ends it again"
+    result = train(tmp_path / "run", *WORDS, "num_updates=70", "resume=auto")
+    assert (result["updates_done"], result["stopped_early"]) == (70, False)
+
+
+def test_a_limit_of_time_is_no_end(tmp_path, caplog):
+    caplog.set_level("INFO")
+    words = (*WORDS, "num_updates=100000", "eval_every=90000", "checkpoint_every=90000")
+    first = train(tmp_path, *words, "trainer.max_time=00:00:00:01")
+    assert "ended before update 100,000 by a callback or trainer.max_time" in caplog.text
+    limited = train(tmp_path, *words, "trainer.max_time=00:00:00:02", "resume=auto")
+    assert limited["stopped_early"] and limited["updates_done"] > first["updates_done"]
+    more = limited["updates_done"] + 10
+    whole = train(tmp_path, *words[:-3], f"num_updates={more}", "resume=auto")
+    assert (whole["updates_done"], whole["stopped_early"]) == (more, False)
 
 
 def test_a_limit_of_time_ends_with_an_evaluation_and_a_checkpoint(tmp_path):
@@ -202,6 +225,21 @@ def test_debug(tmp_path, debug):
         ("+callbacks.mine={_target_: no.such.Thing}", r"callbacks\.mine: no\.such\.Thing"),
         ("+callbacks.mine={_target_: pathlib.Path}", "no Lightning callback"),
         ("+callbacks.mine={_target_: pytorch_lightning.callbacks.EarlyStopping}", "monitor"),
+        ("+callbacks._target_=pathlib.Path", "put it below a name"),
+        (
+            "+callbacks.mine={_target_: pytorch_lightning.callbacks.EMAWeightAveraging}",
+            "WeightAveraging cannot be used: what is evaluated",
+        ),
+        (
+            "+callbacks.mine={_target_: pytorch_lightning.callbacks.BatchSizeFinder}",
+            "BatchSizeFinder cannot be used",
+        ),
+        ("trainer.detect_anomaly=7", r"trainer\.detect_anomaly=7: must be true or false"),
+        ("trainer.benchmark=abc", r"trainer\.benchmark=abc: must be true or false"),
+        ("trainer.deterministic=wrn", r"trainer\.deterministic=wrn: .*, or warn"),
+        ("trainer.max_time=60", r"trainer\.max_time=60: must be a time such as"),
+        ("trainer.max_time=00:00:00:00", r"trainer\.max_time=.*above 0"),
+        ("trainer.max_time={foo: 1}", r"trainer\.max_time="),
         ("callbacks=device_stats", "Lightning refuses"),
     ],
 )
@@ -300,3 +338,63 @@ def test_an_accelerator_of_lightning_is_another_name_of_the_device(tmp_path):
         with pytest.raises(UserError, match=message):
             train(tmp_path / "refused", "num_updates=2", *given)
         assert not (tmp_path / "refused" / "result.json").exists()
+
+
+class Signalled(pl.Callback):
+    """Lets the process receive a signal in the middle of a training."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 20:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signal")
+def test_the_signal_of_slurm_ends_at_a_whole_update_and_the_run_resumes(tmp_path, monkeypatch):
+    """In an allocation of two tasks, of which Lightning would make two processes."""
+    allocation = {"NTASKS": "2", "JOB_ID": "7", "JOB_NAME": "night", "PROCID": "0", "LOCALID": "0",
+                  "NODEID": "0"}  # fmt: skip
+    for name, value in allocation.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    from ivr.commands.train import train as run
+    from tests.running import SMALL, composed
+
+    (tmp_path / "run").mkdir()
+    words = (*SMALL, "algo.hidden=[16,16]", *WORDS)
+    with pytest.raises(SystemExit) as end:
+        run(composed(words), tmp_path / "run", list(words),
+            callbacks=[Signalled(signal.SIGUSR1)])  # fmt: skip
+    assert end.value.code == 130 and not list(tmp_path.rglob("hpc_ckpt*"))
+    assert content(tmp_path / "run")["updates_done"] < 40
+    train(tmp_path / "run", *WORDS, "resume=auto")
+    train(tmp_path / "whole", *WORDS)
+    ours, whole = (content(tmp_path / name)["state_dict"] for name in ("run", "whole"))
+    assert all(torch.equal(ours[key], whole[key]) for key in whole)
+
+
+class Stateful(pl.Callback):
+    """Keeps what is no plain type."""
+
+    def state_dict(self):
+        return {"best": [1.0, {"score": numpy.float32(1.5)}]}
+
+
+def test_a_state_that_no_checkpoint_could_be_read_with_is_refused(tmp_path):
+    word = f"+callbacks.mine={{_target_: {__name__}.Stateful}}"
+    with pytest.raises(UserError, match=r"state of Stateful holds a numpy\.float32"):
+        train(tmp_path, *WORDS, word)
+    assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+
+class Failing(pl.Callback):
+    """Fails as the services of others do."""
+
+    def on_train_batch_end(self, *_):
+        raise ConnectionError("server is gone")
+
+
+def test_an_error_of_a_callback_is_not_taken_for_a_full_disk(tmp_path):
+    with pytest.raises(ConnectionError, match="server is gone"):
+        train(tmp_path, *WORDS, f"+callbacks.mine={{_target_: {__name__}.Failing}}")

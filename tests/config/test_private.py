@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+import ivr
 from ivr.config.arguments import prepare
 from ivr.config.command_line import main
 from ivr.config.search import Search
 from ivr.errors import UserError
 from ivr.training.checkpoints import load_policy
+from tests.api.api_making import SMALL as SMALL_API
+from tests.api.api_making import own
 from tests.running import SMALL, composed, evaluate, train
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +138,29 @@ def test_an_algorithm_of_ones_own_trains_and_is_trusted_by_name_only(mine, small
     assert resumed.count("algo.class=ivr_mine.Mine") == 1 and "algo=iql" in resumed
     result = train(mine / "run", *words[:2], "num_updates=6", "eval_every=4", f"resume={last}")
     assert result["updates_done"] == 6
+
+
+def test_an_algorithm_of_ones_own_goes_through_the_python_api(mine, tmp_path):
+    """Named once, for the process has run its code by then; elsewhere by its path or as a class."""
+    options = SMALL_API | {"config_dir": mine / "conf", "algo": "mine"}
+    run = ivr.train(dataset=own(), folder=tmp_path / "run", **options)
+    assert type(run.policy().algorithm).__name__ == "Mine"
+    written = ivr.export_policy(run, format="torch", path=tmp_path / "a.pt2", verbose=False)
+    assert written.exists()
+    module = sys.modules.pop("ivr_mine")
+    with pytest.raises(UserError, match="trusted_class="):
+        ivr.load_policy(run.last_checkpoint)
+    for named in ("ivr_mine.Mine", module.Mine):
+        assert ivr.load_policy(run.last_checkpoint, trusted_class=named).members
+
+
+def test_a_resumed_run_of_ones_own_folder_names_the_flag_that_is_left_out(mine, tmp_path):
+    options = SMALL_API | {"config_dir": mine / "conf", "algo": "mine"}
+    run = ivr.train(dataset=own(), folder=tmp_path / "run", **options)
+    words = [f"resume={run.last_checkpoint}", "algo.class=ivr_mine.Mine"]
+    with pytest.raises(SystemExit, match=r"algo=mine is unknown.*give --config-dir FOLDER"):
+        prepare(words)
+    prepare([*words, "--config-dir", str(mine / "conf")])
 
 
 HOSTILE = (

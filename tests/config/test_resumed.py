@@ -1,8 +1,10 @@
 """A resumed run keeps what it was trained with, where a default has changed since."""
 
+from pathlib import Path
+
 import pytest
 
-from ivr.config.resumed import pinned
+from ivr.config.resumed import pinned, trusted
 from ivr.config.schema import TrainConfig
 from ivr.config.search import Search
 from ivr.errors import UserError
@@ -83,3 +85,8 @@ def test_an_option_that_is_new_since_was_not_tuned():
     assert pinned(before, [], words, Search()) == ["algo.target_tau=0.005", *words]
     given = ["algo.target_tau=0.05"]
     assert pinned(before, given, [*words, *given], Search()) == [*words, *given]
+
+
+def test_a_run_of_its_own_does_not_repeat_the_sweep_that_it_came_from():
+    recorded = ["algo=iql", "sweep=night", "launcher=ray", "hparams_search=optuna", "failed=retry"]
+    assert trusted(Path("last.ckpt"), recorded, []) == ["algo=iql"]

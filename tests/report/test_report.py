@@ -58,6 +58,7 @@ def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
         {"dataset": "m2"},
         {"protocol": "p"},
         {"num_updates": 20},
+        {"stopped_early": True},
         {"options": {"expectile": 0.9}},
         {"noise": {"expert_fraction": 0.3}},
         {"discount": 0.9},
@@ -65,7 +66,8 @@ def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
     ],
 )
 def test_what_differs_in_more_than_the_seed_is_never_averaged(tmp_path, change):
-    same = {"options": {"expectile": 0.7}, "discount": 0.99, "dataset_fingerprint": "a" * 64}
+    same = {"options": {"expectile": 0.7}, "discount": 0.99, "dataset_fingerprint": "a" * 64,
+            "stopped_early": False}  # fmt: skip
     write(tmp_path / "0", {0: 10.0}, **same)
     write(tmp_path / "1", {1: 20.0}, **(same | change))
     groups = groups_of(tmp_path)
@@ -220,6 +222,28 @@ def test_the_report_is_a_page_a_text_and_a_picture_beside_the_runs(tmp_path):
     for path in (tmp_path / "report.png", *(path.with_suffix(".png") for path in drawn)):
         picture = Image.open(path)
         assert picture.format == "PNG" and len(picture.convert("L").getcolors()) > 10
+
+
+def test_files_of_an_earlier_page_are_told_from_this_ones(tmp_path, caplog):
+    write(tmp_path / "0", {0: 10.0}, dataset="first", noise={})
+    write(tmp_path / "1", {0: 30.0}, dataset="second", noise={})
+    words = (f"folder={tmp_path}",)
+    run_report(composed(words, "report"), tmp_path, list(words))
+    assert "not of this page" not in caplog.text
+    (tmp_path / "1" / "result.json").unlink()
+    run_report(composed(words, "report"), tmp_path, list(words))
+    there = {path.name for path in (tmp_path / "report").iterdir() if "second" in path.name}
+    assert there and "holds files that are not of this page" in caplog.text
+    assert sorted(there)[0] in caplog.text
+
+
+def test_a_folder_that_is_a_link_is_entered_once(tmp_path):
+    write(tmp_path / "scratch" / "a", {0: 10.0})
+    write(tmp_path / "runs" / "b", {1: 20.0})
+    (tmp_path / "runs" / "scratch").symlink_to(tmp_path / "scratch")
+    (tmp_path / "scratch" / "again").symlink_to(tmp_path / "runs")
+    (group,) = groups_of(tmp_path / "runs")
+    assert group.scores == {0: 10.0, 1: 20.0}
 
 
 @pytest.mark.parametrize("x", ["algo", "alpha"])

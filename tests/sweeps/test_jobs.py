@@ -96,3 +96,12 @@ def test_what_was_swept_over_earlier_is_in_later_names(tmp_path: Path) -> None:
 def test_a_folder_without_a_sweep_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no sweep"):
         read_sweep(tmp_path)
+
+
+def test_a_member_that_was_stopped_or_diverged_has_no_last_score(tmp_path: Path) -> None:
+    def member(score: float, **more: object) -> dict[str, object]:
+        return {"last": {"normalized_score": score, "return_mean": 1.0}, **more}
+
+    members = [member(40.0), member(1.0, stopped={"update": 9}), member(2.0, diverged={"at": 3})]
+    finished(tmp_path / "job", members=members)
+    assert read_job(tmp_path / "job").scores == [40.0]

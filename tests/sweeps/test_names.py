@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of_test
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from ivr.sweeps.names import choose_name, same_job, settings
+from ivr.config.search import CONFIG_DIR
+from ivr.sweeps.names import INCIDENTAL, choose_name, same_job, settings
 
 WORDS = ["algo=sql", "dataset=pointmaze-umaze", "seed=[0,1]", "num_updates=100"]
 
@@ -32,6 +34,20 @@ def test_the_order_of_words_and_what_is_incidental_change_nothing() -> None:
     assert settings(shuffled) == settings(WORDS)
     assert list(settings(shuffled)) == ["algo", "dataset", "num_updates", "seed"]
     assert settings(["alpha=1", "alpha=2"]) == {"alpha": "2"}  # as Hydra has it
+
+
+def test_what_is_swept_over_is_what_a_job_is() -> None:
+    words = [*WORDS, "compile=true", "callbacks=none", "callbacks.early_stopping.patience=3"]
+    kept = settings(words, {"compile", "callbacks.early_stopping.patience"})
+    assert kept == settings(WORDS) | {"compile": "true", "callbacks.early_stopping.patience": "3"}
+
+
+@pytest.mark.parametrize("group", sorted(INCIDENTAL))
+def test_an_incidental_group_sets_nothing_that_a_job_is(group: str) -> None:
+    for path in (CONFIG_DIR / group).glob("*.yaml"):
+        text = path.read_text()
+        keys = OmegaConf.load(path).keys() if "@package _global_" in text else ()
+        assert set(keys) <= {*INCIDENTAL, "defaults", "hydra"}, path.name
 
 
 def test_a_longer_run_is_the_same_job_unless_lengths_are_compared() -> None:

@@ -88,3 +88,16 @@ def test_a_metric_that_the_training_did_not_have_names_those_that_it_had():
 def test_a_launcher_can_send_the_job_to_another_process():
     function = pickle.loads(cloudpickle.dumps(job("train")))
     assert function.__module__ == "ivr.commands.train" and callable(function)
+
+
+@pytest.mark.parametrize("metric", ["loss/critic", "held_out/bellman_error"])
+def test_a_run_that_was_killed_after_its_last_update_returns_the_same(
+    tmp_path, small_pointmaze, metric
+):
+    words = (
+        *SMALL, "num_updates=4", "eval_every=2", "algo.hidden=[16,16]", "split=0.2", "logger=none",
+        f"optimized_metric={metric}",
+    )  # fmt: skip
+    first = run(composed(words), tmp_path, list(words), lambda: None)
+    again = (*words, "resume=auto")
+    assert run(composed(again), tmp_path, list(again), lambda: None) == first

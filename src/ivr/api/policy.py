@@ -1,5 +1,6 @@
 """Policies of a checkpoint, on numpy arrays in raw units."""
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,12 +141,17 @@ class Policy:
                     f"member=, of {numbered}; None takes all"
                 )
             return self.best
-        if isinstance(choice, bool | str) or not 0 <= int(choice) < len(labels):
+        try:
+            index = operator.index(choice)  # type: ignore[arg-type]
+        except TypeError:
+            index = -1
+        index = -1 if isinstance(choice, bool) else index
+        if not 0 <= index < len(labels):
             raise UserError(
                 f"member={choice}: {self.path} holds {numbered}; best is the one with the highest "
                 "score, None takes all"
             )
-        return int(choice)
+        return index
 
     def _order(self) -> str:
         names = self.observation_names
@@ -156,7 +162,7 @@ class Policy:
         width = self.observation_dim
         try:
             array = np.asarray(observations, np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:  # the last of a torch tensor
             raise UserError(
                 f"observations: {error}. Give an array of numbers, ({width},) or (N, {width}), in "
                 f"this order: {self._order()}"
@@ -182,7 +188,7 @@ def load_policy(
     *,
     member: Choice = "best",
     device: str = "cpu",
-    trusted_class: str | None = None,
+    trusted_class: str | type | None = None,
 ) -> Policy:
     """Load the policies of a checkpoint; no simulator and no data are needed.
 
@@ -191,12 +197,14 @@ def load_policy(
         member: that acts: a number, "best" for the one with the highest score that the checkpoint
             knows of, None for all.
         device: cpu, cuda, cuda:1, or auto.
-        trusted_class: the algorithm's class, where the run's is of a package of your own; importing
-            it runs the code of its module.
+        trusted_class: the algorithm's class or its path, where it is of a package of your own and
+            this process has not named it yet; importing it runs the code of its module.
 
     Raises:
         UserError: no such file, a damaged one, or no such member.
     """
+    if isinstance(trusted_class, type):
+        trusted_class = f"{trusted_class.__module__}.{trusted_class.__qualname__}"
     algorithm, content = load(Path(path), trusted_class)
     policy = Policy(
         Path(path), algorithm.to(available(device)), content["ivr"], member, best_member(content)

@@ -13,6 +13,8 @@ from ivr.config.call import call
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    Callbacks = pl.Callback | str | Sequence[pl.Callback | str] | None
+
 
 @dataclass(frozen=True)
 class Result:
@@ -85,7 +87,7 @@ def train(
     seed: int | Sequence[int] | None = None,
     num_updates: int | None = None,
     folder: str | Path | None = None,
-    callbacks: "Sequence[pl.Callback]" = (),
+    callbacks: "Callbacks" = (),
     config_dir: str | Path | None = None,
     verbose: bool = True,
     **options: Any,
@@ -93,7 +95,8 @@ def train(
     """Train offline: `python train.py` with the same options, to the same bits.
 
     Every option of the command line is a keyword; `__` stands for the dot of a name, as in
-    `algo__hidden=[64, 64]`. What is left out or None has the command's default.
+    `algo__hidden=[64, 64]`. What is left out has the command's default, and so has None of the
+    keywords below; among the other options None is a value.
 
     Args:
         algo: a file of conf/algo/.
@@ -103,7 +106,7 @@ def train(
         seed: or several; every seed is trained with every alpha, side by side.
         num_updates: length of the training.
         folder: of the run, instead of a new one under outputs/ (hydra.run.dir).
-        callbacks: of Lightning.
+        callbacks: of Lightning, or names of files of conf/callbacks/, or both.
         config_dir: a folder of configuration of one's own (--config-dir).
         verbose: show the progress and the table of scores.
         options: all others, such as discount, batch_size, eval_every, resume, dataset__env.
@@ -128,7 +131,7 @@ def finetune(
     online: str | None = None,
     num_steps: int | None = None,
     folder: str | Path | None = None,
-    callbacks: "Sequence[pl.Callback]" = (),
+    callbacks: "Callbacks" = (),
     config_dir: str | Path | None = None,
     verbose: bool = True,
     **options: Any,
@@ -159,10 +162,13 @@ def _run(
     given: dict[str, Any],
     folder: str | Path | None,
     options: dict[str, Any],
-    callbacks: "Sequence[pl.Callback]",
+    callbacks: "Callbacks",
     config_dir: str | Path | None,
     verbose: bool,
 ) -> Result:
+    several: list[Any] = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    if named := [one for one in several if isinstance(one, str)]:
+        options = {"callbacks": named, **options}
     record, where = call(
         command,
         command,
@@ -170,7 +176,7 @@ def _run(
         folder=folder,
         config_dir=config_dir,
         verbose=verbose,
-        callbacks=callbacks,
+        callbacks=[one for one in several if one is not None and not isinstance(one, str)],
     )
     return Result(where, record)
 

@@ -22,6 +22,9 @@ from ivr.errors import UserError
 SWEPT = ("train", "finetune")
 """Commands whose sweeps resume."""
 
+_MAY_SWEEP = ("experiment=", "hparams_search=", "hydra.mode=")
+"""What can make a command a sweep besides sweep= and --multirun."""
+
 
 def config_of(command: str) -> str:
     """The file of conf/ that a command's options stand in."""
@@ -41,10 +44,11 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
             value: Any = override.value() if override.key_or_group == "hydra.searchpath" else ()
             folders += [value] if isinstance(value, str) else [str(one) for one in value or ()]
         search = Search(given.config_name or config_name, folders)
-        check_launcher(overrides)
         named = config_name in map(config_of, SWEPT) and check_sweep(overrides)
         if named and not given.multirun:
             flags.append("--multirun")
+        may_sweep = any(override.startswith(_MAY_SWEEP) for override in overrides)
+        check_launcher(overrides, named or given.multirun or may_sweep)
         return checked(overrides, config_name, search, named or given.multirun) + flags
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
@@ -71,7 +75,15 @@ def checked(
     else:
         overrides, trained = with_resumed(typed)
     overrides = [open_node(override) for override in overrides]
-    check_overrides(overrides, search)
+    try:
+        check_overrides(overrides, search)
+    except UserError as error:
+        if not trained:
+            raise
+        raise UserError(
+            f"{error} The run that is resumed may have it from a folder of your own: give "
+            "--config-dir FOLDER, as it was started with"
+        ) from None
     _check_folders(overrides)
     if config_name == "config":
         overrides = pinned(trained, typed, overrides, search)

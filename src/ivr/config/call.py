@@ -125,6 +125,10 @@ def as_overrides(options: Mapping[str, Any]) -> list[str]:
     Raises:
         UserError: a value is of a type that no option takes.
     """
+    trainer = options.get("trainer")
+    if isinstance(trainer, Mapping):  # so that each of its options is looked up
+        flat = {f"trainer.{key}": value for key, value in trainer.items()}
+        options = {key: value for key, value in options.items() if key != "trainer"} | flat
     return [f"{key.replace('__', '.')}={_text(key, value)}" for key, value in options.items()]
 
 

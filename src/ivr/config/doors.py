@@ -7,6 +7,7 @@ checkpoint holds is instantiated.
 import inspect
 import logging
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from ivr.config.fields import fits, shown
 from ivr.errors import UserError
 from ivr.sweeps.index import read_swept
 
@@ -63,6 +65,16 @@ INSTEAD = {
     "plugins": "precision",
 }
 """What to use for options of the Trainer that the run decides itself."""
+
+_UNSUITED = {
+    "WeightAveraging": "what is evaluated are the weights of the last update, and not the averages",
+    "StochasticWeightAveraging": "it needs one optimizer, and each network has its own here",
+    "GradientAccumulationScheduler": "an update is one batch; use batch_size",
+    "BatchSizeFinder": "batch_size is the algorithm's, and not the largest that memory takes",
+    "LearningRateFinder": "each network has a learning rate of its own (algo.*_lr)",
+    "ModelPruning": "checkpoints hold the networks' own parameters",
+}
+"""Callbacks of Lightning that do not go with this training, and why."""
 
 EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}
 """The extra of pyproject.toml that a module of an optional package is in."""
@@ -113,7 +125,6 @@ def open_doors(
         UserError: where a node names no class, the class refuses its options, or its package is not
             installed.
     """
-    import pytorch_lightning as pl
     from pytorch_lightning.loggers import Logger
 
     from ivr.training.doors import Doors
@@ -130,8 +141,9 @@ def open_doors(
             raise UserError(f"logger.{name}: {type(logger).__name__} is no logger of Lightning")
     built = _instances("callbacks", nodes["callbacks"], folder)
     for name, callback in built.items():
-        if not isinstance(callback, pl.Callback):
-            raise UserError(f"callbacks.{name}: {type(callback).__name__} is no Lightning callback")
+        _check_callback(f"callbacks.{name}", callback)
+    for callback in callbacks:
+        _check_callback("callbacks", callback)
     return Doors(
         loggers=list(loggers.values()),
         callbacks=[*built.values(), *callbacks],
@@ -158,8 +170,9 @@ def name_run(node: Any, config: DictConfig, folder: Path) -> None:
 
 
 def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for name in node:
+    for name, value in node.items():
         check_trainer_option(name)
+        _check_value(name, value)
     options = {name: value for name, value in node.items() if value is not None}
     options.pop("accelerator", None)  # another name of the option device
     profiler = options.get("profiler")
@@ -168,6 +181,41 @@ def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:
             profiler = {"_target_": _profiler(str(profiler)), "filename": "profile"}
         options |= _instances("trainer", {"profiler": profiler}, folder)
     return options
+
+
+def _check_value(name: str, value: Any) -> None:
+    allowed = "true or false"
+    if name == "max_time":
+        allowed = "a time such as 00:12:00:00 (days:hours:minutes:seconds) or {hours: 12}, above 0"
+        fine = (
+            isinstance(value, dict)
+            and value.keys() <= {"weeks", "days", "hours", "minutes", "seconds"}
+            and all(fits(x, float) and x >= 0 for x in value.values())
+            and any(value.values())
+        )
+        if isinstance(value, str):
+            fine = re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value) is not None
+            fine = fine and value.strip("0:") != ""
+    elif name == "deterministic":
+        allowed += ", or warn"
+        fine = isinstance(value, bool) or value == "warn"
+    else:
+        fine = isinstance(value, bool) or name not in ("benchmark", "detect_anomaly")
+    if value is not None and not fine:
+        raise UserError(f"trainer.{name}={shown(value)}: must be {allowed}")
+
+
+def _check_callback(name: str, callback: Any) -> None:
+    import pytorch_lightning as pl
+
+    if not isinstance(callback, pl.Callback):
+        made = isinstance(callback, type) and issubclass(callback, pl.Callback)
+        found = callback.__name__ if made else type(callback).__name__
+        cure = f"; make one, as in {found}()" if made else ""
+        raise UserError(f"{name}: {found} is no Lightning callback{cure}")
+    for kind in type(callback).__mro__:
+        if kind.__name__ in _UNSUITED:
+            raise UserError(f"{name}: {kind.__name__} cannot be used: {_UNSUITED[kind.__name__]}")
 
 
 def _profiler(name: str) -> str:
@@ -185,6 +233,11 @@ def _instances(group: str, node: Any, folder: Path) -> dict[str, Any]:
     if not isinstance(node, dict):
         raise UserError(
             f"{group}={node}: must be a mapping from names to a _target_ and its options"
+        )
+    if "_target_" in node:
+        raise UserError(
+            f"{group} has a _target_ of its own: put it below a name, as in "
+            f"{{mine: {{_target_: {node['_target_']}}}}}"
         )
     return {
         name: _instance(f"{group}.{name}", options, folder)

@@ -5,7 +5,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from ivr.errors import UserError, nearest
 
@@ -50,30 +50,39 @@ def shown(value: Any) -> str:
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value from a config is of the annotated type; numbers must be finite."""
-    if isinstance(annotation, types.UnionType):
-        return any(fits(value, part) for part in get_args(annotation))
+    """Whether a value from a config is of the annotated type; numbers must be finite.
+
+    An annotation that a config cannot be held against, such as a class or none, takes everything.
+    """
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (types.UnionType, Union):
+        return any(fits(value, part) for part in inner)
+    if origin is Literal:
+        return value in inner
     if annotation in (None, type(None)):
         return value is None
-    if get_origin(annotation) is Sequence:
-        inner = get_args(annotation)[0]
-        return isinstance(value, list) and all(fits(item, inner) for item in value)
-    if get_origin(annotation) is Mapping:
+    if (origin or annotation) in (Sequence, list, tuple):
+        items = [part for part in inner if part is not Ellipsis][:1]
+        return isinstance(value, list) and all(fits(x, part) for part in items for x in value)
+    if (origin or annotation) in (Mapping, dict):
         return isinstance(value, dict)
     if isinstance(value, bool):
-        return annotation is bool
+        return annotation not in (float, int, str)
     if annotation is float:
         return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, annotation)
+    return annotation not in (bool, int, str) or isinstance(value, annotation)
 
 
 def in_words(annotation: Any) -> str:
     """What `fits` accepts, for a message."""
-    if isinstance(annotation, types.UnionType):
-        return " or ".join(dict.fromkeys(map(in_words, get_args(annotation))))
-    if get_origin(annotation) is Sequence:
-        return f"a list, each {in_words(get_args(annotation)[0])}"
-    if get_origin(annotation) is Mapping:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (types.UnionType, Union):
+        return " or ".join(dict.fromkeys(map(in_words, inner)))
+    if origin is Literal:
+        return " or ".join(map(str, inner))
+    if (origin or annotation) in (Sequence, list, tuple):
+        return f"a list, each {in_words(inner[0])}" if inner else "a list"
+    if (origin or annotation) in (Mapping, dict):
         return "a mapping"
     names = {float: "a finite number", int: "a whole number", bool: "true or false"}
     return "null" if annotation in (None, type(None)) else names.get(annotation, "a word")

@@ -70,14 +70,23 @@ _OF_LAUNCHERS = {
 """The package that each file of conf/launcher/ needs."""
 
 
-def check_launcher(overrides: Sequence[str]) -> None:
-    """Refuse a launcher that is not installed.
+def check_launcher(overrides: Sequence[str], multirun: bool) -> None:
+    """Refuse a launcher that is not installed, or that has nothing to launch.
+
+    Args:
+        overrides: of the command line.
+        multirun: whether they are of a sweep.
 
     Raises:
-        UserError: with the command that installs it.
+        UserError: with the command that installs it, or the word that makes a sweep.
     """
     for override in parse_overrides(overrides):
         name = (override.input_line or "").partition("=")[2]
+        if override.key_or_group == "launcher" and name != "none" and not multirun:
+            raise UserError(
+                f"launcher={name} sends out the jobs of a sweep, and this is one run in this "
+                "process: give sweep=NAME too"
+            )
         package = _OF_LAUNCHERS.get(name) if override.key_or_group == "launcher" else None
         if package is None:
             continue
@@ -141,6 +150,13 @@ def check_overrides(overrides: Sequence[str], search: Search) -> None:
         group, _, option = key.partition(".")
         if group == "trainer" and option and key not in known:
             check_trainer_option(option)
+        choice = option.partition(".")[0]
+        if (
+            key not in known
+            and group in ("callbacks", "logger")
+            and choice in search.choices(group)
+        ):
+            raise UserError(f"{key}: {group} has no {choice} here; give {group}={choice} too")
         if key not in known:
             raise UserError(f"unknown key {key}{nearest(key, known)}")
 

@@ -74,6 +74,13 @@ def recorded_data(
     data_spec = within(data_spec, lambda: bounds_of(task_spec))
     data = prepare(data_spec, noise, subset, split_of(config))
     info, known = data.training.info, description["dataset"]
+    low, high = list(info.action_low), list(info.action_high)
+    if [low, high] != [list(known["action_low"]), list(known["action_high"])]:
+        raise UserError(
+            f"actions lie between {low} and {high} here, and the run was trained with "
+            f"{known['action_low']} and {known['action_high']}. Train it with the bounds of the "
+            "environment: dataset.action_low=... dataset.action_high=..."
+        )
     if info.fingerprint != known["fingerprint"]:
         raise UserError(
             f"the data have changed: dataset={info.name} has the fingerprint {info.fingerprint}, "

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 # Where data lie may change: their fingerprint is compared instead.
 _PLACES = ("dataset.path", "noise.source")
 
+_OF_SWEEPS = ("resume", "sweep", "launcher", "hparams_search", "failed")
+"""What a run of its own does not repeat of the sweep that it came from."""
+
 
 def with_resumed(overrides: list[str]) -> tuple[list[str], dict[str, Any]]:
     """Put the overrides of the run that `resume` names before the given ones, which win.
@@ -54,8 +57,7 @@ def with_resumed(overrides: list[str]) -> tuple[list[str], dict[str, Any]]:
     earlier = trusted(path, recorded["overrides"], overrides)
     if folder is None and path.parent.name == "checkpoints":
         overrides = [*overrides, f"hydra.run.dir={quoted(str(path.parent.parent))}"]
-    if any(override.startswith("experiment=") for override in earlier):
-        overrides = [*overrides, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
+    overrides = [*overrides, "hydra.mode=RUN"]  # one run of a sweep, not the sweep again
     trained = {**recorded["config"], "num_updates": recorded["arguments"]["num_updates"]}
     return earlier + overrides, trained
 
@@ -149,7 +151,7 @@ def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[s
     refused = []
     for override in parse_overrides(recorded):
         line = override.input_line or ""
-        if override.key_or_group == "resume" or _key(override) in replaced:
+        if override.key_or_group in _OF_SWEEPS or _key(override) in replaced:
             continue
         if _reaches_out(override):
             refused.append("".join(letter if letter.isprintable() else "?" for letter in line))

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ivr.config import values
 from ivr.config.fields import fits, shown
 from ivr.errors import UserError
+from ivr.files import found_below
 from ivr.selection.options import INITIAL, Options
 from ivr.training.folder import check_checkpoint
 
@@ -101,7 +102,7 @@ def _checkpoints(raw: Mapping[str, Any]) -> tuple[Path, ...]:
         folder = Path(name)
         if not folder.is_dir():
             raise UserError(f"runs={folder} is not a folder: give the folder of a sweep or a run")
-        every = sorted(folder.rglob("checkpoints/*.ckpt"))
+        every = [x for x in found_below(folder, "*.ckpt") if x.parent.name == "checkpoints"]
         chosen = [path for path in every if any(fnmatch(path.stem, one) for one in which)]
         if not chosen:
             names = ", ".join(sorted({path.stem for path in every})) or "none"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ivr.errors import counted
+from ivr.files import found_below
 from ivr.report.gathering.groups import Run
 from ivr.report.gathering.ranks import places, read_ranks
 from ivr.report.named import Named, unit
@@ -37,7 +38,7 @@ def deployment(found: Named, budget: int, ranking: Path | None) -> list[Section]
     Raises:
         UserError: the given rank.json cannot be read.
     """
-    files = [ranking] if ranking else sorted(found.folder.rglob("rank.json"))
+    files = [ranking] if ranking else found_below(found.folder, "rank.json")
     rankings = [read_ranks(path) for path in files]
     sections = []
     for dataset in found.datasets:

@@ -38,11 +38,11 @@ def enlist(folder: Path, jobs: Sequence[Sequence[str]], swept: Collection[str]) 
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".sweep.lock"):
         words, earlier = read_words(folder) if (folder / FILE).exists() else ({}, [])
-        known = {name: settings(of) for name, of in words.items()}
         swept = {*swept, *earlier}
+        known = {name: settings(of, swept) for name, of in words.items()}
         names = []
         for job in jobs:
-            own = settings(job)
+            own = settings(job, swept)
             same = (name for name, other in known.items() if same_job(own, other, swept))
             name = next(same, None) or choose_name(own, swept, known)
             known[name], words[name] = own, list(job)
@@ -93,7 +93,7 @@ def read_swept(folder: Path) -> dict[str, Any]:
         jobs, swept = read_words(folder.parent)
     except UserError:
         return {}
-    words = settings(jobs.get(folder.name, []))
+    words = settings(jobs.get(folder.name, []), swept)
     return {key: _value(words.get(key)) for key in swept}
 
 

@@ -32,7 +32,8 @@ class Job:
     seconds: float | None = None
     """That its training has taken so far."""
     scores: list[float] = field(default_factory=list)
-    """Last score of each member: normalised, or the return where there is no reference."""
+    """Last score of each member that neither diverged nor was stopped by successive halving:
+    normalised, or the return where there is no reference."""
     error: str | None = None
     """Why it failed."""
     owner: str | None = None
@@ -135,9 +136,11 @@ def is_owned(folder: Path) -> bool:
 
 
 def _scores(members: Any) -> list[float]:
-    """The last scores in a result's members; none where one has none."""
+    """The last scores of a result's members that trained to the end; none where one has none."""
     found = []
     for member in members if isinstance(members, list) else []:
+        if isinstance(member, dict) and (member.get("stopped") or member.get("diverged")):
+            continue
         last = member.get("last") if isinstance(member, dict) else None
         if not isinstance(last, dict):
             return []

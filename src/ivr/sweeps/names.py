@@ -9,7 +9,7 @@ _LONGEST = 100
 
 INCIDENTAL = frozenset(
     {
-        "callbacks", "checkpoint_every", "compile", "debug", "device", "eval_errors", "failed",
+        "callbacks", "checkpoint_every", "compile", "device", "eval_errors", "failed",
         "hparams_search", "launcher", "log_every", "logger", "optimized_metric", "resume", "sweep",
         "trainer",
     }
@@ -17,18 +17,19 @@ INCIDENTAL = frozenset(
 """Options that change how a job is run and watched, and not what it is."""
 
 
-def settings(words: Sequence[str]) -> dict[str, str]:
+def settings(words: Sequence[str], swept: Collection[str] = ()) -> dict[str, str]:
     """What a job is, by option and in order: its overrides without the incidental ones.
 
     Args:
         words: overrides such as algo=sql; of two with the same name the last one counts.
+        swept: options with several values, none of which is incidental.
     """
     pairs = (word.lstrip("+").partition("=") for word in words)
     found = {key: value for key, _, value in pairs}
     return {
         key: found[key]
         for key in sorted(found)
-        if key not in INCIDENTAL and not key.startswith(tuple(f"{name}." for name in INCIDENTAL))
+        if key in swept or key.partition(".")[0] not in INCIDENTAL
     }
 
 

@@ -3,14 +3,17 @@
 import importlib.metadata
 import pickle
 import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
+from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.algos.engine.constructors import algorithm_class
+from ivr.algos.engine.constructors import algorithm_class, was_named
 from ivr.errors import UserError
 from ivr.files import write_whole
 from ivr.training.earlier import in_current_words
@@ -140,10 +143,12 @@ def load_policy(
     content = load_checkpoint(path)
     description = content["ivr"]
     named = str(description["class"])
-    if not named.startswith("ivr.algos.") and named != trusted_class:
+    known = named.startswith("ivr.algos.") or named == trusted_class or was_named(named)
+    if not known:
         raise UserError(
             f"{path} names the class {named!a}: no algorithm in the package ivr.algos, and to "
-            f"import it would run its code. If you trust it, name it yourself: class={named!a}"
+            f"import it would run its code. If you trust it, name it yourself: class={named!a} "
+            "(trusted_class= of ivr.load_policy)"
         )
     check_sizes(path, description["arguments"], content["state_dict"])
     build = algorithm_class(named, trusted=True)
@@ -170,6 +175,19 @@ def described(content: dict[str, Any], description: dict[str, Any]) -> dict[str,
     }
 
 
+def _not_plain(value: Any) -> str | None:
+    """Name the first object in a callback's state that `load_checkpoint` would not read."""
+    if isinstance(value, Mapping):
+        if type(value) not in (dict, OrderedDict):
+            return f"a {type(value).__name__}"
+        value = [*value.keys(), *value.values()]
+    if type(value) in (list, tuple, set):
+        return next((found for inner in value if (found := _not_plain(inner)) is not None), None)
+    plain = value is None or type(value) in (bool, int, float, str, bytes, torch.Size)
+    fine = plain or isinstance(value, Tensor | torch.dtype | torch.device)
+    return None if fine else f"a {type(value).__module__}.{type(value).__name__}"
+
+
 class AtomicCheckpointIO(CheckpointIO):
     """Writes and reads the checkpoints of Lightning's Trainer, whichever callback saves them.
 
@@ -186,7 +204,18 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write whole: Lightning's own renames, but does not sync to disk."""
+        """Write whole: Lightning's own renames, but does not sync to disk.
+
+        Raises:
+            UserError: a callback's state holds what `load_checkpoint` would refuse.
+        """
+        for name, state in checkpoint.get("callbacks", {}).items():
+            if (found := _not_plain(state)) is not None:
+                raise UserError(
+                    f"callbacks: the state of {name.partition('{')[0]} holds {found}, which no "
+                    "checkpoint may hold: a file with objects can run code. Return tensors and "
+                    "plain types from its state_dict()"
+                )
         content = described(checkpoint, self.description)
         write_whole(Path(path), lambda file: torch.save(content, file))
 

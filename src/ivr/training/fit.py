@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
@@ -170,7 +171,9 @@ def fit(
             precision=PRECISIONS[plan.precision],  # type: ignore[arg-type]
             max_steps=plan.until,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO(description, plan.folder)],
+            # One process on whatever cluster: Lightning's own answer to Slurm's signal saves in the
+            # middle of an update.
+            plugins=[AtomicCheckpointIO(description, plan.folder), LightningEnvironment()],
             logger=shown,
             log_every_n_steps=plan.log_every,
             default_root_dir=plan.folder,
@@ -215,6 +218,10 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Errors of a person's own logger or callback are theirs, with their traceback.
+        elsewhere = error.filename and not Path(str(error.filename)).is_relative_to(folder)
+        if not is_full(error) and (elsewhere or isinstance(error, ConnectionError | TimeoutError)):
+            raise
         raise (DiskFullError if is_full(error) else UserError)(
             f"cannot write to {folder}: {error}. Free space, then resume with "
             f"resume={folder / 'checkpoints' / 'last.ckpt'}"

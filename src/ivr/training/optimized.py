@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ivr.errors import UserError, nearest
+from ivr.training.plain import finite
 from ivr.training.rungs import MEASURES, RANKED
 
 DEFAULT = "evaluation/score"
@@ -17,13 +18,31 @@ loss/critic: a mean over the members at the last evaluation."""
 
 
 class LastMetrics(pl.Callback):
-    """Keeps what `trainer.callback_metrics` holds when the training ends."""
+    """Keeps the last `trainer.callback_metrics`, in checkpoints too.
+
+    A run that was killed after its last update has nothing left to train, nor to log.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
+        self._trainer: pl.Trainer | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Look at this Trainer's metrics from now on."""
+        self._trainer = trainer
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        """Keep the last ones."""
+        self.values = self.state_dict()
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the metrics of this moment."""
+        shared = {} if self._trainer is None else self._trainer.callback_metrics
+        return {name: float(value) for name, value in shared.items()} or self.values
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.values = {name: value for name, value in state_dict.items() if finite(value)}
 
 
 def check_metric(name: str | None, evaluated: bool, split: bool = False) -> None:

@@ -24,6 +24,11 @@ def table(result: dict[str, Any]) -> str:
         f"update {result['updates_done']:,} after {result['wall_seconds']:.0f} s{rate}",
         f"data: {result['dataset_source']}",
     ]
+    if result.get("stopped_early"):
+        lines.append(
+            f"ended before update {result['num_updates']:,} by a callback or trainer.max_time: "
+            "with more time, or a larger num_updates, resume= trains on"
+        )
     failed = result.get("failed_evaluations", [])
     if failed:
         updates = ", ".join(str(one["update"]) for one in failed)

@@ -28,7 +28,25 @@ def test_the_same_command_does_the_rest_whatever_the_order(sweep: Sweeping) -> N
     ran, _ = sweep("discount=0.9,0.5", "sweep=night", "algo=eql", "device=cpu")
     assert ran == ["algo-eql_discount-0.5"]
     # Longer ones go on.
-    assert sweep("sweep=night", "discount=0.9", "algo=eql", "num_updates=9")[0] == ["algo-eql"]
+    words = ("sweep=night", "discount=0.9", "algo=eql")
+    assert sweep(*words, "num_updates=20000")[0] == ["algo-eql"]
+    # Shorter ones are no longer undone.
+    ran, said = sweep(*words, "num_updates=9")
+    assert not ran and "num_updates=9: algo-eql is done, with 20,000 updates" in said
+    assert sweep(*words, "num_updates=20000")[0] == []
+
+
+@pytest.mark.parametrize("word", ["callbacks=none,early_stopping", "compile=true,false"])
+def test_what_is_elsewhere_incidental_makes_jobs_where_it_has_several_values(
+    sweep: Sweeping, word: str
+) -> None:
+    assert len(sweep("sweep=night", word)[0]) == 2
+    assert sweep("sweep=night", word)[0] == []
+
+
+def test_a_trial_of_few_updates_is_not_the_sweep(sweep: Sweeping) -> None:
+    assert len(sweep("sweep=night", "alpha=0.5,1", "debug=fast")[0]) == 2
+    assert len(sweep("sweep=night", "alpha=0.5,1")[0]) == 2
 
 
 def fail(config: DictConfig) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from ivr.errors import UserError
+
 pytestmark = pytest.mark.engines
 
 SEARCH = ("hparams_search=optuna", "sweep=night", "hydra.sweeper.n_trials=9")
@@ -109,3 +111,21 @@ def test_a_proposal_that_was_never_finished_is_made_anew(sweep, tmp_path: Path) 
     optuna.load_study(study_name="ivr", storage=storage).ask()
     ran, _ = sweep(*SEARCH[:2], *SPACE, "hydra.sweeper.n_trials=3", value=parabola)
     assert len(ran) == 2 and all("alpha-" in name and "batch_size-" in name for name in ran)
+
+
+def test_failed_trials_are_tried_again_on_request(sweep, tmp_path: Path) -> None:
+    """As after an outage: the same proposals, each once for a command that asks."""
+    lost: list[float] = []
+
+    def outage(config: DictConfig) -> None:
+        lost.append(config.alpha)
+        raise UserError("the drive is gone")
+
+    words = (*SEARCH[:2], "hydra.sweeper.n_trials=2", *SPACE)
+    ran, said = sweep(*words, also=outage, value=parabola)
+    assert len(ran) == 2 and "failed=retry tries them again" in said
+    assert sweep(*words, value=parabola)[0] == []
+    found: list[float] = []
+    sweep(*words, "failed=retry", also=lambda c: found.append(c.alpha), value=parabola)
+    assert found == lost
+    assert sweep(*words, "failed=retry", value=parabola)[0] == []

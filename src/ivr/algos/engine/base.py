@@ -16,6 +16,7 @@ from ivr import random
 from ivr.algos.engine.gradients import clipped, gradient_norm
 from ivr.algos.engine.loop import TrainingLoop
 from ivr.algos.engine.stepper import Loss, Metrics
+from ivr.errors import UserError
 from ivr.types import Batch, Needs
 
 __all__ = ["Loss", "Metrics", "OfflineAlgorithm"]
@@ -91,6 +92,14 @@ class OfflineAlgorithm(TrainingLoop):
         if not self._stepper.trains:
             self._reported[f"loss/{name}"] = loss
             return metrics
+        if name not in self._due or f"loss/{name}" in self._reported:
+            why = "twice in an update" if name in self._due else "where it is not due"
+            raise UserError(f"{type(self).__name__}.update steps {name} {why}")
+        if loss.shape != (self.runs,):
+            raise UserError(
+                f"{type(self).__name__}: the loss of {name} has shape {tuple(loss.shape)}, and "
+                f"must have one number for each of the {self.runs} runs, as x.mean(-1) has"
+            )
         parameters = list(self.get_submodule(name).parameters())
         gradients = torch.autograd.grad(loss.sum(), parameters)
         self._reported.update({f"loss/{name}": loss.detach(), **metrics})

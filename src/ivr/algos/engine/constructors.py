@@ -2,13 +2,17 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.errors import UserError
 from ivr.types import DataFacts, Needs
+
+_NAMED: set[str] = set()
+"""Classes that a person has named in this process."""
 
 RUN_KEYWORDS = ("seeds", "alpha", "discount", "num_updates")
 """Keywords of constructors that a run decides, for whichever algorithm has them."""
@@ -59,9 +63,20 @@ class AlgorithmSpec:
         try:
             algorithm = self.type(**arguments)
             algorithm.configure_optimizers()  # refuses learning rates
+            _check_run_axis(algorithm)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{self.group}={self.name} cannot be built: {error}") from error
         return algorithm
+
+
+def _check_run_axis(algorithm: OfflineAlgorithm) -> None:
+    for network in algorithm.trained_networks:
+        for name, parameter in algorithm.get_submodule(network).named_parameters():
+            if parameter.shape[:1] != (algorithm.runs,):
+                raise ValueError(
+                    f"{network}.{name} has shape {tuple(parameter.shape)}, and must begin with the "
+                    f"axis of the {algorithm.runs} runs: build networks of ivr.nets"
+                )
 
 
 def algorithm_class(path: Any, trusted: bool = False) -> type[OfflineAlgorithm]:
@@ -86,8 +101,14 @@ def algorithm_class(path: Any, trusted: bool = False) -> type[OfflineAlgorithm]:
             "ivr.algos, nor one of an installed package or of a folder on PYTHONPATH"
         ) from error
     if inspect.isclass(found) and issubclass(found, OfflineAlgorithm):
+        _NAMED.add(str(path))
         return found
     raise UserError(f"algo.class={path}: no algorithm, which is a subclass of OfflineAlgorithm")
+
+
+def was_named(path: str) -> bool:
+    """Whether a person has named a class in this process, which has run its module's code since."""
+    return path in _NAMED and path.rpartition(".")[0] in sys.modules
 
 
 def option_types(cls: type[OfflineAlgorithm]) -> dict[str, Any]:
@@ -107,13 +128,22 @@ def keywords(cls: type) -> dict[str, inspect.Parameter]:
         constructor = vars(base).get("__init__")
         if constructor is None:
             continue
-        parameters = inspect.signature(constructor).parameters
+        parameters = signature(constructor).parameters
         kinds = {parameter.kind for parameter in parameters.values()}
-        own = {k: p for k, p in parameters.items() if p.kind == p.KEYWORD_ONLY}
+        named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        own = {k: p for k, p in list(parameters.items())[1:] if p.kind in named}
         found = own | found
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             break
     return found
+
+
+def signature(make: Callable[..., Any]) -> inspect.Signature:
+    """A signature whose annotations are types, where they can be looked up, and not their names."""
+    try:
+        return inspect.signature(make, eval_str=True)
+    except (NameError, AttributeError, SyntaxError, TypeError):
+        return inspect.signature(make)
 
 
 _FACTS = {field.name for field in fields(DataFacts)}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ivr.algos.engine.agent import Agent
 from ivr.algos.engine.eager import EagerStepper
@@ -16,6 +17,7 @@ from ivr.algos.engine.graph import GraphStepper
 from ivr.algos.engine.noise import Noise
 from ivr.algos.engine.records import Record, Sums
 from ivr.algos.engine.stepper import Measuring, Metrics, Stepper, Turn
+from ivr.errors import UserError
 from ivr.types import Batch
 
 
@@ -104,7 +106,9 @@ class TrainingLoop(Agent):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One Adam for each network, in the order of `trained_networks`."""
         unordered = set(self.learning_rates) - set(self.step_order)
-        assert not unordered, f"{type(self).__name__}.step_order lacks {sorted(unordered)}"
+        if unordered:
+            lacking = ", ".join(sorted(unordered))
+            raise ValueError(f"{type(self).__name__}.step_order lacks {lacking}")
         return [
             torch.optim.Adam(
                 self.get_submodule(name).parameters(), lr=self.learning_rates[name], fused=True
@@ -182,4 +186,16 @@ class TrainingLoop(Agent):
     def _recorded_update(self, batch: Batch) -> Record:
         self._reported = {}
         self.update(batch)
+        for name in self._due:
+            if f"loss/{name}" not in self._reported:
+                raise UserError(
+                    f"{type(self).__name__}.update never steps {name}, which step_order names"
+                )
+        for name, value in self._reported.items():
+            shape = value.shape if isinstance(value, Tensor) else None
+            if not name.startswith("histogram/") and shape != (self.runs,):
+                raise UserError(
+                    f"{type(self).__name__}: {name} must be a tensor with one number for each of "
+                    f"the {self.runs} runs, as x.mean(-1) is"
+                )
         return Record.of(self._reported)

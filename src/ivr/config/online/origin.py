@@ -133,5 +133,7 @@ def _data_and_task(description: dict[str, Any], env: str | None) -> tuple[Prepar
     info = data.training.info
     task = make_task(task_spec, basic_facts(data.training), info.env_spec)
     if task is None:
-        raise UserError("this run names no environment, so there is nowhere to go online")
+        raise UserError(
+            "this run names no environment, so there is nowhere to go online: name one with env=..."
+        )
     return data, task

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import CompactHydraException
 
 from ivr.errors import UserError
-from ivr.files import DiskFullError
+from ivr.files import DiskFullError, is_full
 from ivr.sweeps.index import read_sweep
 from ivr.sweeps.jobs import read_end, record_end
 from ivr.sweeps.names import settings
@@ -56,18 +56,22 @@ def run_job(
     except InUseError as error:
         log.info(f"left to another process: {folder.name}: {error}")
         return None
-    except DiskFullError as error:
-        if alone:
-            raise SystemExit(f"Error: {error}") from None
-        raise JobStopped(str(error)) from None
     except UserError as error:
-        raise _failed(folder, words, str(error)) from None
+        if not isinstance(error, DiskFullError):
+            raise _failed(folder, words, str(error)) from None
+        raise _stopped(str(error), alone) from None
     except Exception as error:
+        if is_full(error):
+            raise _stopped(f"cannot write to {folder}: {error}. Free space", alone) from None
         said = f"{type(error).__name__}: {error}".strip()
         raise _failed(folder, words, said, traceback.format_exc()) from None
     if alone:
         log.info(status_line(folder.parent.name, read_sweep(folder.parent)))
     return returned
+
+
+def _stopped(why: str, alone: bool) -> BaseException:
+    return SystemExit(f"Error: {why}") if alone else JobStopped(why)
 
 
 def _failed(

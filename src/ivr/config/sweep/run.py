@@ -88,6 +88,8 @@ class Sweep:
 
     def finish(self) -> None:
         """Run what is left and can be run."""
+        for name, words in self.words.items():
+            self.refuse_shorter(name, words)
         retried = self.config.get("failed") == "retry"
         for name, words in self.words.items():
             end = read_end(self.folder / name)
@@ -105,6 +107,20 @@ class Sweep:
         except (SystemExit, KeyboardInterrupt):
             log.info(f"{self.status()}\nThe same command does the rest.")
             raise
+
+    def refuse_shorter(self, name: str, words: Sequence[str]) -> None:
+        """Refuse to call a job undone that has had more updates than it is now to have.
+
+        Raises:
+            UserError: naming it, and both lengths.
+        """
+        asked, end = settings(words).get("num_updates", ""), read_end(self.folder / name)
+        done = read_job(self.folder / name).updates
+        if end is not None and end["status"] == "done" and asked.isdigit() and int(asked) < done:
+            raise UserError(
+                f"num_updates={asked}: {name} is done, with {done:,} updates. Give as many or "
+                "more, or another folder, as in sweep=other"
+            )
 
     def left(self, free: bool = False) -> list[str]:
         """Jobs that have not ended; with `free` only those that no other process trains."""

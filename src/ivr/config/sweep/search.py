@@ -54,6 +54,8 @@ def search(
         folder = Path(str(sweeper.config.hydra.sweep.dir)).absolute()
         of = settings(fixed) | {"optimized_metric": metric}
         study = Study(folder, direction, sampler, seed, space, of)
+        if sweeper.config.get("failed") == "retry":
+            study.retry()
         while batch := study.next(n_trials, n_jobs):
             study.run(sweeper, fixed, batch)
     except UserError as error:

@@ -83,11 +83,26 @@ class Study:
         self.study.set_user_attr("searched", sorted(space))
         self.study.set_user_attr("of", of)
 
+    def retry(self) -> None:
+        """Propose the trials that have failed again, each once for every command that asks."""
+        again = list(self._again)
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.state.name == "FAIL" and trial.number not in again:
+                self.study.enqueue_trial(trial.params)
+                again.append(trial.number)
+        self.study.set_user_attr("again", again)
+
+    @property
+    def _again(self) -> list[int]:
+        """Numbers of the trials that others have taken the place of."""
+        return list(self.study.user_attrs.get("again", []))
+
     def next(self, n_trials: int, n_jobs: int) -> list[Any]:
         """The trials to run now: those that a killed process has left, then new proposals."""
         states = self.optuna.trial.TrialState
         trials = self.study.get_trials(deepcopy=False)
-        ended = sum(trial.state.is_finished() for trial in trials)
+        again = self._again
+        ended = sum(t.state.is_finished() and t.number not in again for t in trials)
         # One without all options was killed while it was proposed: another takes its place.
         begun = [
             t for t in trials if t.state == states.RUNNING and t.params.keys() == set(self.space)
@@ -118,7 +133,8 @@ class Study:
         """How the search stands, in one line."""
         trials = self.study.get_trials(deepcopy=False)
         done = [trial for trial in trials if trial.value is not None]
-        failed = sum(trial.state.name == "FAIL" for trial in trials)
+        again = self._again
+        failed = sum(t.state.name == "FAIL" and t.number not in again for t in trials)
         best = f", best {self.study.best_value:.4g} of {self._named()}" if done else ""
         return f"search {self.folder.name}: {len(done)} trials done, {failed} failed{best}"
 
@@ -127,7 +143,10 @@ class Study:
         log.info(self.line())
         done = [t for t in self.study.get_trials(deepcopy=False) if t.value is not None]
         if not done:
-            raise SystemExit("Error: no trial has a value; job.json in its folder says why")
+            raise SystemExit(
+                "Error: no trial has a value; job.json in its folder says why. failed=retry tries "
+                "them again"
+            )
         best = " ".join(f"{key}={value}" for key, value in self.study.best_params.items())
         log.info(f"best {metric}: {self.study.best_value:.4g} with {best}\n  in {self._named()}")
         if len(done) > 3 and len({trial.value for trial in done}) > 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.errors import UserError
+from ivr.files import found_below
 from ivr.report.gathering.groups import SETTINGS, Run, SeedGroup, score_of
 from ivr.report.gathering.reading import read_result
 from ivr.training.plain import plain
@@ -15,7 +16,10 @@ log = logging.getLogger(__name__)
 
 
 _NESTED = ("options", "noise", "subset", "normalize", "split", "online", "evaluation", "halving")
-_FLAT = ("discount", "batch_size", "reward", "reward_scale", "reward_shift", "precision")
+_FLAT = (
+    "discount", "batch_size", "reward", "reward_scale", "reward_shift", "precision",
+    "stopped_early",
+)  # fmt: skip
 _NO_SETTING = {"evaluation.seed", "online.checkpoint"}
 
 
@@ -48,7 +52,7 @@ def read_results(folder: Path, x: str | None = None) -> Results:
     notes: list[str] = []
     measured: list[tuple[Path, dict[str, Any]]] = []
     twice: dict[tuple[Path, Path], list[str]] = {}
-    for path in sorted(folder.rglob("result.json")):
+    for path in found_below(folder, "result.json"):
         try:
             result = read_result(path)
         except UserError as error:

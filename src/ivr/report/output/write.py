@@ -1,6 +1,7 @@
 """Writes a report: a page, a Markdown file, and a folder of tables and figures."""
 
 import io
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from ivr.files import write_text, write_whole
 from ivr.report.output.page import page
 from ivr.report.output.sections import Section
 from ivr.report.output.tables import markdown, to_csv, to_latex
+
+log = logging.getLogger(__name__)
 
 
 def write_report(
@@ -31,14 +34,18 @@ def write_report(
         the contents of report.md.
     """
     images: dict[str, bytes] = {}
+    written: set[Path] = set()
+    earlier = set((folder / name).glob("*"))
     for section in sections:
         for picture in section.pictures:
             file = folder / name / file_name(picture.name)
+            written |= {Path(f"{file}.svg"), Path(f"{file}.png")}
             images[picture.name] = image(picture.figure, "svg")
             save(Path(f"{file}.svg"), images[picture.name])
             save(Path(f"{file}.png"), image(picture.figure, "png"))
         for table in section.tables:
             file = folder / name / file_name(table.name)
+            written |= {Path(f"{file}.csv"), Path(f"{file}.tex")}
             write_text(Path(f"{file}.csv"), to_csv(table))
             write_text(Path(f"{file}.tex"), to_latex(table))
     write_text(folder / f"{name}.html", page(title, place, sections, images))
@@ -48,6 +55,12 @@ def write_report(
         text += f"\n{section.text}\n" if section.text else ""
         text += "".join(f"\n{markdown(table)}" for table in section.tables)
     write_text(folder / f"{name}.md", text)
+    if old := sorted(path.name for path in earlier - written):
+        more = f" and {len(old) - 3} more" if len(old) > 3 else ""
+        log.warning(
+            f"{folder / name} holds files that are not of this page, such as an earlier one's: "
+            f"{', '.join(old[:3])}{more}"
+        )
     return text
 
 

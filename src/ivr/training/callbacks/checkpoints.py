@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, Timer
 
 from ivr.algos.engine.base import OfflineAlgorithm
+from ivr.training.plain import count
 
 
 class LastCheckpoint(Checkpoint):
@@ -24,13 +25,16 @@ class LastCheckpoint(Checkpoint):
         self.path = folder / "last.ckpt"
         self.every = every
         self.stopped_early = False
-        """Whether a callback ended the run before its last update; a resumed run stays ended."""
+        """Whether a callback ended the run before its last update."""
+        self._ended_at: int | None = None
+        """The last update of a run that a callback ended, which so stays ended where it is resumed
+        to the same length. A limit of time is no such end."""
         self._saved_at = -1
         self._lacks_evaluation = False
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Train no further where the run was ended early."""
-        trainer.should_stop = trainer.should_stop or self.stopped_early
+        """Train no further where the run was ended."""
+        trainer.should_stop = trainer.should_stop or self._ended_at == trainer.max_steps
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save where it is due, unless the epoch ends here: its callbacks come first."""
@@ -48,6 +52,7 @@ class LastCheckpoint(Checkpoint):
         saved = self._saved_at == trainer.global_step and not self._lacks_evaluation
         if stopped != self.stopped_early or not saved:
             self.stopped_early = stopped
+            self._ended_at = trainer.max_steps if stopped and not _timed_out(trainer) else None
             self.save(trainer)
 
     def save_before_evaluation(self, trainer: pl.Trainer) -> None:
@@ -67,8 +72,15 @@ class LastCheckpoint(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return whether the run was ended early."""
-        return {"stopped_early": self.stopped_early}
+        return {"stopped_early": self.stopped_early, "ended_at": self._ended_at}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.stopped_early = state_dict.get("stopped_early") is True
+        ended_at = state_dict.get("ended_at")
+        self._ended_at = ended_at if count(ended_at) else None
+
+
+def _timed_out(trainer: pl.Trainer) -> bool:
+    timers = (one for one in trainer.callbacks if isinstance(one, Timer))  # type: ignore[attr-defined]
+    return any(timer.time_remaining() == 0 for timer in timers)

@@ -20,12 +20,18 @@ from ivr.training.members import Member
 log = logging.getLogger(__name__)
 
 
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
+"""Ctrl-C, a kill, and what Slurm is told to send some time before the end (--signal=USR1@120)."""
+
+
 class Interrupted(Exception):
     """Ctrl-C or a termination signal arrived; the state is that of a whole update."""
 
 
 class InterruptGuard(pl.Callback):
-    """Turns SIGINT and SIGTERM into `Interrupted` at a moment when the state is consistent.
+    """Turns a signal of SIGNALS into `Interrupted` at a moment when the state is consistent.
 
     A second Ctrl-C stops at once, with whatever checkpoint was last written.
     """
@@ -42,7 +48,7 @@ class InterruptGuard(pl.Callback):
     def on_train_start(self, *_: Any) -> None:
         """Take over the signals; Lightning has installed its own by now."""
         if threading.current_thread() is threading.main_thread():
-            for which in (signal.SIGINT, signal.SIGTERM):
+            for which in SIGNALS:
                 self._previous[which] = signal.signal(which, self._request)
 
     def on_train_batch_start(self, *_: Any) -> None:
