@@ -336,5 +336,6 @@ def test_every_class_in_the_package_has_a_case():
     while waiting:
         children = waiting.pop().__subclasses__()
         waiting += children
-        found |= {cls for cls in children if not inspect.isabstract(cls)}
+        ours = (cls for cls in children if cls.__module__.startswith("ivr."))
+        found |= {cls for cls in ours if not inspect.isabstract(cls)}
     assert found == {cls for cls, _ in CASES.values()} | UNLISTED

@@ -50,6 +50,24 @@ def test_a_launcher_has_a_sweep_to_launch():
     prepare(["launcher=none"])
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "seed=0,1",
+            r"seed=0,1 has several values: sweep=NAME trains each\. 'seed=\[0,1\]' trains",
+        ),
+        ("algo=sql,iql", r"algo=sql,iql has several values: sweep=NAME trains each\.$"),
+        ("hydra.launcher.n_jobs=4", r"hydra\.launcher\.n_jobs: give the launcher too"),
+        ("hydra.sweeper.n_trials=5", r"hydra\.sweeper\.n_trials: give hparams_search=optuna too"),
+    ],
+)
+def test_what_only_a_sweep_has_names_the_word_that_is_lacking(word, message):
+    with pytest.raises(SystemExit, match=message):
+        prepare([word])
+    assert prepare(["sweep=night", word, "launcher=none", "hparams_search=none"])
+
+
 @pytest.mark.parametrize("key", ["callbacks.early_stopping.patience", "logger.wandb.project"])
 def test_an_option_of_a_choice_that_was_not_made_names_the_choice(key):
     group, choice, _ = key.split(".")

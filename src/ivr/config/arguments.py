@@ -13,6 +13,7 @@ from ivr.config.overrides import (
     check_sweep,
     open_node,
     parse_overrides,
+    refuse_lists,
     text,
 )
 from ivr.config.resumed import pinned, refuse_one_run, with_resumed
@@ -48,8 +49,13 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
         if named and not given.multirun:
             flags.append("--multirun")
         may_sweep = any(override.startswith(_MAY_SWEEP) for override in overrides)
-        check_launcher(overrides, named or given.multirun or may_sweep)
-        return checked(overrides, config_name, search, named or given.multirun) + flags
+        multirun = named or given.multirun
+        if config_name in map(config_of, SWEPT):
+            check_launcher(overrides, multirun or may_sweep)
+        prepared = checked(overrides, config_name, search, multirun)
+        if config_name in map(config_of, SWEPT) and not (multirun or may_sweep):
+            refuse_lists(overrides)
+        return prepared + flags
     except UserError as error:
         raise SystemExit(f"Error: {error}") from None
 

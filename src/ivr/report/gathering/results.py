@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ivr.errors import UserError
+from ivr.errors import UserError, nearest
 from ivr.files import found_below
 from ivr.report.gathering.groups import SETTINGS, Run, SeedGroup, score_of
 from ivr.report.gathering.reading import read_result
@@ -166,7 +166,8 @@ def _look_up(facts: dict[str, Any], x: str | None, path: Path) -> Any:
     value: Any = facts
     for name in x.split(".") if x else ():
         if not isinstance(value, dict) or name not in value:
-            raise UserError(f"x={x}: {path} has no such entry; {name} is not in it")
+            there = nearest(name, value) if isinstance(value, dict) else ""
+            raise UserError(f"x={x}: {path} has no such entry; {name} is not in it{there}")
         value = value[name]
     if x and (isinstance(value, dict | list) or not plain(value)):
         raise UserError(f"x={x}: in {path} that is not one number or word")

@@ -49,7 +49,9 @@ class InterruptGuard(pl.Callback):
         """Take over the signals; Lightning has installed its own by now."""
         if threading.current_thread() is threading.main_thread():
             for which in SIGNALS:
-                self._previous[which] = signal.signal(which, self._request)
+                usual = which in (signal.SIGINT, signal.SIGTERM)
+                if usual or signal.getsignal(which) == signal.SIG_DFL:  # else a launcher's own
+                    self._previous[which] = signal.signal(which, self._request)
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Stop where the state is whole: every callback has seen the end of the batch before."""
