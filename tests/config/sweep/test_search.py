@@ -65,7 +65,7 @@ def test_failures_are_trials_without_a_value(sweep: Callable[..., tuple[list[str
 
     ran, said = sweep(*SEARCH[:2], "hydra.sweeper.n_trials=2", "alpha=interval(1,2)", also=fail)
     assert len(ran) == 2 and said.endswith(
-        "Error: no trial has a value; job.json in its folder says why\n"
+        "Error: no trial has a value; job.json in its folder says why. failed=retry tries them again\n"
     )
 
 
