@@ -18,6 +18,7 @@ SMALL = (
     "eval_episodes=2",
     "device=cpu",
     "compile=false",
+    "logger=csv",
 )
 
 

@@ -37,7 +37,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def found_below(folder: Path, pattern: str) -> list[Path]:
-    """Files below a folder whose name matches, sorted; folders that are links are entered once.
+    """Files below a folder whose name matches, sorted; links to folders are followed, each once.
 
     Args:
         folder: that is searched.
@@ -50,6 +50,8 @@ def found_below(folder: Path, pattern: str) -> list[Path]:
             folders.clear()
             continue
         entered.add(here)
+        # A folder by its own name, and not by that of a link to it.
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(place, name)), name))
         found += [Path(place) / name for name in fnmatch.filter(files, pattern)]
     return sorted(found)
 

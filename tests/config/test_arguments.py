@@ -57,6 +57,7 @@ def test_a_launcher_has_a_sweep_to_launch():
             "seed=0,1",
             r"seed=0,1 has several values: sweep=NAME trains each\. 'seed=\[0,1\]' trains",
         ),
+        ("seed=range(0,3)", r"seed=range\(0,3\) has several values: sweep=NAME trains each\.$"),
         ("algo=sql,iql", r"algo=sql,iql has several values: sweep=NAME trains each\.$"),
         ("hydra.launcher.n_jobs=4", r"hydra\.launcher\.n_jobs: give the launcher too"),
         ("hydra.sweeper.n_trials=5", r"hydra\.sweeper\.n_trials: give hparams_search=optuna too"),
@@ -65,7 +66,10 @@ def test_a_launcher_has_a_sweep_to_launch():
 def test_what_only_a_sweep_has_names_the_word_that_is_lacking(word, message):
     with pytest.raises(SystemExit, match=message):
         prepare([word])
-    assert prepare(["sweep=night", word, "launcher=none", "hparams_search=none"])
+    with pytest.raises(SystemExit, match=message):
+        prepare([word, "experiment=none"])
+    if not word.startswith("hydra."):
+        assert prepare(["sweep=night", word])
 
 
 @pytest.mark.parametrize("key", ["callbacks.early_stopping.patience", "logger.wandb.project"])

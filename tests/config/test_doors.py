@@ -1,6 +1,7 @@
 """Loggers, callbacks and Trainer options by name and by `_target_`, with the real libraries."""
 
 import csv
+import errno
 import json
 import shutil
 import signal
@@ -107,6 +108,16 @@ def test_a_stopped_run_trains_on_to_more_updates(stopped, tmp_path):
     assert (result["updates_done"], result["stopped_early"]) == (70, False)
 
 
+def test_a_run_that_an_earlier_version_ended_stays_ended(stopped, tmp_path):
+    shutil.copytree(stopped[0], tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    del saved["callbacks"]["LastCheckpoint"]["ended_length"]
+    torch.save(saved, path)
+    again = train(tmp_path / "run", *WORDS, *STOPPING, "num_updates=60", "resume=auto")
+    assert again["updates_done"] == 30
+
+
 def test_a_limit_of_time_is_no_end(tmp_path, caplog):
     caplog.set_level("INFO")
     words = (*WORDS, "num_updates=100000", "eval_every=90000", "checkpoint_every=90000")
@@ -115,8 +126,10 @@ def test_a_limit_of_time_is_no_end(tmp_path, caplog):
     again = train(tmp_path, *words, "trainer.max_time=00:00:00:01", "resume=auto")
     assert again["updates_done"] == first["updates_done"], "the same limit is over"
     more = first["updates_done"] + 10
-    whole = train(tmp_path, *words[:-3], f"num_updates={more}", "resume=auto")
-    assert (whole["updates_done"], whole["stopped_early"]) == (more, False)
+    ended = f"+callbacks.mine={{_target_: {__name__}.EndsAt, update: {more}}}"
+    longer = train(tmp_path, *words, "trainer.max_time=00:01:00:00", "resume=auto", ended)
+    assert longer["updates_done"] == more, "a longer limit is not over"
+    assert train(tmp_path, *words, "resume=auto")["updates_done"] == more, "a callback is an end"
 
 
 def test_a_limit_of_time_ends_with_an_evaluation_and_a_checkpoint(tmp_path):
@@ -340,6 +353,16 @@ def test_an_accelerator_of_lightning_is_another_name_of_the_device(tmp_path):
         assert not (tmp_path / "refused" / "result.json").exists()
 
 
+class EndsAt(pl.Callback):
+    """Ends a training after an update."""
+
+    def __init__(self, update: int) -> None:
+        self.update = update
+
+    def on_train_batch_end(self, trainer, *_):
+        trainer.should_stop = trainer.should_stop or trainer.global_step >= self.update
+
+
 class Signalled(pl.Callback):
     """Lets the process receive a signal in the middle of a training."""
 
@@ -391,10 +414,27 @@ def test_a_state_that_no_checkpoint_could_be_read_with_is_refused(tmp_path):
 class Failing(pl.Callback):
     """Fails as the services of others do."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def on_train_batch_end(self, *_):
-        raise ConnectionError("server is gone")
+        if self.name == "connection":
+            raise ConnectionError("it is gone")
+        if self.name == "plain":
+            raise OSError("it is gone")
+        raise PermissionError(errno.EACCES, "it is gone", self.name)
 
 
-def test_an_error_of_a_callback_is_not_taken_for_a_full_disk(tmp_path):
-    with pytest.raises(ConnectionError, match="server is gone"):
-        train(tmp_path, *WORDS, f"+callbacks.mine={{_target_: {__name__}.Failing}}")
+@pytest.mark.parametrize("name", ["connection", "plain", "/elsewhere/labels.csv"])
+def test_an_error_of_a_callback_is_not_taken_for_a_full_disk(tmp_path, name):
+    with pytest.raises(OSError, match="it is gone"):
+        train(tmp_path, *WORDS, f"+callbacks.mine={{_target_: {__name__}.Failing, name: {name}}}")
+
+
+def test_an_error_of_the_runs_own_folder_is_one_message(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = tmp_path / "run" / "metrics.csv"
+    with pytest.raises(UserError, match=r"cannot write to run: .*it is gone"):
+        train(
+            Path("run"), *WORDS, f"+callbacks.mine={{_target_: {__name__}.Failing, name: {name}}}"
+        )

@@ -3,6 +3,7 @@
 import pytest
 
 from ivr.config.options import check_options
+from ivr.config.schema import TrainConfig
 from ivr.errors import UserError
 from tests.running import composed
 
@@ -13,3 +14,9 @@ def test_a_program_takes_its_own_defaults(command, name):
     for word in ("log_every=null", "num_updates=0"):
         with pytest.raises(UserError, match=word.replace("null", "(null|None)")):
             check_options(command, composed((word,), name))
+
+
+@pytest.mark.parametrize("value", ["5", "true", "[1,2]"])
+def test_a_path_is_a_text(value):
+    with pytest.raises(UserError, match=r"dataset\.path=.*: must be a word or a list, each a word"):
+        TrainConfig.parse(composed(("dataset=arrays", f"dataset.path={value}")))

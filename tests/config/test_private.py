@@ -161,6 +161,9 @@ def test_a_resumed_run_of_ones_own_folder_names_the_flag_that_is_left_out(mine, 
     with pytest.raises(SystemExit, match=r"algo=mine is unknown.*give --config-dir FOLDER"):
         prepare(words)
     prepare([*words, "--config-dir", str(mine / "conf")])
+    with pytest.raises(SystemExit) as end:
+        prepare([f"resume={run.last_checkpoint}", "num_updats=8"])
+    assert "did you mean num_updates" in str(end.value) and "--config-dir" not in str(end.value)
 
 
 HOSTILE = (

@@ -167,3 +167,16 @@ def test_damaged_files_are_named_and_the_rest_stands(tmp_path) -> None:
     assert re.search(r"cut/result.json cannot be read", text)
     assert re.search(r"table/maze +\| sweep.json \| .*is damaged", text)
     assert re.search(r"\| maze +\| 2.0 \[", text)
+
+
+def test_options_are_named_with_the_data_that_they_were_given_on(tmp_path) -> None:
+    for k, dataset in enumerate(of_family("AntMaze")):
+        for algo in ("sql", "eql"):
+            words = [f"algo={algo}", f"dataset={dataset}", *(["alpha=9"] if k < 2 else [])]
+            run(tmp_path / algo / dataset, [50, 51, 52], dataset=dataset, algo=algo,
+                overrides=words if algo == "sql" else ["discount=0.9"])  # fmt: skip
+    cells = measured(read_results(tmp_path).groups, tmp_path).cells
+    (claim,) = [one for one in claims() if one.words == "On AntMaze, SQL is above EQL"]
+    (row,) = verdict_table([(find(claim, cells, True), find(claim, cells, False))]).rows
+    first = "SQL with alpha=9 on antmaze-umaze, antmaze-umaze-diverse"
+    assert row[5] == f"{first}; EQL with discount=0.9"

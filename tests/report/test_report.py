@@ -229,11 +229,11 @@ def test_files_of_an_earlier_page_are_told_from_this_ones(tmp_path, caplog):
     write(tmp_path / "1", {0: 30.0}, dataset="second", noise={})
     words = (f"folder={tmp_path}",)
     run_report(composed(words, "report"), tmp_path, list(words))
-    assert "not of this page" not in caplog.text
+    assert "that this page did not write" not in caplog.text
     (tmp_path / "1" / "result.json").unlink()
     run_report(composed(words, "report"), tmp_path, list(words))
     there = {path.name for path in (tmp_path / "report").iterdir() if "second" in path.name}
-    assert there and "holds files that are not of this page" in caplog.text
+    assert there and "holds files that this page did not write" in caplog.text
     assert sorted(there)[0] in caplog.text
 
 

@@ -160,9 +160,9 @@ class Policy:
     def _batch(self, observations: ArrayLike) -> tuple[Tensor, bool]:
         """(1, N, O) on the policy's device, and whether a single observation was given."""
         width = self.observation_dim
-        try:
+        try:  # numpy raises a RuntimeError for a tensor that requires a gradient
             array = np.asarray(observations, np.float32)
-        except (TypeError, ValueError, RuntimeError) as error:  # the last of a torch tensor
+        except (TypeError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"observations: {error}. Give an array of numbers, ({width},) or (N, {width}), in "
                 f"this order: {self._order()}"

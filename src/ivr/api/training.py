@@ -95,8 +95,8 @@ def train(
     """Train offline: `python train.py` with the same options, to the same bits.
 
     Every option of the command line is a keyword; `__` stands for the dot of a name, as in
-    `algo__hidden=[64, 64]`. What is left out has the command's default, and so has None of the
-    keywords below; among the other options None is a value.
+    `algo__hidden=[64, 64]`. An option that is left out has the command's default, and so has one of
+    the keywords below that is None; of all other options None is the value null.
 
     Args:
         algo: a file of conf/algo/.

@@ -1,7 +1,6 @@
 """Says how a sweep stands: jobs that are done, running, failed and left, and when it will end."""
 
 import logging
-import shlex
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -23,7 +22,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
         raise UserError("folder is missing: give a sweep's, as in folder=outputs/sweeps/night")
     sweep = Path(str(composed.folder))
     jobs = read_sweep(sweep)
-    log.info(summary(Path(shlex.quote(str(sweep))), jobs))
+    log.info(summary(sweep, jobs))
     line = status_line(sweep.absolute().name, jobs)
     log.info(line)
     return line

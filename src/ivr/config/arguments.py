@@ -1,6 +1,7 @@
 """Checks the arguments of a program before Hydra reads them."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +9,21 @@ from hydra._internal.utils import get_args_parser
 
 from ivr.config.overrides import (
     at_home,
-    check_launcher,
     check_overrides,
     check_sweep,
     open_node,
     parse_overrides,
-    refuse_lists,
     text,
 )
 from ivr.config.resumed import pinned, refuse_one_run, with_resumed
 from ivr.config.search import Search
+from ivr.config.sweep.engines import check_engines, refuse_lists
 from ivr.errors import UserError
 
 SWEPT = ("train", "finetune")
 """Commands whose sweeps resume."""
 
-_MAY_SWEEP = ("experiment=", "hparams_search=", "hydra.mode=")
+_MAY_SWEEP = re.compile(r"(experiment|hparams_search)=(?!none$)|hydra\.mode=MULTIRUN")
 """What can make a command a sweep besides sweep= and --multirun."""
 
 
@@ -48,10 +48,10 @@ def prepare(arguments: list[str], config_name: str = "config") -> list[str]:
         named = config_name in map(config_of, SWEPT) and check_sweep(overrides)
         if named and not given.multirun:
             flags.append("--multirun")
-        may_sweep = any(override.startswith(_MAY_SWEEP) for override in overrides)
+        may_sweep = any(map(_MAY_SWEEP.match, overrides))
         multirun = named or given.multirun
         if config_name in map(config_of, SWEPT):
-            check_launcher(overrides, multirun or may_sweep)
+            check_engines(overrides, multirun or may_sweep)
         prepared = checked(overrides, config_name, search, multirun)
         if config_name in map(config_of, SWEPT) and not (multirun or may_sweep):
             refuse_lists(overrides)
@@ -84,8 +84,9 @@ def checked(
     try:
         check_overrides(overrides, search)
     except UserError as error:
-        if not trained:
+        if not trained or search.folders:
             raise
+        check_overrides([open_node(override) for override in typed], search)
         raise UserError(
             f"{error} The run that is resumed may have it from a folder of your own: give "
             "--config-dir FOLDER, as it was started with"

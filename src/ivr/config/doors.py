@@ -7,7 +7,6 @@ checkpoint holds is instantiated.
 import inspect
 import logging
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from ivr.config.fields import fits, shown
+from ivr.config.trainer import check_trainer_option, check_trainer_value
 from ivr.errors import UserError
 from ivr.sweeps.index import read_swept
 
@@ -31,41 +30,6 @@ log = logging.getLogger(__name__)
 NODES = ("logger", "callbacks", "trainer")
 """Nodes of the configuration that are built here."""
 
-TRAINER_OPTIONS = (
-    "accelerator", "profiler", "detect_anomaly", "deterministic", "benchmark", "max_time",
-)  # fmt: skip
-
-INSTEAD = {
-    "max_steps": "num_updates",
-    "min_steps": "num_updates",
-    "max_epochs": "num_updates (an epoch is eval_every updates)",
-    "min_epochs": "num_updates (an epoch is eval_every updates)",
-    "devices": "device",
-    "num_nodes": "seed and alpha lists (one process trains many runs)",
-    "strategy": "seed and alpha lists (one process trains many runs)",
-    "precision": "precision",
-    "logger": "logger",
-    "callbacks": "callbacks",
-    "enable_checkpointing": "checkpoint_every",
-    "enable_progress_bar": "callbacks",
-    "enable_model_summary": "callbacks (Lightning's ModelSummary by _target_)",
-    "gradient_clip_val": "the algorithm's own options (algo.*)",
-    "gradient_clip_algorithm": "the algorithm's own options (algo.*)",
-    "accumulate_grad_batches": "batch_size",
-    "val_check_interval": "eval_every",
-    "check_val_every_n_epoch": "eval_every",
-    "log_every_n_steps": "log_every",
-    "default_root_dir": "hydra.run.dir",
-    "limit_train_batches": "num_updates",
-    "limit_val_batches": "eval_episodes",
-    "overfit_batches": "subset",
-    "fast_dev_run": "debug=fast",
-    "num_sanity_val_steps": "eval_every",
-    "reload_dataloaders_every_n_epochs": "eval_every",
-    "plugins": "precision",
-}
-"""What to use for options of the Trainer that the run decides itself."""
-
 _UNSUITED = {
     "WeightAveraging": "what is evaluated are the weights of the last update, and not the averages",
     "StochasticWeightAveraging": "it needs one optimizer, and each network has its own here",
@@ -74,22 +38,10 @@ _UNSUITED = {
     "LearningRateFinder": "each network has a learning rate of its own (algo.*_lr)",
     "ModelPruning": "checkpoints hold the networks' own parameters",
 }
-"""Callbacks of Lightning that do not go with this training, and why."""
+"""Callbacks of Lightning that cannot be used here, and why."""
 
 EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}
 """The extra of pyproject.toml that a module of an optional package is in."""
-
-
-def check_trainer_option(name: str) -> None:
-    """Refuse an option of the Trainer that the run decides itself.
-
-    Raises:
-        UserError: naming what to use instead.
-    """
-    if name in INSTEAD:
-        raise UserError(f"trainer.{name}: the run decides it itself. Use {INSTEAD[name]} instead")
-    if name not in TRAINER_OPTIONS:
-        raise UserError(f"unknown key trainer.{name}: it has {', '.join(TRAINER_OPTIONS)}")
 
 
 def replayed(override: Override) -> bool:
@@ -172,7 +124,7 @@ def name_run(node: Any, config: DictConfig, folder: Path) -> None:
 def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:
     for name, value in node.items():
         check_trainer_option(name)
-        _check_value(name, value)
+        check_trainer_value(name, value)
     options = {name: value for name, value in node.items() if value is not None}
     options.pop("accelerator", None)  # another name of the option device
     profiler = options.get("profiler")
@@ -181,28 +133,6 @@ def _trainer(node: dict[str, Any], folder: Path) -> dict[str, Any]:
             profiler = {"_target_": _profiler(str(profiler)), "filename": "profile"}
         options |= _instances("trainer", {"profiler": profiler}, folder)
     return options
-
-
-def _check_value(name: str, value: Any) -> None:
-    allowed = "true or false"
-    if name == "max_time":
-        allowed = "a time such as 00:12:00:00 (days:hours:minutes:seconds) or {hours: 12}, above 0"
-        fine = (
-            isinstance(value, dict)
-            and value.keys() <= {"weeks", "days", "hours", "minutes", "seconds"}
-            and all(fits(x, float) and x >= 0 for x in value.values())
-            and any(value.values())
-        )
-        if isinstance(value, str):
-            fine = re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value) is not None
-            fine = fine and value.strip("0:") != ""
-    elif name == "deterministic":
-        allowed += ", or warn"
-        fine = isinstance(value, bool) or value == "warn"
-    else:
-        fine = isinstance(value, bool) or name not in ("benchmark", "detect_anomaly")
-    if value is not None and not fine:
-        raise UserError(f"trainer.{name}={shown(value)}: must be {allowed}")
 
 
 def _check_callback(name: str, callback: Any) -> None:

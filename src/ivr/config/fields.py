@@ -5,6 +5,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from ivr.errors import UserError, nearest
@@ -61,16 +62,18 @@ def fits(value: Any, annotation: Any) -> bool:
         return value in inner
     if annotation in (None, type(None)):
         return value is None
+    if origin is tuple and Ellipsis not in inner:
+        of_each = isinstance(value, list) and len(value) == len(inner)
+        return of_each and all(map(fits, value, inner))
     if (origin or annotation) in (Sequence, list, tuple):
-        items = [part for part in inner if part is not Ellipsis][:1]
-        return isinstance(value, list) and all(fits(x, part) for part in items for x in value)
+        return isinstance(value, list) and all(fits(x, part) for part in inner[:1] for x in value)
     if (origin or annotation) in (Mapping, dict):
         return isinstance(value, dict)
     if isinstance(value, bool):
-        return annotation not in (float, int, str)
+        return annotation not in (float, int, str, Path)
     if annotation is float:
         return isinstance(value, int | float) and math.isfinite(value)
-    return annotation not in (bool, int, str) or isinstance(value, annotation)
+    return annotation not in (bool, int, str, Path) or isinstance(value, annotation)
 
 
 def in_words(annotation: Any) -> str:
@@ -80,6 +83,8 @@ def in_words(annotation: Any) -> str:
         return " or ".join(dict.fromkeys(map(in_words, inner)))
     if origin is Literal:
         return " or ".join(map(str, inner))
+    if origin is tuple and Ellipsis not in inner:
+        return f"a list of {', '.join(map(in_words, inner))}"
     if (origin or annotation) in (Sequence, list, tuple):
         return f"a list, each {in_words(inner[0])}" if inner else "a list"
     if (origin or annotation) in (Mapping, dict):

@@ -71,15 +71,16 @@ def recorded_data(
         build_transform(group, config.get(group) or {"name": "none"})
         for group in ("noise", "subset")
     )
-    data_spec = within(data_spec, lambda: bounds_of(task_spec))
+    given, data_spec = data_spec, within(data_spec, lambda: bounds_of(task_spec))
     data = prepare(data_spec, noise, subset, split_of(config))
     info, known = data.training.info, description["dataset"]
-    low, high = list(info.action_low), list(info.action_high)
-    if [low, high] != [list(known["action_low"]), list(known["action_high"])]:
+    bounds = [list(info.action_low), list(info.action_high)]
+    before = [list(known["action_low"]), list(known["action_high"])]
+    if data_spec != given and bounds != before:
         raise UserError(
-            f"actions lie between {low} and {high} here, and the run was trained with "
-            f"{known['action_low']} and {known['action_high']}. Train it with the bounds of the "
-            "environment: dataset.action_low=... dataset.action_high=..."
+            f"actions lie between {bounds[0]} and {bounds[1]} in the environment, and the run was "
+            f"trained with {before[0]} and {before[1]}. Train it with the environment's: "
+            "dataset.action_low=... dataset.action_high=..."
         )
     if info.fingerprint != known["fingerprint"]:
         raise UserError(

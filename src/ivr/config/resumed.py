@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 # Where data lie may change: their fingerprint is compared instead.
 _PLACES = ("dataset.path", "noise.source")
 
-_OF_SWEEPS = ("resume", "sweep", "launcher", "hparams_search", "failed")
-"""What a run of its own does not repeat of the sweep that it came from."""
+_NOT_REPEATED = ("resume", "sweep", "launcher", "hparams_search", "failed")
+"""Recorded options that a resumed run leaves out: it is one run, and no sweep."""
 
 
 def with_resumed(overrides: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -151,7 +151,7 @@ def trusted(path: Path, recorded: Sequence[str], given: Sequence[str]) -> list[s
     refused = []
     for override in parse_overrides(recorded):
         line = override.input_line or ""
-        if override.key_or_group in _OF_SWEEPS or _key(override) in replaced:
+        if override.key_or_group in _NOT_REPEATED or _key(override) in replaced:
             continue
         if _reaches_out(override):
             refused.append("".join(letter if letter.isprintable() else "?" for letter in line))
@@ -171,7 +171,7 @@ def to_repeat(recorded: Sequence[str]) -> list[str]:
     return [
         override.input_line or ""
         for override in parse_overrides(recorded)
-        if override.key_or_group != "resume" and _reaches_out(override)
+        if override.key_or_group not in _NOT_REPEATED and _reaches_out(override)
     ]
 
 

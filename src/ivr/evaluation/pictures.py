@@ -25,6 +25,9 @@ OBSERVATIONS_PER_BIN = 8
 _MOST = 1 << 20
 """Observations that a value map looks at, so that millions more need no more memory."""
 
+Rect = tuple[float, float, float, float]
+"""Left, bottom, width and height, as shares of a figure."""
+
 _WALL, _FLOOR = "#2b303b", "#7b8494"
 _COLOURS = {True: "#ffffff", False: "#ff6b3d"}  # reached the goal or not; both stand out on viridis
 
@@ -112,12 +115,10 @@ def maze_picture(
     Returns:
         (H, W, 3) uint8.
     """
-    width, height = _size(maze)
-    figure = Figure(figsize=(width + 1.5, height), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,), bar = _canvas(maze, 1, 0.4)
     if values is not None:
         image = axes.imshow(values, extent=_extent(maze), cmap="viridis", interpolation="nearest")
-        figure.colorbar(image, ax=axes, label="V", shrink=0.85, pad=0.02)
+        figure.colorbar(image, cax=figure.add_axes(bar), label="V")
     _draw_maze(axes, maze)
     reached = [False] * len(paths) if successes is None else [bool(s) for s in successes]
     # Many paths are drawn fainter; failures lie beneath.
@@ -165,26 +166,37 @@ def visited_picture(
     # One scale for all, from a single visit of the longest panel.
     once = 1 / max(map(len, visited.values()))
     norm = LogNorm(once, max(10 * once, np.max(shares)))
-    width, height = _size(maze)
-    size = (len(visited) * width + 1.5, height)
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
-    panels = figure.subplots(1, len(visited), squeeze=False)[0]
+    figure, panels, bar = _canvas(maze, len(visited), 0.75)
     for axes, name, share in zip(panels, visited, shares, strict=True):
         seen = np.where(share > 0, share, np.nan)
         image = axes.imshow(seen, norm=norm, extent=_extent(maze), cmap="viridis")
         _draw_maze(axes, maze)
         axes.set_title(name, fontsize=10)
-    label = "share of the steps"
-    figure.colorbar(image, ax=list(panels), label=label, shrink=0.85, pad=0.02)
+    figure.colorbar(image, cax=figure.add_axes(bar), label="share of the steps")
     figure.suptitle(title, fontsize=11)
     return _pixels(figure)
 
 
-def _size(maze: Maze) -> tuple[float, float]:
-    """Width and height of a maze with its axes, in inches."""
+def _canvas(maze: Maze, panels: int, top: float) -> tuple[Figure, list[Axes], Rect]:
+    """An empty figure with a place for each panel, to scale, and the place of a colour bar.
+
+    Margins are set in inches: matplotlib's own layouts take as long as all of the drawing.
+    """
     rows, columns = len(maze.layout), len(maze.layout[0])
     inch = 5.5 / max(rows, columns)
-    return columns * inch, rows * inch + 0.9
+    wide, high = columns * inch, rows * inch
+    left, gap, right, bottom = 0.7, 0.7, 1.2, 0.6
+    width = left + panels * wide + (panels - 1) * gap + right
+    height = bottom + high + top
+    figure = Figure(figsize=(width, height), dpi=110)
+    axes = [
+        figure.add_axes(
+            ((left + k * (wide + gap)) / width, bottom / height, wide / width, high / height)
+        )
+        for k in range(panels)
+    ]
+    bar = (width - right + 0.12) / width, (bottom + 0.08 * high) / height
+    return figure, axes, (*bar, 0.2 / width, 0.84 * high / height)
 
 
 def _extent(maze: Maze) -> tuple[float, float, float, float]:

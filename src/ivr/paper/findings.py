@@ -128,14 +128,14 @@ def _seen(difference: Difference, claim: Claim, here: Cells, of_paper: bool, ask
 
 def _doubts(full: Mapping[str, Sequence[tuple[Term, Cell]]], part: str) -> Iterator[str]:
     """Say why the cells of a difference cannot be held against each other."""
-    cells = [cell for found in full.values() for _, cell in found]
-    lengths = {cell.updates for cell in cells}
-    if len(lengths) > 1 and part != "online":
-        yield f"trained for unequal lengths, {min(lengths):,} to {max(lengths):,} updates"
     for stratum, found in full.items():
+        lengths = {cell.updates for _, cell in found}
+        if len(lengths) > 1 and part != "online":
+            least, most = min(lengths), max(lengths)
+            yield f"trained for unequal lengths on {stratum}, {least:,} to {most:,} updates"
         for _, same in groupby(sorted(found, key=_at), _at):
-            tasks = [cell.task for _, cell in same]
-            if any(task != tasks[0] for task in tasks):
+            first, *others = [cell.task for _, cell in same]
+            if any(task[k] != first[k] for task in others for k in task.keys() & first.keys()):
                 yield f"not on the same data or in the same evaluation: {stratum}"
         for term, cell in found:
             if cell.group.lost:

@@ -20,6 +20,7 @@ _EVALUATED = {
     f"evaluation.{key}" for key in ("environment", "env_kwargs", "max_episode_steps", "metric",
                                     "reference", "goal")
 }  # fmt: skip
+"""Facts of an evaluation that all methods of a comparison must share."""
 
 _WEIGHTS = ("weight/mean", "actor_weight/mean", "weight/sparsity", "actor_weight/sparsity")
 
@@ -53,14 +54,17 @@ class Cell:
         return _updates(self.group)
 
     @property
-    def task(self) -> tuple[object, ...]:
+    def task(self) -> dict[str, object]:
         """What must be the same of all methods in a comparison: their data and their evaluation."""
         result: dict[str, Any] = next(iter(self.group.runs.values())).result
-        names = {key: (result.get(key) or {}).get("name") for key in ("noise", "subset")}
-        scored = {k: v for k, v in self.group.facts.items() if k in _EVALUATED}
-        # The paper's data are one file each, wherever they lie.
-        source = "" if self.place.of_paper else _placeless(result["dataset_source"])
-        return source, result.get("transitions"), names, scored
+        found = {key: value for key, value in self.group.facts.items() if key in _EVALUATED}
+        for key in ("noise", "subset"):
+            found[key] = (result.get(key) or {}).get("name")
+        if "transitions" in result:
+            found["transitions"] = result["transitions"]
+        if not self.place.of_paper:  # whose data are one file each, wherever they lie
+            found["source"] = _without_folders(result["dataset_source"])
+        return found
 
 
 class Measured(NamedTuple):
@@ -149,7 +153,7 @@ def _updates(group: SeedGroup) -> int:
     return min(run.updates for run in group.runs.values())
 
 
-def _placeless(source: str) -> str:
+def _without_folders(source: str) -> str:
     """Where data come from, without the folders that they lie in, which differ between machines."""
     return re.sub(r"[^\s,;()]*[/\\]", "", source)
 

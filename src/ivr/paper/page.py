@@ -8,7 +8,7 @@ from ivr.paper import drawing, verdicts
 from ivr.paper.claims import Claim, numbers
 from ivr.paper.deck import PARTS, called
 from ivr.paper.findings import VERDICTS, Finding, find
-from ivr.paper.measured import Measured
+from ivr.paper.measured import Cell, Measured
 from ivr.paper.tables import (
     Pair,
     decided_table,
@@ -40,11 +40,12 @@ too: that the mean is the paper's, to within its own spread and {tolerance:g} po
 difference has an interval over seeds: Student's t with the degrees of freedom of Welch and
 Satterthwaite; every setting has a variance of its own, and datasets weigh the same. The claim holds
 where the 95 % intervals of all its differences lie where it says. It does not hold where one of
-them lies wholly elsewhere, at 1 - 5 %/k of k differences. Else it is not decided, and a setting of
-fewer than {least} seeds decides nothing. Either word is wrong in at most about one of twenty
-claims, and the page has {count}. The bootstrap intervals of report.py, in the figures over shares
-and of training episodes, are too narrow for few seeds (docs/report.md) and decide nothing. Scores
-are last scores, never best ones."""
+them lies wholly elsewhere, at 1 - 5 %/k of k differences. Else it is not decided. Nothing is
+decided by a setting of fewer than {least} seeds or of which a seed diverged, nor between methods
+that were trained for unequal lengths, on unequal data or in unequal evaluations. Either word is
+wrong in at most about one of twenty claims, and the page has {count}. The bootstrap intervals of
+report.py, in the figures over shares and of training episodes, are too narrow for few seeds
+(docs/report.md) and decide nothing. Scores are last scores, never best ones."""
 
 DATA = """\
 Runs on the paper's data, which are D4RL's own in an environment that repeats them
@@ -155,18 +156,28 @@ def _why(finding: Finding) -> Entry:
             said.append(f"after {updates:,} updates, the paper's {UPDATES:,}")
     if finding.claim.part in ("small", "online") and cells:  # for which the deck names no data
         said.append(f"on {', '.join(dict.fromkeys(cell.place.stratum for cell in cells))}")
-    options = {
-        called(cell.place.algo): words
-        for cell in cells
-        if (words := " ".join(_changed(cell.group.results)))
-    }
     if finding.claim.part == "table":
-        said += [f"{name} with {words}" for name, words in options.items()]
+        said += _options(list(cells))
     return "; ".join(filter(None, said)) or None
 
 
+def _options(cells: Sequence[Cell]) -> list[str]:
+    """The options that the results table needs none of, by method, and on which data."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if words := " ".join(_changed(cell.group.results)):
+            found.setdefault(f"{called(cell.place.algo)} with {words}", []).append(
+                cell.place.stratum
+            )
+    strata = {cell.place.stratum for cell in cells}
+    return [
+        what if set(where) == strata else f"{what} on {', '.join(where)}"
+        for what, where in found.items()
+    ]
+
+
 def _changed(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The words of runs that change what a method is, other than the paper's results need."""
+    """The options of runs besides those that say which cell they are of."""
     words = {
         f"{key}={value}": None
         for result in results

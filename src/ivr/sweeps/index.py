@@ -37,18 +37,33 @@ def enlist(folder: Path, jobs: Sequence[Sequence[str]], swept: Collection[str]) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".sweep.lock"):
-        words, earlier = read_words(folder) if (folder / FILE).exists() else ({}, [])
-        swept = {*swept, *earlier}
-        known = {name: settings(of, swept) for name, of in words.items()}
-        names = []
-        for job in jobs:
-            own = settings(job, swept)
-            same = (name for name, other in known.items() if same_job(own, other, swept))
-            name = next(same, None) or choose_name(own, swept, known)
-            known[name], words[name] = own, list(job)
-            names.append(name)
+        words, swept, names = _named(folder, jobs, swept)
         write_json(folder / FILE, {"swept": sorted(swept), "jobs": words})
     return names
+
+
+def named(
+    folder: Path, jobs: Sequence[Sequence[str]], swept: Collection[str]
+) -> dict[str, Sequence[str]]:
+    """The jobs of a command by the names that `enlist` would give them; nothing is written."""
+    return dict(zip(_named(folder, jobs, swept)[2], jobs, strict=True))
+
+
+def _named(
+    folder: Path, jobs: Sequence[Sequence[str]], swept: Collection[str]
+) -> tuple[dict[str, list[str]], set[str], list[str]]:
+    """The overrides of all jobs, all options that are swept over, and the names of these jobs."""
+    words, earlier = read_words(folder) if (folder / FILE).exists() else ({}, [])
+    every = {*swept, *earlier}
+    known = {name: settings(of, every) for name, of in words.items()}
+    names = []
+    for job in jobs:
+        own = settings(job, every)
+        same = (name for name, other in known.items() if same_job(own, other, every))
+        name = next(same, None) or choose_name(own, every, known)
+        known[name], words[name] = own, list(job)
+        names.append(name)
+    return words, every, names
 
 
 def read_index(folder: Path) -> dict[str, list[str]]:

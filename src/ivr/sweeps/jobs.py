@@ -136,7 +136,7 @@ def is_owned(folder: Path) -> bool:
 
 
 def _scores(members: Any) -> list[float]:
-    """The last scores of a result's members that trained to the end; none where one has none."""
+    """The last scores of a result's members that trained to the end; empty where one has none."""
     found = []
     for member in members if isinstance(members, list) else []:
         if isinstance(member, dict) and (member.get("stopped") or member.get("diverged")):

@@ -1,6 +1,7 @@
 """Says how a sweep stands: one line, and a table of scores with what failed."""
 
 import math
+import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ def summary(folder: Path, jobs: Sequence[Job], failed: str = "failed=retry") -> 
         jobs: all of them.
         failed: the option that tries failed ones again.
     """
+    place = shlex.quote(str(folder))
     lines = ["", table(jobs), ""]
     for job in jobs:
         if job.error is not None:
@@ -98,12 +100,12 @@ def summary(folder: Path, jobs: Sequence[Job], failed: str = "failed=retry") -> 
     if any(job.status in _LEFT for job in jobs):
         lines += ["The same command does the rest."]
     if any(job.scores for job in jobs):
-        lines += [f"compare:  python report.py folder={folder}"]
+        lines += [f"compare:  python report.py folder={place}"]
     elif any(job.status == "done" for job in jobs):
         lines += [
-            f"rank:     python rank.py runs={folder}  (without an environment no score is known)"
+            f"rank:     python rank.py runs={place}  (without an environment no score is known)"
         ]
-    return "\n".join([*lines, f"status:   python status.py folder={folder}"])
+    return "\n".join([*lines, f"status:   python status.py folder={place}"])
 
 
 def _score(scores: Sequence[float]) -> str:

@@ -3,7 +3,7 @@
 import importlib.metadata
 import pickle
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -178,12 +178,21 @@ def described(content: dict[str, Any], description: dict[str, Any]) -> dict[str,
 def _not_plain(value: Any) -> str | None:
     """Name the first object in a callback's state that `load_checkpoint` would not read."""
     if isinstance(value, Mapping):
-        if type(value) not in (dict, OrderedDict):
-            return f"a {type(value).__name__}"
+        if type(value) not in (dict, OrderedDict, Counter):
+            return f"a {type(value).__module__}.{type(value).__name__}"
         value = [*value.keys(), *value.values()]
     if type(value) in (list, tuple, set):
         return next((found for inner in value if (found := _not_plain(inner)) is not None), None)
-    plain = value is None or type(value) in (bool, int, float, str, bytes, torch.Size)
+    plain = value is None or type(value) in (
+        bool,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        bytearray,
+        torch.Size,
+    )
     fine = plain or isinstance(value, Tensor | torch.dtype | torch.device)
     return None if fine else f"a {type(value).__module__}.{type(value).__name__}"
 

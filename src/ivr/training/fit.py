@@ -1,5 +1,7 @@
 """The training itself: Lightning's Trainer with the callbacks, from start or from a checkpoint."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -219,8 +221,13 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # Errors of a person's own logger or callback are theirs, with their traceback.
-        elsewhere = error.filename and not Path(str(error.filename)).is_relative_to(folder)
-        if not is_full(error) and (elsewhere or isinstance(error, ConnectionError | TimeoutError)):
+        name = error.filename
+        here = (
+            isinstance(name, str | os.PathLike)
+            and folder.absolute() in Path(name).absolute().parents
+        )
+        unnamed = name is None and error.errno in (errno.EIO, errno.EROFS, errno.EACCES)
+        if not (here or unnamed or is_full(error)):
             raise
         raise (DiskFullError if is_full(error) else UserError)(
             f"cannot write to {folder}: {error}. Free space, then resume with "

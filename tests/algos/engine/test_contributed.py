@@ -1,5 +1,6 @@
 """What a contributor's algorithm gets wrong is one message, and never a run that goes on."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,9 @@ def with_loss(change: Callable[..., Any]) -> type[BehaviourCloning]:
 )
 @pytest.mark.parametrize("compiled", [False, True])
 def test_an_update_that_breaks_the_rules_is_one_message(algorithm, message, compiled, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    torch._dynamo.reset()
+    traced = functools.partial(torch.compile, backend="aot_eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: traced(function))
     made = algorithm(**arguments_of("bc", [0, 1]))
     made.compile_updates = compiled
     with pytest.raises(UserError, match=message):
@@ -82,7 +85,9 @@ def test_networks_that_break_the_rules_are_refused_before_a_training(algorithm, 
 
 GIVEN = {
     "listed": ([1, 2], "a list, each a whole number"),
-    "pair": ([1.5, 2.5], "a list, each a finite number"),
+    "pair": ([1.5, "a"], "a list of a finite number, a word"),
+    "many": ([1.5, 2.5], "a list, each a finite number"),
+    "unread": ("anything", None),
     "mapped": ({"a": 1}, "a mapping"),
     "chosen": ("soft", "soft or hard"),
     "maybe": (None, "a whole number or null"),
@@ -98,7 +103,8 @@ def annotated() -> type[BehaviourCloning]:
         "from typing import Any, Literal, Optional\n"
         "class Annotated(BehaviourCloning):\n"
         "    def __init__(self, plain=1, anything: Any = None, *, listed: list[int] = [],\n"
-        "                 pair: tuple[float, ...] = (), mapped: dict[str, int] = {},\n"
+        "                 pair: tuple[float, str] = (0, ''), many: tuple[float, ...] = (),\n"
+        "                 unread: OnlyOfTypeCheckers = None, mapped: dict[str, int] = {},\n"
         "                 chosen: Literal['soft', 'hard'] = 'soft',\n"
         "                 maybe: Optional[int] = None, named: float = 0.1, **run):\n"
         "        super().__init__(**run)\n",
@@ -112,6 +118,8 @@ def test_annotations_are_read_as_people_write_them():
     types = option_types(annotated())
     good = {name: value for name, (value, _) in GIVEN.items()} | {"plain": "x", "anything": [0.3]}
     check("algo", good, types, "no option")
-    for name, (_, words) in GIVEN.items():
+    with pytest.raises(UserError, match=r"algo\.pair=\[1.5\]: must be a list of"):
+        check("algo", {"pair": [1.5]}, types, "no option")
+    for name, words in ((name, words) for name, (_, words) in GIVEN.items() if words):
         with pytest.raises(UserError, match=rf"algo\.{name}=wrong: must be {words}"):
             check("algo", {name: "wrong"}, types, "no option")

@@ -20,7 +20,7 @@ from ivr.training.folder import owned
 Sweeping = Callable[..., tuple[list[str], str]]
 
 
-def test_the_same_command_does_the_rest_whatever_the_order(sweep: Sweeping) -> None:
+def test_the_same_command_does_the_rest_whatever_the_order(sweep: Sweeping, tmp_path: Path) -> None:
     ran, said = sweep("--multirun", "algo=sql,eql", "discount=0.9")
     assert ran == ["algo-sql", "algo-eql"]
     assert "sweep night: 1 of 2 jobs done, 1 left" in said
@@ -31,8 +31,11 @@ def test_the_same_command_does_the_rest_whatever_the_order(sweep: Sweeping) -> N
     words = ("sweep=night", "discount=0.9", "algo=eql")
     assert sweep(*words, "num_updates=20000")[0] == ["algo-eql"]
     # Shorter ones are no longer undone.
-    ran, said = sweep(*words, "num_updates=9")
-    assert not ran and "num_updates=9: algo-eql is done, with 20,000 updates" in said
+    before = (tmp_path / "night" / "sweep.json").read_text()
+    for shorter, number in ((("num_updates=9",), "9"), (("num_updates=1e1",), "10"), ((), "10000")):
+        ran, said = sweep("sweep=night", "discount=0.9", "algo=eql,iql", *shorter)
+        assert not ran and f"num_updates={number}: algo-eql is done, with 20,000 updates" in said
+    assert (tmp_path / "night" / "sweep.json").read_text() == before
     assert sweep(*words, "num_updates=20000")[0] == []
 
 
@@ -158,3 +161,15 @@ def test_a_sweep_lies_in_the_folder_of_its_name_and_without_one_in_one_of_its_se
             ):
                 found = compose(program, words, return_hydra_config=True).hydra.sweep.dir
                 assert re.fullmatch(folder, found), (program, found)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_failure_of_the_job_wherever_it_is_found(
+    sweep: Sweeping, tmp_path: Path, number: int
+) -> None:
+    def full(config: DictConfig) -> None:
+        raise OSError(number, "the disk is full")
+
+    ran, said = sweep("sweep=night", "algo=sql,eql", also=full)
+    assert ran == ["algo-sql"] and "Error: cannot write to" in said and "failed" not in said
+    assert sweep("sweep=night", "algo=sql,eql")[0] == ["algo-sql", "algo-eql"]

@@ -12,7 +12,7 @@ from ivr.errors import UserError
 from ivr.types import DataFacts, Needs
 
 _NAMED: set[str] = set()
-"""Classes that a person has named in this process."""
+"""Paths of classes that this process imported because a person named them, or ivr did."""
 
 RUN_KEYWORDS = ("seeds", "alpha", "discount", "num_updates")
 """Keywords of constructors that a run decides, for whichever algorithm has them."""
@@ -139,11 +139,20 @@ def keywords(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def signature(make: Callable[..., Any]) -> inspect.Signature:
-    """A signature whose annotations are types, where they can be looked up, and not their names."""
-    try:
-        return inspect.signature(make, eval_str=True)
-    except (NameError, AttributeError, SyntaxError, TypeError):
-        return inspect.signature(make)
+    """A signature whose annotations are types, as far as their names can be looked up."""
+    found = inspect.signature(make)
+    names = getattr(make, "__globals__", {})
+
+    def looked_up(annotation: Any) -> Any:
+        try:
+            return eval(annotation, names) if isinstance(annotation, str) else annotation
+        except Exception:  # such as a name that only type checkers import
+            return Any
+
+    parameters = found.parameters.values()
+    return found.replace(
+        parameters=[p.replace(annotation=looked_up(p.annotation)) for p in parameters]
+    )
 
 
 _FACTS = {field.name for field in fields(DataFacts)}

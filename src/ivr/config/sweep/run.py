@@ -1,7 +1,6 @@
 """Runs what is left of a sweep: jobs that are done stay as they are, one that fails stops none."""
 
 import logging
-import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ivr.config.resumed import quoted
 from ivr.config.sweep.job import JobStopped
 from ivr.errors import UserError
-from ivr.sweeps.index import enlist, read_sweep
+from ivr.sweeps.index import enlist, named, read_sweep
 from ivr.sweeps.jobs import forget_end, is_owned, read_end, read_job, record_end
 from ivr.sweeps.names import settings
 from ivr.sweeps.show import status_line, summary
@@ -75,10 +74,33 @@ class Sweep:
         self.sweeper = sweeper
         self.config: DictConfig = sweeper.config
         self.folder = Path(str(self.config.hydra.sweep.dir)).absolute()
+        for name, words in named(self.folder, jobs, swept).items():
+            self.refuse_shorter(name, words)
         self.names = enlist(self.folder, jobs, swept)
         self.words = dict(zip(self.names, jobs, strict=True))
         self.errors: list[str] = []
         """Why the latest jobs stopped that may go on later, such as a full disk."""
+
+    def refuse_shorter(self, name: str, words: Sequence[str]) -> None:
+        """Refuse a num_updates below what a finished job has had.
+
+        Raises:
+            UserError: naming the job, and both lengths.
+        """
+        end, done = read_end(self.folder / name), read_job(self.folder / name).updates
+        if end is None or end["status"] != "done" or settings(end["overrides"]) == settings(words):
+            return
+        assert self.sweeper.hydra_context is not None
+        loader = self.sweeper.hydra_context.config_loader
+        try:
+            asked = loader.load_sweep_config(self.config, list(words)).get("num_updates")
+        except (HydraException, OmegaConfBaseException):
+            return  # said when it is launched
+        if isinstance(asked, int | float) and asked < done:
+            raise UserError(
+                f"num_updates={asked:g}: {name} is done, with {done:,} updates. Give as many or "
+                "more, or another folder, as in sweep=other"
+            )
 
     def run(self) -> list[float | None]:
         """Run what is left, and say how it ended."""
@@ -88,8 +110,6 @@ class Sweep:
 
     def finish(self) -> None:
         """Run what is left and can be run."""
-        for name, words in self.words.items():
-            self.refuse_shorter(name, words)
         retried = self.config.get("failed") == "retry"
         for name, words in self.words.items():
             end = read_end(self.folder / name)
@@ -107,20 +127,6 @@ class Sweep:
         except (SystemExit, KeyboardInterrupt):
             log.info(f"{self.status()}\nThe same command does the rest.")
             raise
-
-    def refuse_shorter(self, name: str, words: Sequence[str]) -> None:
-        """Refuse to call a job undone that has had more updates than it is now to have.
-
-        Raises:
-            UserError: naming it, and both lengths.
-        """
-        asked, end = settings(words).get("num_updates", ""), read_end(self.folder / name)
-        done = read_job(self.folder / name).updates
-        if end is not None and end["status"] == "done" and asked.isdigit() and int(asked) < done:
-            raise UserError(
-                f"num_updates={asked}: {name} is done, with {done:,} updates. Give as many or "
-                "more, or another folder, as in sweep=other"
-            )
 
     def left(self, free: bool = False) -> list[str]:
         """Jobs that have not ended; with `free` only those that no other process trains."""
@@ -207,7 +213,7 @@ class Sweep:
         jobs = [job for job in read_sweep(self.folder) if job.name in self.words]
         here = Path.cwd()
         shown = self.folder.relative_to(here) if here in self.folder.parents else self.folder
-        log.info(summary(Path(shlex.quote(str(shown))), jobs))
+        log.info(summary(shown, jobs))
         log.info(status_line(self.folder.name, jobs))
         failed = [job.name for job in jobs if job.status == "failed"]
         if self.errors:

@@ -84,25 +84,25 @@ class Study:
         self.study.set_user_attr("of", of)
 
     def retry(self) -> None:
-        """Propose the trials that have failed again, each once for every command that asks."""
-        again = list(self._again)
+        """Propose the values of each failed trial again, unless that was done before."""
+        retried = self._retried
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.name == "FAIL" and trial.number not in again:
+            if trial.state.name == "FAIL" and trial.number not in retried:
                 self.study.enqueue_trial(trial.params)
-                again.append(trial.number)
-        self.study.set_user_attr("again", again)
+                retried.append(trial.number)
+        self.study.set_user_attr("retried", retried)
 
     @property
-    def _again(self) -> list[int]:
-        """Numbers of the trials that others have taken the place of."""
-        return list(self.study.user_attrs.get("again", []))
+    def _retried(self) -> list[int]:
+        """Numbers of the failed trials whose values were proposed again."""
+        return list(self.study.user_attrs.get("retried", []))
 
     def next(self, n_trials: int, n_jobs: int) -> list[Any]:
         """The trials to run now: those that a killed process has left, then new proposals."""
         states = self.optuna.trial.TrialState
         trials = self.study.get_trials(deepcopy=False)
-        again = self._again
-        ended = sum(t.state.is_finished() and t.number not in again for t in trials)
+        retried = self._retried
+        ended = sum(t.state.is_finished() and t.number not in retried for t in trials)
         # One without all options was killed while it was proposed: another takes its place.
         begun = [
             t for t in trials if t.state == states.RUNNING and t.params.keys() == set(self.space)
@@ -133,8 +133,8 @@ class Study:
         """How the search stands, in one line."""
         trials = self.study.get_trials(deepcopy=False)
         done = [trial for trial in trials if trial.value is not None]
-        again = self._again
-        failed = sum(t.state.name == "FAIL" and t.number not in again for t in trials)
+        retried = self._retried
+        failed = sum(t.state.name == "FAIL" and t.number not in retried for t in trials)
         best = f", best {self.study.best_value:.4g} of {self._named()}" if done else ""
         return f"search {self.folder.name}: {len(done)} trials done, {failed} failed{best}"
 

@@ -1,6 +1,7 @@
 """Gathers the results below a folder: one group for the seeds of one setting."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ def read_results(folder: Path, x: str | None = None) -> Results:
     notes: list[str] = []
     measured: list[tuple[Path, dict[str, Any]]] = []
     twice: dict[tuple[Path, Path], list[str]] = {}
+    lost: list[Run] = []
     for path in found_below(folder, "result.json"):
         try:
             result = read_result(path)
@@ -60,6 +62,9 @@ def read_results(folder: Path, x: str | None = None) -> Results:
             continue
         if result["status"] != "finished":
             notes.append(f"left out, as it is {result['status']}: {path}")
+            if result["status"] == "failed":  # as where the last of its members diverged
+                diverged = (member for member in result["members"] if member.get("diverged"))
+                lost += [Run(one["seed"], math.nan, path, result, one) for one in diverged]
             continue
         if any(isinstance(member.get("held_out"), dict) for member in result["members"]) and all(
             member["last"] is None for member in result["members"]
@@ -69,13 +74,21 @@ def read_results(folder: Path, x: str | None = None) -> Results:
         for member, lacks_score in _members(path, result, notes):
             settings = tuple({**result, **member}[name] for name in SETTINGS)
             facts, at = _facts(result), _look_up({**result, **member}, x, path)
-            group = _group_of(groups, settings, at, facts)
             if lacks_score:
-                group.lost.add(member["seed"])
+                lost.append(Run(member["seed"], math.nan, path, result, member))
             else:
+                group = _group_of(groups, settings, at, facts)
                 score = score_of(member["last"])
                 assert score is not None
                 _keep_latest(group, Run(member["seed"], score, path, result, member), twice)
+    for run in lost:
+        settings = tuple({**run.result, **run.member}[name] for name in SETTINGS)
+        for group in groups:
+            if group.settings == settings and _agree(group.facts, _facts(run.result)):
+                earlier = group.runs.get(run.seed)
+                if earlier is None or run.written >= earlier.written:
+                    group.runs.pop(run.seed, None)
+                    group.lost.add(run.seed)
     groups = [group for group in groups if group.runs]
     notes += [
         f"left out, as the same settings and seed are there again ({_few(seeds)}), written later, "
@@ -89,7 +102,6 @@ def read_results(folder: Path, x: str | None = None) -> Results:
         )
     for group in groups:
         group.runs = dict(sorted(group.runs.items()))
-        group.lost -= group.runs.keys()
     groups.sort(key=lambda group: (repr(group.settings), _order(group.x), repr(group.facts)))
     return Results(groups, notes, measured)
 
@@ -98,7 +110,8 @@ def _members(
     path: Path, result: dict[str, Any], notes: list[str]
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """The members of a result that no halving stopped, and whether each lacks a score."""
-    if result["members"] and all(member["last"] is None for member in result["members"]):
+    none = all(member["last"] is None for member in result["members"])
+    if result["members"] and none and not any(m.get("diverged") for m in result["members"]):
         notes.append(f"left out, as nothing was evaluated: {path}")
         return
     for member in result["members"]:
@@ -140,13 +153,15 @@ def _group_of(
     What only one of two results records is no difference: an earlier version may have written it.
     """
     for group in groups:
-        if repr((group.settings, group.x)) == repr((settings, x)) and all(
-            group.facts[name] == facts[name] for name in group.facts.keys() & facts.keys()
-        ):
+        if repr((group.settings, group.x)) == repr((settings, x)) and _agree(group.facts, facts):
             group.facts |= facts
             return group
     groups.append(SeedGroup(settings, x, facts))
     return groups[-1]
+
+
+def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def _keep_latest(group: SeedGroup, run: Run, twice: dict[tuple[Path, Path], list[str]]) -> None:

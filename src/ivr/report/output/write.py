@@ -58,7 +58,7 @@ def write_report(
     if old := sorted(path.name for path in earlier - written):
         more = f" and {len(old) - 3} more" if len(old) > 3 else ""
         log.warning(
-            f"{folder / name} holds files that are not of this page, such as an earlier one's: "
+            f"{folder / name} holds files that this page did not write, such as an earlier one's: "
             f"{', '.join(old[:3])}{more}"
         )
     return text

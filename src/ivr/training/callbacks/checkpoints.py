@@ -1,5 +1,6 @@
 """Saves last.ckpt, from which a run resumes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, Timer
 
 from ivr.algos.engine.base import OfflineAlgorithm
-from ivr.training.plain import count
 
 
 class LastCheckpoint(Checkpoint):
@@ -26,15 +26,15 @@ class LastCheckpoint(Checkpoint):
         self.every = every
         self.stopped_early = False
         """Whether a callback ended the run before its last update."""
-        self._ended_at: int | None = None
-        """The last update of a run that a callback ended, which so stays ended where it is resumed
-        to the same length. A limit of time is no such end."""
+        self._ended_length = 0.0
+        """num_updates of a run that a callback ended: resumed to no more it stays ended. 0 of any
+        other, such as one whose time ran out."""
         self._saved_at = -1
         self._lacks_evaluation = False
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Train no further where the run was ended."""
-        trainer.should_stop = trainer.should_stop or self._ended_at == trainer.max_steps
+        trainer.should_stop = trainer.should_stop or trainer.max_steps <= self._ended_length
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save where it is due, unless the epoch ends here: its callbacks come first."""
@@ -52,7 +52,7 @@ class LastCheckpoint(Checkpoint):
         saved = self._saved_at == trainer.global_step and not self._lacks_evaluation
         if stopped != self.stopped_early or not saved:
             self.stopped_early = stopped
-            self._ended_at = trainer.max_steps if stopped and not _timed_out(trainer) else None
+            self._ended_length = trainer.max_steps if stopped and not _timed_out(trainer) else 0
             self.save(trainer)
 
     def save_before_evaluation(self, trainer: pl.Trainer) -> None:
@@ -71,16 +71,19 @@ class LastCheckpoint(Checkpoint):
             self._lacks_evaluation = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return whether the run was ended early."""
-        return {"stopped_early": self.stopped_early, "ended_at": self._ended_at}
+        """Return whether the run ended early, and the length that it was ended at."""
+        return {"stopped_early": self.stopped_early, "ended_length": self._ended_length}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.stopped_early = state_dict.get("stopped_early") is True
-        ended_at = state_dict.get("ended_at")
-        self._ended_at = ended_at if count(ended_at) else None
+        # An earlier version said no length, and its runs stay ended.
+        of_earlier = math.inf if self.stopped_early else 0.0
+        length = state_dict.get("ended_length", of_earlier)
+        self._ended_length = length if isinstance(length, int | float) else 0.0
 
 
 def _timed_out(trainer: pl.Trainer) -> bool:
     timers = (one for one in trainer.callbacks if isinstance(one, Timer))  # type: ignore[attr-defined]
-    return any(timer.time_remaining() == 0 for timer in timers)
+    left = (timer.time_remaining() for timer in timers)
+    return any(seconds is not None and seconds <= 0 for seconds in left)
