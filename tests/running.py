@@ -10,7 +10,8 @@ from ivr.commands import finetune as run_online
 from ivr.commands import train as run
 from ivr.config.search import CONFIG_DIR
 
-# Small networks and few episodes: what is tested is not how well they learn.
+# Small networks, few episodes, and no pictures for TensorBoard, which take a third of the time:
+# what is tested is not how well they learn.
 SMALL = (
     "dataset=pointmaze-umaze",
     "dataset.max_episode_steps=20",

@@ -27,6 +27,7 @@ WORDS = (
     "seed=[0,3]",
     "algo.actor_dropout=0.1",
     "algo.hidden=[16,16]",
+    "logger=default",
 )
 
 pytestmark = pytest.mark.usefixtures("small_pointmaze")

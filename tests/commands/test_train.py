@@ -48,7 +48,7 @@ def finished(tmp_path_factory, small_pointmaze):
     """33 updates, which no interval divides, of four members."""
     folder = tmp_path_factory.mktemp("run")
     words = ("num_updates=33", "eval_every=14", "checkpoint_every=10", "log_every=5")
-    return folder, train(folder, *words, "seed=[0,1]", "alpha=[0.5,2]")
+    return folder, train(folder, *words, "logger=default", "seed=[0,1]", "alpha=[0.5,2]")
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
