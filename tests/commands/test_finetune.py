@@ -16,6 +16,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
+from ivr.config.arguments import prepare
 from ivr.errors import UserError
 from ivr.evaluation.stepping.environments import Environments
 from ivr.online.collect import Collector
@@ -113,6 +114,34 @@ def test_the_return_and_the_baseline_share_a_chart(finished):
 
 
 @pytest.mark.slow
+def test_only_what_has_a_brake_says_so_and_it_stays_as_it_was(tmp_path, finished, offline):
+    def recorded(folder: Path) -> dict:
+        return json.loads((folder / "result.json").read_text())["online"]
+
+    assert recorded(finished)["brake"] is True
+    finetune(tmp_path, offline, *WORDS, "online=sac")
+    assert recorded(tmp_path)["brake"] is False
+    with pytest.raises(UserError, match="but the checkpoint was trained with"):
+        finetune(finished, offline, *WORDS, *REMODEL, "brake=false", "resume=auto")
+    # Both began with the same policy, whatever its path is called.
+    assert recorded(tmp_path)["start"] == recorded(finished)["start"]
+    assert recorded(finished)["start"].startswith("sql last ")
+
+
+def test_a_warm_up_that_is_too_short_for_the_brake_is_said(tmp_path, offline, caplog):
+    words = ("num_steps=80", "warmup_steps=20", "dataset.max_episode_steps=20")
+    finetune(tmp_path, offline, *WORDS, *REMODEL, *words[:2])
+    assert "warmup_steps=20: episodes have up to 20 steps" in caplog.text
+
+
+def test_each_program_resumes_its_own_runs(finished, offline):
+    last = finished / "checkpoints" / "last.ckpt"
+    with pytest.raises(SystemExit, match=r"this is a run of finetune\.py, which resumes it"):
+        prepare([f"resume={last}"])
+    with pytest.raises(SystemExit, match=r"run of train\.py, .* takes it online"):
+        prepare([offline.replace("checkpoint=", "resume=")], "finetune")
+
+
 def test_a_run_that_is_resumed_may_be_made_longer(tmp_path, offline):
     run, more = tmp_path / "run", STEPS + 60
     finetune(run, offline, *WORDS, *REMODEL)
@@ -305,6 +334,7 @@ def test_a_checkpoint_online_is_evaluated_like_any_other(tmp_path, finished):
         (("replay_capacity=30",), "replay_capacity=30: must be at least 40"),
         (("offline_share=[0.5]",), r"offline_share=\[0.5\]: must be two numbers"),
         (("brake=maybe",), "brake=maybe: must be true or false"),
+        (("num_updates=9",), "num_updates=9: the length of a run online is num_steps"),
         (("checkpoint=null",), "checkpoint is missing"),
         (("seed=3",), "seed: those of the checkpoint are taken"),
         (("dataset=hopper-medium",), "dataset: those of the checkpoint are taken"),

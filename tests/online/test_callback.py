@@ -142,3 +142,17 @@ def test_a_damaged_state_is_one_message(key, value):
     state = run.online.state_dict()
     with pytest.raises(UserError, match="the checkpoint is damaged"):
         Run().online.load_state_dict({**state, key: value})
+
+
+def test_a_run_with_nothing_left_to_train_keeps_the_snapshot_that_it_was_loaded_with():
+    run = Run()
+    run.play((5, 5), (5, 5))
+    saved = run.online.state_dict()
+    assert saved["snapshot"]
+    again = Run().online.__class__(
+        collector(), SCHEDULE, spread=10.0, brake=True, labels=["a", "b"], every=10**9
+    )
+    again.load_state_dict(saved)
+    kept = again.state_dict()["snapshot"]
+    assert kept.keys() == saved["snapshot"].keys()
+    assert all(torch.equal(kept[name], saved["snapshot"][name]) for name in kept)

@@ -80,6 +80,13 @@ def test_a_damaged_ranking_is_one_message(tmp_path, content):
         read_ranks(path)
 
 
+def test_a_ranking_without_a_budget_is_of_no_use(tmp_path):
+    (tmp_path / "rank.json").write_text("{}")
+    words = (f"folder={tmp_path}", f"rank={tmp_path}/rank.json")
+    with pytest.raises(UserError, match=r"rank=.*: its order is of use with budget="):
+        run_report(composed(words, "report"), tmp_path, list(words))
+
+
 def test_results_without_episodes_are_not_rolled_out(tmp_path):
     write(tmp_path / "a", {0: 10.0, 1: 20.0})
     (tried,), text = tables(tmp_path)

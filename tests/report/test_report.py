@@ -59,6 +59,7 @@ def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
         {"protocol": "p"},
         {"num_updates": 20},
         {"stopped_early": True},
+        {"online": {"start": "bc last 01234567", "checkpoint": "other"}},
         {"options": {"expectile": 0.9}},
         {"noise": {"expert_fraction": 0.3}},
         {"discount": 0.9},
@@ -67,7 +68,7 @@ def test_seeds_are_joined_from_several_runs_and_last_scores_are_shown(tmp_path):
 )
 def test_what_differs_in_more_than_the_seed_is_never_averaged(tmp_path, change):
     same = {"options": {"expectile": 0.7}, "discount": 0.99, "dataset_fingerprint": "a" * 64,
-            "stopped_early": False}  # fmt: skip
+            "stopped_early": False, "online": {"start": "sql last 0"}}  # fmt: skip
     write(tmp_path / "0", {0: 10.0}, **same)
     write(tmp_path / "1", {1: 20.0}, **(same | change))
     groups = groups_of(tmp_path)
@@ -403,3 +404,14 @@ def test_a_run_without_an_environment_says_what_there_is(tmp_path):
     write(tmp_path / "b", {0: 70.0})
     both = run_report(composed((f"folder={tmp_path}",), "report"), tmp_path, [])
     assert "70.0" in both and "| 1.25 " in both
+
+
+def test_scores_are_laid_out_over_a_setting_of_runs_online(tmp_path):
+    for steps in (10, 20):
+        write(tmp_path / str(steps), {0: 10.0}, online={"warmup_steps": steps})
+        path = tmp_path / str(steps) / "result.json"
+        result = json.loads(path.read_text())
+        result["members"][0]["online"] = {"regret": 0.1}
+        path.write_text(json.dumps(result))
+    assert [group.x for group in groups_of(tmp_path, "online.warmup_steps")] == [10, 20]
+    assert [group.x for group in groups_of(tmp_path, "online.regret")] == [0.1, 0.1]

@@ -97,7 +97,9 @@ def test_what_a_checkpoint_is_not_trusted_with_is_repeated(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()
     run = ["algo=iql", "dataset.env=mine:Toy-v0", "dataset.env_kwargs={file: a/b}", "seed=3"]
-    *_, command = next_steps(tmp_path, quoted, repeated=to_repeat(run)).splitlines()
+    (tmp_path / "checkpoints" / "best.ckpt").touch()
+    *_, evaluate, command = next_steps(tmp_path, quoted, repeated=to_repeat(run)).splitlines()
+    assert shlex.split(evaluate)[-2:] == ["env=mine:Toy-v0", "video=true"]
     given = shlex.split(command)[3:]
     assert given[1:] == ["dataset.env=mine:Toy-v0", "dataset.env_kwargs={file: a/b}"]
     assert trusted(tmp_path, run, given) == ["algo=iql", "seed=3"]

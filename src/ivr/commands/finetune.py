@@ -88,9 +88,17 @@ def _finetune(
     spec, arguments, algorithm = online_algorithm(config, origin, schedule.num_updates)
     algorithm.compile_updates = compiler_wanted(config.compile, schedule.num_updates, config.device)
     library, rule = product_library(config.float32_products, config.device)
+    brake = config.brake and issubclass(spec.type, Remodel)
+    if brake and schedule.warmup_steps < 2 * task.max_episode_steps:
+        log.warning(
+            f"warmup_steps={schedule.warmup_steps}: episodes have up to {task.max_episode_steps} "
+            "steps, and where fewer than two end in the warm-up there is no J0: no brake, no regret"
+        )
     node = {"name": spec.name, **spec.options, "schedule": dataclasses.asdict(schedule)}
+    node |= {"brake": brake, "start": origin.start}
     node["schedule"]["offline_share"] = list(schedule.offline_share)
-    online = {"checkpoint": config.checkpoint, **node["schedule"], "brake": config.brake}
+    online = {"checkpoint": config.checkpoint, **node["schedule"], "brake": brake}
+    online["start"] = origin.start
     del node["schedule"]["num_steps"]  # a run that is resumed may be made longer
     record = RunRecord(
         algorithm=spec,
@@ -178,7 +186,7 @@ def _finetune(
         collector,
         schedule,
         spread=origin.spread,
-        brake=config.brake and isinstance(algorithm, Remodel),
+        brake=brake,
         labels=labels,
         every=plan.log_every,
         folder=folder,

@@ -70,6 +70,8 @@ def _checked(composed: DictConfig) -> tuple[int | None, Path | None]:
         raise UserError(f"budget={budget}: a number of rollouts from 1 to {_MOST:,}")
     if rank is not None and not Path(str(rank)).is_file():
         raise UserError(f"rank={rank} is not a file: give the rank.json that rank.py wrote")
+    if rank is not None and budget is None:
+        raise UserError(f"rank={rank}: its order is of use with budget=..., a number of rollouts")
     return budget, None if rank is None else Path(str(rank))
 
 

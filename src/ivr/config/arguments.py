@@ -80,6 +80,14 @@ def checked(
         refuse_one_run(typed)
     else:
         overrides, trained = with_resumed(typed)
+        online = "schedule" in trained.get("algo", {})
+        if trained and online != (config_name == "finetune"):
+            raise UserError(
+                "resume: this is a run of finetune.py, which resumes it"
+                if online
+                else "resume: this is a run of train.py, which resumes it; checkpoint=... takes it "
+                "online"
+            )
     overrides = [open_node(override) for override in overrides]
     try:
         check_overrides(overrides, search)

@@ -116,7 +116,8 @@ class Online(Measuring):
             "judged": list(self._judged),
             "put_back": list(self._put_back),
             "shown": list(self._shown),
-            "snapshot": {} if self._snapshot is None else self._snapshot.kept,
+            # Of a run with nothing left to train the one that it was loaded with.
+            "snapshot": self._loaded if self._snapshot is None else self._snapshot.kept,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """What going online cost, and what it brought: training episodes against the offline policy's."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -78,11 +80,12 @@ def online(found: Named) -> Section | None:
         return None
     return Section(
         "Online",
-        "Training episodes, none of an evaluation. J_0: what the offline policy gets with its own "
-        "noise: of all episodes of the frozen row that started from the same checkpoint with the "
-        "same seed, where there is one, else of the run's warm-up. All but the curves begins after "
-        "the warm-up. Regret: mean of max(0, J_0 - return); worst dip: how far the worst ten "
-        "episodes in a row lie below J_0; both as shares of the range of returns.",
+        "Training episodes, none of an evaluation. J_0: what the offline policy gets with its "
+        "own noise: of all episodes of the frozen row that started from the same policy with "
+        "the same seed, where there is one, else of the run's warm-up (in which rlpd plays an "
+        "untrained policy of its own). All but the curves begins after the warm-up. Regret: "
+        "mean of max(0, J_0 - return); worst dip: how far the worst ten episodes in a row lie "
+        "below J_0; both as shares of the range of returns.",
         tables,
         pictures,
     )
@@ -100,7 +103,7 @@ def online_members(group: SeedGroup, others: list[tuple[str, SeedGroup]]) -> lis
         for _, other in others:
             frozen = other.runs.get(run.seed)
             if other.algo == FROZEN and other.alpha == group.alpha and frozen is not None:
-                same = (frozen.result.get("online") or {}).get("checkpoint") == facts["checkpoint"]
+                same = _same_start(frozen.result.get("online") or {}, facts)
                 known = _episodes(frozen, other)
                 if known is not None and (same or facts["checkpoint"] is None):
                     baseline = float(known.returns.mean())
@@ -108,6 +111,14 @@ def online_members(group: SeedGroup, others: list[tuple[str, SeedGroup]]) -> lis
         if member is not None and len(member.later):
             members.append(member)
     return members
+
+
+def _same_start(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two runs of one seed started from the same policy."""
+    if one.get("start") and other.get("start"):
+        return bool(one["start"] == other["start"])
+    mine, theirs = (os.path.abspath(str(x.get("checkpoint"))) for x in (one, other))
+    return mine == theirs
 
 
 def _episodes(run: Run, group: SeedGroup) -> Episodes | None:

@@ -158,7 +158,8 @@ def online_table(result: dict[str, Any]) -> str:
         "falls/1000": "falls_per_1000_steps",
         "passes at": "steps_to_pass",
     }
-    lines = ["", "training episodes, after the offline policy's first ones (return J0):"]
+    whose = "its own untrained policy's" if result["algo"] == "rlpd" else "the offline policy's"
+    lines = ["", f"training episodes, after {whose} first ones (return J0):"]
     rows: list[tuple[str, ...]] = [("seed", *columns)]
     for member in result["members"]:
         found = [member["online"][key] for key in columns.values()]
@@ -194,8 +195,12 @@ def next_steps(
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
     lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
     if best.exists():
-        film = " video=true" if evaluated else ""
-        lines.append(f"evaluate: {command('evaluate')} {override('checkpoint', best)}{film}")
+        named = (word.removeprefix("dataset.") for word in repeated)
+        more = [shlex.quote(word) for word in named if word.startswith("env=")]
+        more += ["video=true"] if evaluated else []
+        lines.append(" ".join([
+            f"evaluate: {command('evaluate')} {override('checkpoint', best)}", *more
+        ]))  # fmt: skip
         if not evaluated:
             lines.append(f"rank:     {command('rank')} {override('runs', shown)}")
     if last.exists():

@@ -1,6 +1,8 @@
 """What a run online starts from: an offline run's checkpoint, or a dataset alone."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,8 @@ class Origin:
     """Of the run that is resumed."""
     data: Prepared
     task: Task
+    start: str | None = None
+    """What the offline run was, but for its seeds; None of a run that starts without one."""
 
     @property
     def members(self) -> list[Member]:
@@ -85,7 +89,30 @@ def find_origin(config: FinetuneConfig, resumed_from: Path | None) -> Origin:
     if trusted is None and resumed_from is None and config.dataset is not None:
         trusted = config.dataset.get("env")  # no file says it: it was typed
     data, task = _data_and_task(description, trusted)
-    return Origin(description, policy, resumed_from is not None, done, data, task)
+    start = description["config"]["algo"].get("start") if resumed_from is not None else None
+    if policy is not None:
+        start = _start(description, Path(str(config.checkpoint)).stem)
+    return Origin(description, policy, resumed_from is not None, done, data, task, start)
+
+
+_OFFLINE = (
+    "algo",
+    "protocol",
+    "num_updates",
+    "batch_size",
+    "discount",
+    "normalize",
+    "noise",
+    "subset",
+)
+"""What an offline run was, besides its data, seeds and alphas."""
+
+
+def _start(description: Mapping[str, Any], which: str) -> str:
+    """Name an offline run by its algorithm, whether best or last, and a digest of its settings."""
+    of = {key: description["config"].get(key) for key in _OFFLINE}
+    digest = hashlib.sha256(json.dumps(of, sort_keys=True, default=str).encode()).hexdigest()
+    return f"{of['algo']['name']} {which} {digest[:8]}"
 
 
 def _without_checkpoint(config: FinetuneConfig, node: Mapping[str, Any]) -> dict[str, Any]:

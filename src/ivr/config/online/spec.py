@@ -71,6 +71,11 @@ class FinetuneConfig:
             raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
             raise UserError(str(error)) from error
+        if raw.get("num_updates") is not None:
+            raise UserError(
+                f"num_updates={raw['num_updates']}: the length of a run online is num_steps=..., "
+                "with updates_per_step for each of them"
+            )
         others = (*doors.NODES, *OF_SWEEP, "num_updates")
         raw = {key: value for key, value in raw.items() if key not in others}
         for key in raw:

@@ -73,7 +73,10 @@ def read_results(folder: Path, x: str | None = None) -> Results:
             continue
         for member, lacks_score in _members(path, result, notes):
             settings = tuple({**result, **member}[name] for name in SETTINGS)
-            facts, at = _facts(result), _look_up({**result, **member}, x, path)
+            found = {**result, **member}
+            if result.get("online") and member.get("online"):  # settings, and measures
+                found["online"] = {**result["online"], **member["online"]}
+            facts, at = _facts(result), _look_up(found, x, path)
             if lacks_score:
                 lost.append(Run(member["seed"], math.nan, path, result, member))
             else:
