@@ -67,18 +67,6 @@ def test_the_critics_begin_as_the_evaluation_became():
         assert torch.equal(a, b)
 
 
-def test_v_is_that_of_the_evaluation_until_the_critics_begin():
-    online = made()
-    shown = online.state_value(states())
-    for updates in (online.evaluation_updates, online.evaluation_updates + 1):
-        online = made()
-        train(online, updates)
-        critics = online.evaluation if updates == online.evaluation_updates else online.critic
-        expected = critics(states(), online.actor(states())).mean(1)
-        assert torch.equal(online.state_value(states()), expected)
-        assert not torch.equal(expected, shown)
-
-
 def test_the_evaluation_is_of_the_policy_each_critic_by_its_own_target():
     """y_k = r + gamma (1 - d) Q'_k(s', pi_0(s')), clipped to what can be attained."""
     online = made(discount=0.9, reward_range=[-0.05, 0.05])

@@ -210,7 +210,6 @@ class Remodel(MatchedCritics):
         return lower
 
     def value_of(self, observations: Tensor) -> Tensor:
-        """The critics' mean at the policy's mode, (R, N); before they begin that of the evaluation."""
-        critics = self.critic if self.updates_done > self.evaluation_updates else self.evaluation
-        value: Tensor = critics(observations, self.actor(observations)).mean(1)
+        """The critics' mean at the policy's mode, (R, N)."""
+        value: Tensor = self.critic(observations, self.actor(observations)).mean(1)
         return value
