@@ -15,7 +15,6 @@ _OF_LAUNCHERS = {
 }
 """The package that each file of conf/launcher/ needs."""
 
-
 _OF_SEARCHES = ("direction", "n_jobs", "n_trials", "sampler", "seed")
 """Options of hydra.sweeper that a search has."""
 
@@ -32,16 +31,14 @@ def check_engines(overrides: Sequence[str], multirun: bool) -> None:
     """
     parsed = parse_overrides(overrides)
     groups = {x.key_or_group for x in parsed if (x.input_line or "").partition("=")[2] != "none"}
-    whole = groups & {"experiment", "hydra/launcher", "hydra/sweeper"}
+    # What may choose a launcher or a search without saying so here.
+    chosen = groups & {"experiment", "hparams_search", "hydra/launcher", "hydra/sweeper"}
     for override in parsed:
         key, name = override.key_or_group, (override.input_line or "").partition("=")[2]
-        if key.startswith("hydra.launcher.") and not whole | groups & {
-            "launcher",
-            "hparams_search",
-        }:
+        if key.startswith("hydra.launcher.") and not (chosen or "launcher" in groups):
             raise UserError(f"{key}: give the launcher too, as in launcher=joblib")
         _, _, option = key.partition("hydra.sweeper.")
-        if option in _OF_SEARCHES and not (whole or "hparams_search" in groups):
+        if option in _OF_SEARCHES and not chosen:
             raise UserError(f"{key}: give hparams_search=optuna too")
         if key == "launcher" and name != "none" and not multirun:
             raise UserError(
