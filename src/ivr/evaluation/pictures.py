@@ -180,7 +180,7 @@ def visited_picture(
 def _canvas(maze: Maze, panels: int, top: float) -> tuple[Figure, list[Axes], Rect]:
     """An empty figure with a place for each panel, to scale, and the place of a colour bar.
 
-    Margins are set in inches: matplotlib's own layouts take as long as all of the drawing.
+    Margins are set in inches: matplotlib's own layout takes half as long as all of the drawing.
     """
     rows, columns = len(maze.layout), len(maze.layout[0])
     inch = 5.5 / max(rows, columns)
