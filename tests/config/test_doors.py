@@ -374,7 +374,6 @@ class Signalled(pl.Callback):
             signal.raise_signal(self.number)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signal")
 def test_the_signal_of_slurm_ends_at_a_whole_update_and_the_run_resumes(tmp_path, monkeypatch):
     """In an allocation of two tasks, of which Lightning would make two processes."""
     allocation = {"NTASKS": "2", "JOB_ID": "7", "JOB_NAME": "night", "PROCID": "0", "LOCALID": "0",

@@ -149,6 +149,24 @@ def test_the_papers_score_stands_beside_its_own_data_in_an_environment_that_repe
     assert ("beside those made on D4RL's own data" in note) is not beside
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"halving": {"factor": 3, "first": 10}},
+        {"split": {"share": 0.1}},
+        {"evaluation": {"reference": [0.0, 100.0]}},
+        {"dataset_source": "0.5 of d4rl a, 0.5 of d4rl b"},
+    ],
+)
+def test_the_papers_score_stands_beside_no_other_task_part_or_choice(tmp_path, change):
+    facts = {"dataset": "hopper-medium", "dataset_source": "d4rl hopper_medium-v2.hdf5",
+             "certificate": {"status": "exact"}}  # fmt: skip
+    write(tmp_path / "0", {0: 70.0}, **facts)
+    assert rows(tmp_path)[0].get("paper") == "75.5±3.4"
+    write(tmp_path / "0", {0: 70.0}, **facts | change)
+    assert rows(tmp_path)[0].get("paper") is None
+
+
 def test_the_papers_table_is_that_of_the_docs():
     page = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
     rows = [
