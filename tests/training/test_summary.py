@@ -76,6 +76,13 @@ def test_a_success_rate_has_wilsons_interval_and_fits():
     assert "0 [0, 7]" in row and "100 [93, 100]" in row and len(row) <= 80
 
 
+def test_the_folder_of_a_sweeps_job_is_not_quoted(tmp_path):
+    (tmp_path / "algo.hidden-64+64" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "algo.hidden-64+64" / "checkpoints" / "last.ckpt").touch()
+    shown = next_steps(tmp_path / "algo.hidden-64+64", quoted)
+    assert shown.endswith(f"resume={tmp_path}/algo.hidden-64+64/checkpoints/last.ckpt")
+
+
 def test_only_what_exists_is_offered(tmp_path):
     assert "evaluate" not in next_steps(tmp_path, quoted)
     assert "resume" not in next_steps(tmp_path, quoted)
@@ -105,7 +112,7 @@ def test_what_a_checkpoint_is_not_trusted_with_is_repeated(tmp_path):
     assert trusted(tmp_path, run, given) == ["algo=iql", "seed=3"]
 
 
-@pytest.mark.parametrize("name", ["a=b, c", "end\\", "${oc.env:HOME}", "it's", "~"])
+@pytest.mark.parametrize("name", ["a=b, c", "end\\", "${oc.env:HOME}", "it's", "~", "größe"])
 def test_the_shell_and_hydra_read_the_command_back(tmp_path, name):
     (tmp_path / name / "checkpoints").mkdir(parents=True)
     path = tmp_path / name / "checkpoints" / "last.ckpt"

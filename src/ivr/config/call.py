@@ -134,7 +134,7 @@ def as_overrides(options: Mapping[str, Any]) -> list[str]:
 
 def _text(key: str, value: Any) -> str:
     value = _plain(key, value)
-    if isinstance(value, str) and re.fullmatch(r"[\w./-]+", value):
+    if isinstance(value, str) and re.fullmatch(r"[\w./+-]+", value, re.ASCII):
         # As a person types it, unless Hydra would read a number, true or null.
         (override,) = parse_overrides([f"key={value}"])
         if override.value() == value:

@@ -29,8 +29,8 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
             parsed.append(parser.parse_override(override))
         except HydraException as error:
             raise UserError(
-                f"cannot read {override}: {error}. Quote a value with =, commas or spaces, as "
-                """in 'dataset.path="a=b"'"""
+                f"cannot read {override}: {error}. Quote a value with =, commas, spaces or letters "
+                """beyond a to z, as in 'dataset.path="a=b"'"""
             ) from None
     return parsed
 

@@ -187,7 +187,7 @@ def next_steps(
     """
 
     def override(key: str, path: Path) -> str:
-        plain = re.fullmatch(r"[\w./-]+", str(path)) is not None
+        plain = re.fullmatch(r"[\w./+-]+", str(path), re.ASCII) is not None
         return shlex.quote(f"{key}={path if plain else quoted(str(path))}")
 
     here = Path.cwd()  # the run's own folder with hydra.job.chdir=true
