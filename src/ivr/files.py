@@ -56,10 +56,17 @@ def found_below(folder: Path, pattern: str) -> list[Path]:
     return sorted(found)
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_whole(
+    path: Path, write: Callable[[BinaryIO], object], setting: str = "hydra.run.dir"
+) -> None:
     """Let `write` fill a temporary file beside `path`, sync it to disk, and rename it.
 
     A crash at any moment leaves either the old file or the new one.
+
+    Args:
+        path: of the file.
+        write: writes its content.
+        setting: the option by which a person has the file elsewhere.
 
     Raises:
         DiskFullError: the disk is full; the old file stays.
@@ -81,7 +88,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         free = shutil.disk_usage(folder).free >> 20
         raise (DiskFullError if is_full(error) else UserError)(
             f"cannot write {path}: {error} ({free} MiB are free there). A file that stood there "
-            "before is unharmed. Free space or choose another folder with hydra.run.dir=..."
+            f"before is unharmed. Free space or choose another place with {setting}=..."
         ) from error
     finally:
         if temporary is not None and os.path.exists(temporary):

@@ -103,7 +103,7 @@ CASES: dict[str, tuple[type[OfflineAlgorithm], dict[str, Any]]] = {
     "rlpd": (PriorData, {"critics": 3}),
 }
 STATES, ACTIONS, OUTCOME = 3, 2, [0.5, -1.0]
-UPDATES = 50
+UPDATES = 20
 
 
 def arguments_of(

@@ -92,3 +92,25 @@ def test_policies_of_different_data_are_not_compared(runs, tmp_path):
     train(tmp_path / "a", "algo=bc", "num_updates=1", "eval_every=1")
     with pytest.raises(UserError, match="different data"):
         ranked(tmp_path / "b", f"runs=[{runs}/1,{tmp_path}/a]", "which=last")
+
+
+@pytest.mark.filterwarnings("ignore:.*scaled by the data's own bounds")
+def test_each_policy_is_of_the_data_as_they_are(tmp_path):
+    """Whichever is named first: an earlier file of the same name is other data."""
+    table = tmp_path / "log.csv"
+    for name in ("before", "after"):
+        rows = [f"{i % 7},{i % 5},{i % 3},{int(i % 10 == 9)}" for i in range(80)]
+        table.write_text(
+            "\n".join(["speed,valve,profit,end", *rows[: None if name == "after" else 60]])
+        )
+        train(
+            tmp_path / name, "dataset=arrays", f"dataset.path={table}", "dataset.env=null",
+            "dataset.columns.observations=[speed]", "dataset.columns.actions=[valve]",
+            "dataset.columns.reward=profit", "dataset.columns.truncated=end", "algo=bc",
+            "num_updates=1", "eval_every=1", "discount=0.9",
+        )  # fmt: skip
+    both = [str(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("after", "before")]
+    for order in (both, both[::-1]):
+        with pytest.raises(UserError, match="the data have changed"):
+            ranked(tmp_path / "rank", f"checkpoints=[{','.join(order)}]")
+    assert ranked(tmp_path / "rank", f"checkpoints=[{both[0]}]")["episodes"] == 8

@@ -7,6 +7,7 @@ import pytest
 
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.errors import UserError
+from ivr.selection.candidates import PolicySet
 from ivr.selection.page import page
 from ivr.selection.ranking import rank
 from ivr.selection.table import WIDTH, as_csv, as_json, table
@@ -38,6 +39,37 @@ def test_the_estimates_are_the_values_and_the_best_is_recommended(found):
 
 def test_the_behaviours_value_is_that_of_its_episodes(found):
     assert found.behaviour == pytest.approx(-2 / 3 / (1 - DISCOUNT), abs=0.2)
+
+
+def test_of_a_cost_less_is_better_and_is_ranked_so():
+    """The same task with its rewards recorded as costs, which are trained on with a scale of -2."""
+    given = dataset()
+    info = dataclasses.replace(given.info, reward_scale=-2.0, reward_shift=1.0)
+    (group,) = policies().groups
+    as_cost = PolicySet([dataclasses.replace(group, reward_scale=-2.0, reward_shift=1.0)])
+    trained_on = dataclasses.replace(given, rewards=2 * given.rewards + 1, info=info)
+    found = rank(as_cost, trained_on, discount=DISCOUNT, options=SHORT)
+    plain = ranked(SHORT)
+    assert [one.value for one in found.estimates] == pytest.approx(
+        [one.value for one in plain.estimates], abs=1e-4
+    )
+    assert "of the recorded rewards, times -1" in table(found)
+    assert "of the recorded rewards:" in table(plain)
+
+
+def test_few_episodes_are_said_to_be_too_few():
+    few = rank(policies(), dataset(6), discount=DISCOUNT, options=SHORT)
+    assert "critics are fitted to 5 episodes" in few.recommendation.trust[0]
+    assert all("are fitted to" not in said for said in ranked(SHORT).recommendation.trust)
+
+
+def test_more_steps_than_the_longest_episode_has_are_no_other_ranking(tmp_path, caplog):
+    """And what is made of the critics is made of those that are there."""
+    whole = ranked(dataclasses.replace(SHORT, horizon=5), folder=tmp_path)
+    with caplog.at_level("INFO"):
+        longer = ranked(dataclasses.replace(SHORT, horizon=10**9), folder=tmp_path)
+    assert caplog.text.count("resumes from") == 2
+    assert longer.estimates == whole.estimates
 
 
 def test_it_is_shown_in_80_columns_and_on_a_page_without_other_files(found):

@@ -6,31 +6,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
 from ivr.algos.engine.base import OfflineAlgorithm
 from ivr.config.options import EvaluateConfig
-from ivr.config.recorded import recorded_data, recorded_specs
+from ivr.config.recorded import (
+    named_env,
+    recorded_data,
+    recorded_observations,
+    recorded_specs,
+)
 from ivr.config.values import device as available
-from ivr.data.load import load_dataset
-from ivr.data.opening import on_this_machine
 from ivr.data.serving.datamodule import TransitionDataModule
 from ivr.data.serving.held_out import held_out_batches
-from ivr.data.spec import DataSpec
 from ivr.errors import UserError
 from ivr.evaluation.pictures import maze_picture, value_map
 from ivr.evaluation.rollout import EnvironmentPool, Evaluation, evaluate
-from ivr.evaluation.task.build import Task, make_task
-from ivr.evaluation.task.spec import TaskSpec
+from ivr.evaluation.task.build import RecordedEnvironmentError, Task, make_task
 from ivr.evaluation.video import write_video
 from ivr.files import write_json, write_whole
 from ivr.training.checkpoints import load_policy
+from ivr.training.folder import refuse_training
 from ivr.training.members import Member
 from ivr.training.scoring.episodes import episodes
 from ivr.training.scoring.held_out import HeldOut
-from ivr.training.scoring.scores import describe, scores
+from ivr.training.scoring.scores import describe, scores, without_score
 from ivr.training.summary import held_out_table
 from ivr.types import DataFacts
 
@@ -53,15 +56,17 @@ def run(
             nor data on this machine.
     """
     config = EvaluateConfig.parse(composed)
+    refuse_training(folder)
     policy, content = load_policy(Path(config.checkpoint), config.trusted_class)
     device = available(config.device)
     policy = policy.to(device)
     description = content["ivr"]
-    data, task_spec = recorded_specs(description, config.env)
-    task = _task(description, task_spec)
+    task = _task(description, config.env)
     members = [Member(*pair) for pair in description["members"]]
     updates = content.get("updates") or [content["updates_done"]] * len(members)
     if task is None:
+        if config.video:
+            log.warning("video=true: without an environment there is nothing to film")
         result = _without_environment(policy, description, updates, begin)
         result = {"checkpoint": config.checkpoint, **result}
         write_json(folder / "scores.json", result)
@@ -99,6 +104,9 @@ def run(
         ],
     }
     write_json(folder / "scores.json", result)
+    warning = without_score(outcome, [member.label for member in members])
+    if warning is not None:
+        log.warning(warning)
     log.info(f"{task.environment}\ndata: {description['dataset']['source']}")
     if task.way is not None:
         log.info(task.way)
@@ -106,10 +114,9 @@ def run(
     for member, record in zip(members, result["members"], strict=True):
         log.info(f"{member.label}, update {record['update']}: {describe(record)}")
     if outcome.paths is not None:
-        name = str(description["dataset"].get("name", task.name))
-        _draw(folder, name, task, policy, members, outcome, data)
+        _draw(folder, description, task, policy, members, outcome)
     if config.video:
-        best = int(outcome.score.argmax())
+        best = int(np.nan_to_num(outcome.score, nan=-np.inf).argmax())
         write_video(
             folder / "rollout.gif",
             task,
@@ -166,11 +173,18 @@ def _without_environment(
     }
 
 
-def _task(description: dict[str, Any], spec: TaskSpec) -> Task | None:
+def _task(description: dict[str, Any], env: str | None) -> Task | None:
+    """The task of the run, in `env` where that is given; None where it has none."""
+    _, spec = recorded_specs(description, env)
     known = description["dataset"]
     low, high = known["action_low"], known["action_high"]
     facts = DataFacts(known["observation_dim"], low, high, known.get("entries"))
-    task = make_task(spec, facts, known["env_spec"])
+    try:
+        with named_env():
+            task = make_task(spec, facts, known["env_spec"])
+    except RecordedEnvironmentError as error:
+        log.info(f"no evaluation: {error}")
+        return None
     if task is None:
         return None
     goal = known.get("goal")
@@ -185,7 +199,7 @@ def _task(description: dict[str, Any], spec: TaskSpec) -> Task | None:
 def _certificate(description: dict[str, Any], env: str | None) -> dict[str, Any]:
     """The certificate of the run, which is of its own environment."""
     why = "this run was trained before there were certificates"
-    if env is not None:
+    if env is not None and env != description["config"]["dataset"].get("env"):
         why = f"env={env} is another environment than the run's"
     elif description.get("certificate"):
         return dict(description["certificate"])
@@ -194,17 +208,17 @@ def _certificate(description: dict[str, Any], env: str | None) -> dict[str, Any]
 
 def _draw(
     folder: Path,
-    name: str,
+    description: dict[str, Any],
     task: Task,
     policy: OfflineAlgorithm,
     members: list[Member],
     outcome: Evaluation,
-    data: DataSpec,
 ) -> None:
     """One picture for each member: the maze, V where the data are available, the trajectories."""
     maze = task.walked_maze
     assert maze is not None and outcome.paths is not None and outcome.successes is not None
-    observations = _observations(data)
+    observations = _observations(description)
+    name = str(description["dataset"].get("name", task.name))
     for k, (member, score) in enumerate(zip(members, scores(outcome), strict=True)):
         values = None
         if observations is not None:
@@ -220,12 +234,10 @@ def _draw(
         write_whole(folder / f"maze_{member.label}.png", partial(image.save, format="png"))
 
 
-def _observations(data: DataSpec) -> Tensor | None:
-    """Observations of the data; None where they are not on this machine: nothing is fetched."""
+def _observations(description: dict[str, Any]) -> Tensor | None:
+    """Observations of the run's data; None where they are not here: nothing is fetched."""
     try:
-        if not on_this_machine(data):
-            raise UserError("they would have to be fetched or made")
-        return load_dataset(data).observations
+        return recorded_observations(description)
     except UserError as error:
-        log.info(f"no value map: the data are not available ({error})")
+        log.info(f"no value map: {error}")
         return None

@@ -9,10 +9,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from ivr import random
-from ivr.config.dataset import parse_dataset
 from ivr.config.options import EXPORT_SUFFIXES, ExportConfig
-from ivr.data.load import load_dataset
-from ivr.data.opening import on_this_machine
+from ivr.config.recorded import recorded_observations
 from ivr.errors import UserError
 from ivr.export.facts import as_text, facts
 from ivr.export.formats import FORMATS, check_installed
@@ -63,7 +61,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> Path:
     suffix = EXPORT_SUFFIXES[config.format]
     label = Member(*description["members"][k]).label
     path = Path(config.path or checkpoint.with_name(f"{checkpoint.stem}_{label}{suffix}"))
-    write_whole(path, lambda file: file.write(written))
+    write_whole(path, lambda file: file.write(written), "path")
     log.info(f"{known['algorithm']}, {label}, update {known['update']}: {path}")
     log.info(f"{', '.join(known['observations'])} to {', '.join(known['actions'])}")
     log.info(
@@ -82,10 +80,7 @@ def _observations(
     """
     generator = random.generator(0, "export")
     try:
-        spec, _ = parse_dataset(description["config"]["dataset"])
-        if not on_this_machine(spec):
-            raise UserError("the data are not on this machine")
-        found = load_dataset(spec, progress=False).observations
+        found = recorded_observations(description)
         chosen = torch.randperm(len(found), generator=generator)[:CHECKED].sort().values
         return (
             found[chosen].clone(),

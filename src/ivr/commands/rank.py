@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 
 from ivr.config.dataset import parse_dataset
-from ivr.config.recorded import recorded_data
+from ivr.config.recorded import named_env, recorded_data
 from ivr.config.selection import RankConfig
 from ivr.config.transforms import split_of
 from ivr.config.values import device as available
@@ -22,11 +22,12 @@ from ivr.errors import UserError
 from ivr.evaluation.task.build import RecordedEnvironmentError, Task, bounds_of, make_task
 from ivr.evaluation.task.spec import TaskSpec
 from ivr.files import write_json, write_text
-from ivr.selection.candidates import PolicySet, load_candidates
+from ivr.selection.candidates import load_candidates
 from ivr.selection.page import page
 from ivr.selection.ranking import rank
+from ivr.selection.suited import check_suited
 from ivr.selection.table import as_csv, as_json, table
-from ivr.training.folder import owned
+from ivr.training.folder import owned, refuse_training
 from ivr.training.hardware import keep_freed_memory, product_library
 from ivr.training.precisions import LIBRARIES
 
@@ -50,6 +51,7 @@ def run(
         UserError: for whatever the person at the keyboard can mend.
     """
     config = RankConfig.parse(composed)
+    refuse_training(folder)
     device = available(config.device)
     policies, descriptions = load_candidates(config.checkpoints, config.trusted_class)
     for name, why in policies.left_out:
@@ -58,7 +60,7 @@ def run(
         raise UserError("none of the policies can be ranked")
     data, task_spec = _data(config, descriptions)
     dataset = data.training
-    _check_fit(policies, descriptions, dataset)
+    check_suited(policies, descriptions, dataset)
     task = _task(config, task_spec, dataset)
     discount = _discount(config, descriptions)
     library, _ = product_library("auto", device)
@@ -110,7 +112,13 @@ def _data(
                 f"{other['dataset']['source']}. Say which to rank them on, as in dataset="
                 f"{first['config']['dataset'].get('name')}, or rank them apart"
             )
-    return recorded_data(first, config.env)
+    data = recorded_data(first, config.env)
+    seen = [_as_trained(first)]
+    for other in descriptions[1:]:
+        if _as_trained(other) not in seen:
+            recorded_data(other, config.env)  # are they what they were?
+            seen.append(_as_trained(other))
+    return data
 
 
 def _in(task: TaskSpec, env: str | None) -> TaskSpec:
@@ -125,19 +133,10 @@ def _origin(description: Mapping[str, Any]) -> Any:
     return dataset, *transforms, split_of(config)
 
 
-def _check_fit(
-    policies: PolicySet, descriptions: Sequence[Mapping[str, Any]], dataset: OfflineDataset
-) -> None:
-    """Refuse data of other sizes than the policies'."""
-    has = (dataset.observation_dim, dataset.action_dim)
-    for group, description in zip(policies.groups, descriptions, strict=True):
-        known = description["dataset"]
-        wants = (known["observation_dim"], len(known["action_low"]))
-        if has != wants:
-            raise UserError(
-                f"{group.candidates[0].name} takes {wants[0]} numbers and gives {wants[1]}, and "
-                f"{dataset.info.name} has {has[0]} and {has[1]}: rank it on the data of its robot"
-            )
+def _as_trained(description: Mapping[str, Any]) -> Any:
+    """What decides the rewards that a run was trained on, and the hash of what came of it."""
+    config = description["config"]["dataset"]
+    return [config.get(key) for key in _REWARD], description["dataset"]["fingerprint"]
 
 
 def _task(config: RankConfig, spec: TaskSpec, dataset: OfflineDataset) -> Task | None:
@@ -145,8 +144,15 @@ def _task(config: RankConfig, spec: TaskSpec, dataset: OfflineDataset) -> Task |
     if not config.episodes and config.options.initial == "data":
         return None
     info = dataset.info
+    if config.episodes and info.reward_scale < 0:
+        raise UserError(
+            f"episodes={config.episodes}: the policies minimise the recorded reward "
+            f"(dataset.reward_scale={info.reward_scale:g}), and the environment's return is its "
+            "sum. Leave episodes= out"
+        )
     try:
-        task = make_task(spec, basic_facts(dataset), info.env_spec, info.requirements)
+        with named_env():
+            task = make_task(spec, basic_facts(dataset), info.env_spec, info.requirements)
     except RecordedEnvironmentError as error:
         raise UserError(f"{error} Or leave episodes= and initial=evaluation out") from error
     if task is None:

@@ -140,11 +140,16 @@ def _train(
     certificate = None if task is None else certify(spec, task)
     check_metric(config.optimized_metric, evaluated=task is not None, split=config.split > 0)
     if config.optimized_metric == RANKED:
-        check_ranked("optimized_metric", config.algorithm.type, config.discount)
+        check_ranked("optimized_metric", config.algorithm.type, config.discount, info.in_pieces)
     if config.halving is not None:
         config.halving.check(evaluated=task is not None, split=config.split > 0)
         if config.halving.by == RANKED:
-            check_ranked("halving.by", config.algorithm.type, config.discount)
+            check_ranked("halving.by", config.algorithm.type, config.discount, info.in_pieces)
+        if config.halving.next_rung(0, config.num_updates) is None:
+            log.warning(
+                f"halving.first={config.halving.first}: the run ends after "
+                f"num_updates={config.num_updates}, before any member is stopped"
+            )
     check_best_by(config.best_by, evaluated=task is not None, split=config.split > 0)
     result: dict[str, Any] = {"status": "running"}
     while result["status"] == "running":  # from rung to rung, where there are any

@@ -1,5 +1,6 @@
 """Options that can be checked without an algorithm: bad values are told before torch is loaded."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -88,7 +89,7 @@ class EvaluateConfig:
         return cls(
             checkpoint=str(raw["checkpoint"]),
             episodes=values.whole("episodes", raw["episodes"]),
-            seed=values.whole("seed", raw["seed"]),
+            seed=values.whole("seed", raw["seed"], 0),
             video=raw["video"],
             device=values.device_name(raw["device"]),
             env=values.text_or_null("env", raw["env"]),
@@ -124,6 +125,8 @@ class ExportConfig:
         suffix = EXPORT_SUFFIXES[form]
         if path is not None and Path(str(path)).suffix != suffix:
             raise UserError(f"path={path}: a file of format={form} ends in {suffix}")
+        if path is not None:
+            _check_place(Path(str(path)))
         return cls(
             checkpoint=str(raw["checkpoint"]),
             member=member,
@@ -131,6 +134,13 @@ class ExportConfig:
             path=None if path is None else str(path),
             trusted_class=values.text_or_null("class", raw["class"]),
         )
+
+
+def _check_place(path: Path) -> None:
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if path.is_dir() or not (there == path or (there.is_dir() and os.access(there, os.W_OK))):
+        what = "it is a folder" if path.is_dir() else f"nothing can be written into {there}"
+        raise UserError(f"path={path}: {what}. Give the path of a file that can be made")
 
 
 @dataclass(frozen=True)

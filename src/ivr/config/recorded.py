@@ -1,8 +1,12 @@
 """What a checkpoint says of its data and of its environment, which may come from anywhere."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+
+from torch import Tensor
 
 from ivr.config.dataset import parse_dataset
 from ivr.config.resumed import reaches_out
@@ -60,19 +64,9 @@ def recorded_data(
         UserError: they are not on this machine, or not what they were.
     """
     data_spec, task_spec = recorded_specs(description, env)
-    if not on_this_machine(data_spec):
-        raise UserError(
-            f"the data of the checkpoint, dataset={data_spec.name}, are not on this machine. A "
-            "checkpoint may come from anywhere, so nothing is fetched or made for it: "
-            f"{command('inspect_data')} dataset={data_spec.name} does"
-        )
-    config = description["config"]
-    noise, subset = (
-        build_transform(group, config.get(group) or {"name": "none"})
-        for group in ("noise", "subset")
-    )
+    _check_here(data_spec)
     given, data_spec = data_spec, within(data_spec, lambda: bounds_of(task_spec))
-    data = prepare(data_spec, noise, subset, split_of(config))
+    data = _prepared(description, data_spec)
     info, known = data.training.info, description["dataset"]
     bounds = [list(info.action_low), list(info.action_high)]
     before = [list(known["action_low"]), list(known["action_high"])]
@@ -82,9 +76,60 @@ def recorded_data(
             f"trained with {before[0]} and {before[1]}. Train it with the environment's: "
             "dataset.action_low=... dataset.action_high=..."
         )
+    _check_unchanged(data, description)
+    return data, task_spec
+
+
+def recorded_observations(description: Mapping[str, Any]) -> Tensor:
+    """The observations of a run's data, (rows, O) in their own units; no environment is made.
+
+    Args:
+        description: of the run, as a checkpoint holds it.
+
+    Raises:
+        UserError: they are not on this machine, or not what they were.
+    """
+    data_spec, task_spec = parse_dataset(description["config"]["dataset"])
+    _check_here(data_spec)
+    known = description["dataset"]
+    bounds = None if task_spec.env is None else (known["action_low"], known["action_high"])
+    data = _prepared(description, within(data_spec, lambda: bounds))
+    _check_unchanged(data, description)
+    return data.clean.observations
+
+
+@contextmanager
+def named_env() -> Iterator[None]:
+    """Let an error name the option as evaluate.py and rank.py have it: env, for dataset.env."""
+    try:
+        yield
+    except UserError as error:
+        error.args = (re.sub(r"dataset\.env\b", "env", str(error)),)
+        raise
+
+
+def _check_here(spec: DataSpec) -> None:
+    if not on_this_machine(spec):
+        raise UserError(
+            f"the data of the checkpoint, dataset={spec.name}, are not on this machine. A "
+            "checkpoint may come from anywhere, so nothing is fetched or made for it: "
+            f"{command('inspect_data')} dataset={spec.name} does"
+        )
+
+
+def _prepared(description: Mapping[str, Any], spec: DataSpec) -> Prepared:
+    config = description["config"]
+    noise, subset = (
+        build_transform(group, config.get(group) or {"name": "none"})
+        for group in ("noise", "subset")
+    )
+    return prepare(spec, noise, subset, split_of(config))
+
+
+def _check_unchanged(data: Prepared, description: Mapping[str, Any]) -> None:
+    info, known = data.training.info, description["dataset"]
     if info.fingerprint != known["fingerprint"]:
         raise UserError(
             f"the data have changed: dataset={info.name} has the fingerprint {info.fingerprint}, "
             f"the checkpoint was trained on {known['fingerprint']}"
         )
-    return data, task_spec

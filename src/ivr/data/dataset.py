@@ -49,6 +49,11 @@ class DatasetInfo:
     """Entries of a dictionary that an observation joins, in their order; () where it is none, or
     where dataset.view says which by another name."""
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether a subset cut episodes: pieces of one are episodes here."""
+        return self.subset is not None and self.subset["kept_episodes"] > self.subset["of_episodes"]
+
 
 @dataclass(frozen=True, eq=False)
 class OfflineDataset:

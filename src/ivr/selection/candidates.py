@@ -62,7 +62,7 @@ class Group:
         if not isinstance(self.policy, OfflineAlgorithm):
             return None
         found = self.policy.action_value(self._spread(observations), self._spread(actions))
-        return None if found is None else found[list(self.members)] / self.reward_scale
+        return None if found is None else found[list(self.members)] / abs(self.reward_scale)
 
     def own_td_error(self, batch: Batch) -> Tensor | None:
         """Root of the mean squared TD error of its own critic on transitions (N, ...): (P,).
@@ -71,10 +71,12 @@ class Group:
         """
         if not isinstance(self.policy, OfflineAlgorithm):
             return None
-        rewards = batch.rewards * self.reward_scale + self.reward_shift
+        rewards = batch.rewards * abs(self.reward_scale) + self.reward_shift
         spread = batch._replace(rewards=rewards).each(lambda x: x.expand(self.runs, *x.shape))
         found = self.policy.bellman_error(spread)
-        return None if found is None else found[list(self.members)].sqrt() / self.reward_scale
+        if found is None:
+            return None
+        return found[list(self.members)].sqrt() / abs(self.reward_scale)
 
     def _spread(self, given: Tensor) -> Tensor:
         """(N, X) for every member, or (P, N, X) for each candidate, to (R, N, X)."""

@@ -1,6 +1,6 @@
 """How policies are ranked without a simulator. Light to import."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 INITIAL = ("data", "evaluation")
 """Where the episodes whose return is estimated begin."""
@@ -30,3 +30,9 @@ class Options:
     """Steps that the importance weights are multiplied over."""
     level: float = 0.9
     """Of the interval; the lower bound is its lower end."""
+
+    @property
+    def of_the_fit(self) -> tuple[object, ...]:
+        """What the networks depend on, besides the data: the others are of what is made of them."""
+        later = ("initial", "horizon", "level")
+        return tuple(getattr(self, one.name) for one in fields(self) if one.name not in later)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.returns import discounted_returns, first_transitions
 from ivr.data.transforms.split import Split
-from ivr.errors import UserError
+from ivr.errors import UserError, counted
 from ivr.evaluation.task.task import Task
 from ivr.selection.candidates import Candidate, PolicySet
 from ivr.selection.cloning import clone_behaviour
@@ -27,6 +27,9 @@ from ivr.selection.truth import initial_observations, truth
 from ivr.selection.weighted import Beginnings, weighted
 
 CLONE = "cloned behaviour"
+_RECORDED = "recorded rewards"
+_FEW = 10
+"""Episodes below which their bootstrap says little of another sample of them."""
 _RESETS = 100
 """Initial states that are drawn of an environment."""
 
@@ -65,8 +68,8 @@ def rank(
         The estimates, the highest lower bound first.
 
     Raises:
-        UserError: no policies, a discount of 1, too few episodes, or no environment where it is
-            needed.
+        UserError: no policies, a discount of 1, a single episode and nothing held out, or no
+            environment where it is needed.
     """
     options = options or Options()
     if not policies.candidates:
@@ -156,6 +159,7 @@ def rank(
         "episodes": recorded.info.episodes,
         "held_out_episodes": kept.info.episodes,
         "held_out_by_the_runs": held_out is not None,
+        "rewards": _RECORDED if dataset.info.reward_scale > 0 else f"{_RECORDED}, times -1",
         "discount": discount,
         "attainable": list(critics.limits),
         "spread_of_returns": critics.spread,
@@ -165,14 +169,19 @@ def rank(
     }
     recommendation = recommend(ordered, clone, behind)
     # Critics begin at what the data returned: so long does a value take to an episode's start.
-    way = 1 / (options.target_tau * (1 - discount))
+    way, against = 1 / (options.target_tau * (1 - discount)), []
     if options.num_updates < 2 * way:
-        early = (
+        against.append(
             f"Do not rely on it: {options.num_updates:,} updates are too few for values to reach "
             f"the start of a long episode ({way:,.0f} to get there). Until then every policy looks "
             "like the data. Raise num_updates."
         )
-        recommendation = dataclasses.replace(recommendation, trust=(early, *recommendation.trust))
+    if training.info.episodes < _FEW:
+        against.append(
+            f"Do not rely on it: critics are fitted to {counted(training.info.episodes, 'episode')}"
+            f", and the interval is that of resampling them, which takes {_FEW} at least."
+        )
+    recommendation = dataclasses.replace(recommendation, trust=(*against, *recommendation.trust))
     return Ranking(
         estimates=ordered,
         returned=float(returns.mean()),

@@ -8,8 +8,11 @@ from ivr.data.transforms.picking import digest
 
 
 def in_recorded_rewards(dataset: OfflineDataset) -> OfflineDataset:
-    """The same transitions with the rewards that were recorded, whatever was trained on."""
-    scale, shift = dataset.info.reward_scale, dataset.info.reward_shift
+    """The same transitions with the rewards that were recorded, whatever was trained on.
+
+    Where they were a cost, trained on with a scale below 0, their negative: more is better.
+    """
+    scale, shift = abs(dataset.info.reward_scale), dataset.info.reward_shift
     if (scale, shift) == (1, 0):
         return dataset
     rewards = ((dataset.rewards.double() - shift) / scale).float()

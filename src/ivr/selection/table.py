@@ -30,7 +30,7 @@ def table(ranking: Ranking) -> str:
     lines.append(_row("", ranking.clone, known))
     lines += [
         "",
-        f"value: discounted by {facts['discount']}, in units of the recorded rewards: mean of",
+        f"value: discounted by {facts['discount']}, of the {facts['rewards']}: mean of",
         "  Q(s0, pi(s0)), and its 5 and 95 % over critics and initial states. unlike:",
         "  share of actions farther from the data's than 99 % of those. TD: root of the",
         f"  mean squared TD error on {counted(facts['held_out_episodes'], 'held-out episode')}",

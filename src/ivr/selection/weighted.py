@@ -1,15 +1,19 @@
 """Importance sampling over the first steps of the data's episodes, alone and doubly robust.
 
 The policies are deterministic, and have no density. Each is given the spread of the cloned
-behaviour policy, N(pi(s), sigma^2) against N(mu(s), sigma^2): what is estimated is the policy with
-the data's own noise. With rho_t the product of the ratios up to step t, normalised to sum to 1 over
-the episodes i,
+behaviour policy, N(pi(s), sigma^2) against N(mu(s), sigma^2). With rho_t the product of the ratios
+up to step t, normalised to sum to 1 over the episodes i,
 
     importance      sum_t gamma^t sum_i rho_t r_t + gamma^H sum_i rho_(H-1) V(s_H)
     doubly robust   E[V(s_0)] + sum_t gamma^t sum_i rho_t (r_t + gamma V(s_(t+1)) - Q(s_t, a_t))
 
 (Precup et al., ICML 2000; Thomas & Brunskill, ICML 2016.) V(s) = Q(s, pi(s)) of the critics is the
 tail after H steps, or where an episode was cut off before.
+
+The first estimates the policy with the data's own noise. In the second the noise is the width of a
+kernel around the policy itself (Kallus & Zhou, AISTATS 2018): where the critics are right it is the
+policy's value, whatever the weights; where the weights alone are right it is off by how far the
+critics bend over that noise.
 """
 
 from collections.abc import Callable
@@ -36,10 +40,11 @@ class Beginnings:
 
     @classmethod
     def of(cls, dataset: OfflineDataset, horizon: int) -> "Beginnings":
-        """The first steps of every episode."""
+        """The first steps of every episode; H is at most the length of the longest."""
         first = first_transitions(dataset)
-        steps = first[:, None] + torch.arange(horizon, device=first.device)
         last = dataset.ends[first][:, None]
+        longest = int((last - first[:, None]).max()) + 1
+        steps = first[:, None] + torch.arange(min(horizon, longest), device=first.device)
         index = torch.minimum(steps, last)
         return cls(index, steps <= last, ~dataset.terminated[index[:, -1]])
 

@@ -19,7 +19,9 @@ def best_member(content: Mapping[str, Any]) -> int | None:
 
 
 def member_scores(content: Mapping[str, Any]) -> list[float]:
-    """The mean return of each member, NaN where it has none; nothing where none was evaluated.
+    """The score of each member, its mean return where it has no normalised one.
+
+    NaN where it has neither; nothing where none was evaluated.
 
     Without an environment it is the measure on held-out episodes that the run's best.ckpt follows,
     as a number of which more is better.
@@ -34,8 +36,13 @@ def member_scores(content: Mapping[str, Any]) -> list[float]:
     records = found if isinstance(found, list) else []
     if len(records) != len(content["ivr"]["members"]):
         return []
-    returns: list[Any] = [_mapping(record).get("return_mean") for record in records]
-    return [float(x) if number(x) else math.nan for x in returns]
+    return [_score(_mapping(record)) for record in records]
+
+
+def _score(record: Mapping[str, Any]) -> float:
+    found: Any = record.get("normalized_score")
+    found = record.get("return_mean") if found is None else found
+    return float(found) if number(found) else math.nan
 
 
 def _mapping(value: Any) -> dict[Any, Any]:

@@ -79,6 +79,19 @@ def check_free(folder: Path, resumed_from: Path | None) -> None:
             )
 
 
+def refuse_training(folder: Path) -> None:
+    """Refuse to write what is no training into the folder of one.
+
+    Raises:
+        UserError: it holds a training.
+    """
+    if (folder / "checkpoints" / "last.ckpt").exists():
+        raise UserError(
+            f"hydra.run.dir={folder} holds a training, whose records would be written over: choose "
+            "another folder"
+        )
+
+
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
     """Own a run folder; the system gives it back however this process ends.

@@ -72,8 +72,14 @@ def check_metric(name: str | None, evaluated: bool, split: bool = False) -> None
         )
 
 
-def check_ranked(option: str, algorithm: type, discount: float) -> None:
+def check_ranked(option: str, algorithm: type, discount: float, in_pieces: bool) -> None:
     """Refuse before a training to rank policies that a ranking cannot take.
+
+    Args:
+        option: that asks for the ranking.
+        algorithm: whose policies they are.
+        discount: of the training.
+        in_pieces: whether a subset cuts the data's episodes.
 
     Raises:
         UserError: naming the option.
@@ -88,6 +94,8 @@ def check_ranked(option: str, algorithm: type, discount: float) -> None:
             f"{option}={RANKED}: it takes a discount below 1, or values have no bounds, and "
             f"discount={discount}"
         )
+    if in_pieces:
+        raise UserError(f"{option}={RANKED}: it takes whole episodes, which this subset= cuts")
 
 
 def optimized(

@@ -193,7 +193,9 @@ def next_steps(
     here = Path.cwd()  # the run's own folder with hydra.job.chdir=true
     shown = folder.relative_to(here) if here in folder.parents else folder
     best, last = shown / "checkpoints" / "best.ckpt", shown / "checkpoints" / "last.ckpt"
-    lines = ["", f"look:     tensorboard --logdir {shlex.quote(str(shown / 'tensorboard'))}"]
+    lines, events = [""], shown / "tensorboard"
+    if events.is_dir():
+        lines.append(f"look:     tensorboard --logdir {shlex.quote(str(events))}")
     if best.exists():
         named = (word.removeprefix("dataset.") for word in repeated)
         more = [shlex.quote(word) for word in named if word.startswith("env=")]

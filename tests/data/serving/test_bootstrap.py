@@ -27,3 +27,10 @@ def test_they_are_poisson_numbers_of_mean_1_and_no_two_critics_have_the_same():
 def test_a_members_are_those_of_its_seed_alone():
     together, alone = bootstrap_weights([3, 7], 50, 2), bootstrap_weights([7], 50, 2)
     assert torch.equal(together[1:], alone)
+
+
+def test_of_few_episodes_none_is_left_out_of_a_critic_altogether():
+    """Of one episode e^-1 of the critics would never be trained."""
+    weights = bootstrap_weights(list(range(20)), 1, 8)
+    assert (weights > 0).all() and len(weights.unique()) > 2
+    assert (bootstrap_weights(list(range(20)), 2, 8).sum(1) > 0).all()

@@ -40,7 +40,7 @@ def make_folder(final: Path, bytes_needed: int, setting: str, fill: Callable[[Pa
 
     Args:
         final: the folder to make; its parents are made too.
-        bytes_needed: a rough size, for the message when the disk is full.
+        bytes_needed: a rough size; where the disk has less room nothing is begun.
         setting: what the user changes to have the folder elsewhere.
         fill: writes the files into the folder that it is given.
 
@@ -54,6 +54,9 @@ def make_folder(final: Path, bytes_needed: int, setting: str, fill: Callable[[Pa
         with _sole_maker(final, setting):
             if final.is_dir():
                 return
+            # A file system that does not know how much room it has says 0.
+            if 0 < shutil.disk_usage(final.parent).free < bytes_needed:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
                 temporary.mkdir()
                 fill(temporary)

@@ -16,7 +16,8 @@ def bootstrap_weights(seeds: Sequence[int], episodes: int, critics: int) -> Tens
     """Draw how often each episode is in the bootstrap of each critic: Poisson numbers of mean 1.
 
     What resampling E episodes out of E comes to where E is large; Efron (1979), in the online form
-    of Oza & Russell (2001). Whole episodes, since the steps of one resemble each other.
+    of Oza & Russell (2001). Whole episodes, since the steps of one resemble each other. A critic
+    whose every number would be 0, as happens with few episodes, has each of them once.
 
     Returns:
         (R, E, K) float32, a function of each member's seed.
@@ -24,4 +25,5 @@ def bootstrap_weights(seeds: Sequence[int], episodes: int, critics: int) -> Tens
     cumulated = torch.tensor([math.exp(-1) / math.factorial(n) for n in range(_MOST)]).cumsum(0)
     keys = torch.tensor([random.key(seed, "bootstrap") for seed in seeds])
     drawn = random.uniform(keys, torch.arange(critics), episodes)  # (K, R, E)
-    return torch.searchsorted(cumulated, drawn.permute(1, 2, 0).contiguous(), right=True).float()
+    weights = torch.searchsorted(cumulated, drawn.permute(1, 2, 0).contiguous(), right=True).float()
+    return weights.masked_fill((weights == 0).all(1, keepdim=True), 1)
