@@ -86,6 +86,15 @@ def test_the_best_has_the_highest_return(returns, best):
     assert best_member(last) == best and best_member(whole | {"scores": records}) == best
 
 
+def test_the_best_has_the_highest_score_where_that_is_another():
+    """Of dataset.metric=success: the policy that fails at once loses the least."""
+    scores = [(0.0, -17.5), (66.7, -40.0), (None, -1.0), (float("nan"), 0.0)]
+    for known, best in ((scores[:2], 1), (scores[1::2], 0), (scores[2:3] * 2, 0)):
+        records = [{"normalized_score": score, "return_mean": mean} for score, mean in known]
+        whole = {"ivr": {"members": [[k, None] for k in range(len(known))]}}
+        assert best_member(whole | {"callbacks": {"EvaluationCallback": {"last": records}}}) == best
+
+
 def test_a_tensor_with_a_gradient_is_refused_in_words(checkpoint):
     with pytest.raises(ivr.UserError, match=r"observations: .*requires grad"):
         ivr.load_policy(checkpoint, member=0).act(torch.zeros(3, requires_grad=True))

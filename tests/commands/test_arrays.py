@@ -15,7 +15,7 @@ from ivr.training.checkpoints import load_checkpoint
 from tests.data.sources.arrays.arrays_making import encoded_arrays, write_arrays, write_table
 from tests.data.sources.d4rl.d4rl_making import Made
 from tests.inspection.inspecting import inspect
-from tests.running import composed
+from tests.running import composed, evaluate
 
 
 def _train(folder: Path, *words: str) -> dict[str, Any]:
@@ -97,6 +97,10 @@ def test_with_an_environment_it_is_evaluated_within_its_bounds(tmp_path):
     result = _train(tmp_path / "run", *words, *limit, *bounds)
     assert result["evaluation"]["environment"].startswith("Pendulum-v1")
     assert result["members"][0]["last"]["return_mean"] < 0
+    checkpoint = f"checkpoint={tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}"
+    for named in ((), ("env=Pendulum-v1",)):  # as the run has it, which is no other environment
+        again = evaluate(tmp_path / "scores", checkpoint, *named, "episodes=1")
+        assert "another environment" not in again["certificate"]["words"]
     with pytest.raises(UserError, match=r"-2\.0\] to \[2\.0\], the data"):
         _train(tmp_path / "other", *words, "dataset.action_low=-3", "dataset.action_high=2")
 

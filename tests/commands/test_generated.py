@@ -2,6 +2,7 @@
 
 import pytest
 
+from ivr.commands import generate
 from ivr.errors import UserError
 from tests.running import composed, train
 
@@ -24,6 +25,12 @@ def test_published_data_have_no_size_to_choose(tmp_path):
         train(tmp_path, "dataset=antmaze-umaze", "dataset.transitions=9")
     with pytest.raises(UserError, match=r"dataset\.transitions=-1: must be a whole number"):
         train(tmp_path, "dataset=antmaze-umaze", "dataset.transitions=-1")
+
+
+def test_what_is_made_goes_where_it_is_looked_for(tmp_path):
+    words = ("dataset=pointmaze-umaze", f"dataset.path={tmp_path}")
+    with pytest.raises(UserError, match=rf"dataset\.path={tmp_path}: .*MINARI_DATASETS_PATH"):
+        generate.run(composed(words, "generate"), tmp_path, list(words))
 
 
 def test_a_stand_in_is_evaluated_as_the_published_data_are():

@@ -106,7 +106,7 @@ def test_each_policy_is_of_the_data_as_they_are(tmp_path):
         train(
             tmp_path / name, "dataset=arrays", f"dataset.path={table}", "dataset.env=null",
             "dataset.columns.observations=[speed]", "dataset.columns.actions=[valve]",
-            "dataset.columns.reward=profit", "dataset.columns.truncated=end", "algo=bc",
+            "dataset.columns.reward=profit", "dataset.columns.terminated=end", "algo=bc",
             "num_updates=1", "eval_every=1", "discount=0.9",
         )  # fmt: skip
     both = [str(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("after", "before")]

@@ -1,6 +1,7 @@
 """A whole training: its folder, its counters, its members, its end."""
 
 import csv
+import dataclasses
 import json
 import math
 import platform
@@ -16,6 +17,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from ivr.algos.ivr import ImplicitValueRegularization
+from ivr.commands import evaluate as evaluate_command
 from ivr.errors import UserError
 from ivr.evaluation.scores import Evaluation
 from ivr.training.checkpoints import load_policy
@@ -284,8 +286,45 @@ def test_data_of_an_environment_that_is_not_installed_train_without_an_evaluatio
     assert result["status"] == "finished" and result["evaluation"] is None
     (told,) = [line for line in caplog.messages if "no evaluation" in line]
     assert "SomeLab/Crane-v3" in told and "pip install 'crane>=2'." in told
+    caplog.clear()
+    last = f"checkpoint={tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}"
+    measured = evaluate(tmp_path / "again", last, "video=true")
+    assert measured["evaluation"] is None and measured["transitions"] == result["transitions"]
+    assert "Once it is, env=MODULE:SomeLab/Crane-v3" in caplog.text
+    assert "without an environment there is nothing to film" in caplog.text
+    with pytest.raises(UserError, match=r"^env=Crane-v3 is not a registered") as refused:
+        evaluate(tmp_path / "again", last, "env=Crane-v3")
+    assert "dataset.env" not in str(refused.value)
     with pytest.raises(UserError, match=r"dataset\.env=SomeLab/Crane-v3 is not a registered"):
         train(tmp_path / "named", *words, "dataset.env=SomeLab/Crane-v3")
+
+
+def test_a_return_that_is_no_number_is_said_and_not_the_best(
+    finished, tmp_path, monkeypatch, caplog
+):
+    (folder, _), filmed = finished, []
+
+    def odd(*given, **more):
+        found = evaluate_policies(*given, **more)
+        returns = np.concatenate([found.returns[:1] * np.nan, found.returns[1:]])
+        return dataclasses.replace(found, returns=returns, metric="return", reference=None)
+
+    evaluate_policies = evaluate_command.evaluate
+    monkeypatch.setattr(evaluate_command, "evaluate", odd)
+    film = lambda *_, member, **more: filmed.append(member)  # noqa: E731
+    monkeypatch.setattr(evaluate_command, "write_video", film)
+    best = f"checkpoint={folder / 'checkpoints' / 'best.ckpt'}"
+    evaluate(tmp_path, best, "episodes=1", "video=true")
+    assert "the environment gave a reward that is not finite" in caplog.text
+    assert filmed == [1]
+
+
+def test_an_evaluation_leaves_the_records_of_a_training_alone(finished):
+    folder, _ = finished
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=f"hydra.run.dir={folder} holds a training"):
+        evaluate(folder, f"checkpoint={folder / 'checkpoints' / 'best.ckpt'}", "episodes=1")
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 PAGE_FAULTS = """

@@ -117,6 +117,35 @@ def test_torch_loads_it_without_ivr(checkpoint):
     assert read_facts(path)["seed"] == 3
 
 
+def test_of_data_that_have_changed_it_says_nothing(checkpoint, exported, tmp_path, caplog):
+    """Their range would stand beside the fingerprint of others; their width may be another."""
+    file = checkpoint.parents[1] / "log.npz"
+    whole = file.read_bytes()
+    arrays = dict(np.load(file))
+    path = f"path={tmp_path / 'policy.onnx'}"
+    try:
+        for changed in (1000 * arrays["observations"], np.zeros((60, 4))):
+            np.savez(file, **(arrays | {"observations": changed}))
+            known = read_facts(_export(checkpoint, path))
+            assert "the data have changed" in caplog.text
+            assert known["checked"]["on"] == "drawn observations"
+            assert known["observation_low"] is known["observation_high"] is None
+            caplog.clear()
+    finally:
+        file.write_bytes(whole)
+    assert read_facts(exported)["observation_high"][0] > 105_000
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("x.onnx", "it is a folder"), ("file/x.onnx", "nothing can be written into")]
+)
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path, name, said):
+    (tmp_path / "x.onnx").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=rf"path={tmp_path / name}: {said}"):
+        _export(tmp_path / "none.ckpt", f"path={tmp_path / name}")
+
+
 def test_a_file_that_would_act_otherwise_is_not_written(checkpoint, tmp_path, monkeypatch):
     wrong = FORMATS["onnx"].__class__(lambda *_: b"", lambda _, x: x[:, :2] * 0)
     monkeypatch.setitem(FORMATS, "onnx", wrong)

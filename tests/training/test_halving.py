@@ -261,6 +261,10 @@ def test_a_run_that_is_killed_while_it_ranks_resumes_to_the_same_bits(
             ["halving.by=auto", "halving.rank={critics:3}"],
             "halving.rank is for halving.by=rank/lower, and halving.by=auto",
         ),
+        (
+            ["subset=heavy_tail", "subset.keep=0.3"],
+            "halving.by=rank/lower: it takes whole episodes",
+        ),
         (["halving.rank={num_update:3}"], "halving.rank.num_update: did you mean num_updates"),
         (["halving.rank={critics:1}"], "halving.rank.critics=1: an interval takes 2"),
         (["halving.rank=fast"], "halving.rank=fast: must be options of rank.py"),
@@ -293,9 +297,13 @@ def test_options_that_make_no_rungs_are_refused(tmp_path, small_pointmaze, words
         train(tmp_path, "num_updates=8", "eval_every=2", *words)
 
 
-def test_another_measure_may_be_chosen_until_members_were_stopped(tmp_path, small_pointmaze):
+def test_another_measure_may_be_chosen_until_members_were_stopped(
+    tmp_path, small_pointmaze, caplog
+):
     words = ("seed=[0,1]", "eval_every=2", "halving.factor=2", "halving.first=4")
     train(tmp_path, *words, "num_updates=2", "halving.by=held_out/bellman_error", "split=0.2")
+    said = "halving.first=4: the run ends after num_updates=2, before any member is stopped"
+    assert said in caplog.text
     words = (*words, "halving.by=evaluation/score", "split=0.2", "resume=auto")
     assert train(tmp_path, *words, "num_updates=6")["members"][1]["stopped"]["update"] == 4
     with pytest.raises(UserError, match="but the checkpoint was trained with halving="):

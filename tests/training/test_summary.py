@@ -84,11 +84,14 @@ def test_the_folder_of_a_sweeps_job_is_not_quoted(tmp_path):
 
 
 def test_only_what_exists_is_offered(tmp_path):
+    assert "look" not in next_steps(tmp_path, quoted)
     assert "evaluate" not in next_steps(tmp_path, quoted)
     assert "resume" not in next_steps(tmp_path, quoted)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()
+    (tmp_path / "tensorboard").mkdir()
     shown = next_steps(tmp_path, quoted)
+    assert "look:     tensorboard" in shown
     assert "evaluate" not in shown and f"resume={tmp_path}/checkpoints/last.ckpt" in shown
 
 

@@ -183,7 +183,7 @@ def _task(description: dict[str, Any], env: str | None) -> Task | None:
         with named_env():
             task = make_task(spec, facts, known["env_spec"])
     except RecordedEnvironmentError as error:
-        log.info(f"no evaluation: {error}")
+        log.warning(f"no evaluation: {error}")
         return None
     if task is None:
         return None

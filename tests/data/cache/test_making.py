@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_without_locks_the_first_to_end_stays(tmp_path, monkeypatch):
 
     make_folder(tmp_path / "x", 1, "IVR_CACHE", overtaken)
     assert _names(tmp_path / "x") == ["ours"]
+    assert _names(tmp_path) == ["x"]
+
+
+def test_without_room_nothing_is_begun(tmp_path, monkeypatch):
+    room = shutil.disk_usage(tmp_path)
+    with pytest.raises(UserError, match=r"No space left .*set IVR_CACHE"):
+        make_folder(tmp_path / "x", 2 * room.total, "IVR_CACHE", lambda folder: pytest.fail())
+    assert _names(tmp_path) == []
+    unknown = room._replace(free=0)
+    monkeypatch.setattr(making.shutil, "disk_usage", lambda folder: unknown)
+    make_folder(tmp_path / "x", 2 * room.total, "IVR_CACHE", _fill)
     assert _names(tmp_path) == ["x"]
 
 
