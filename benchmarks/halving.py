@@ -62,6 +62,8 @@ def measured(runs: Sequence[Path], metrics: Sequence[str]) -> Measured:
     """
     columns: dict[str, list[dict[int, float]]] = {metric: [] for metric in metrics}
     for run in runs:
+        if not (run / "metrics.csv").is_file():
+            raise UserError(f"{run}: there is no run with a metrics.csv in it")
         found = read_metrics(run / "metrics.csv", metrics)
         for member in sorted({member for member, metric in found if metric == SCORE}):
             for metric in metrics:
@@ -144,4 +146,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"Error: {error}") from None

@@ -25,10 +25,12 @@ class MyLogger(CSVLogger):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The files of the guide: each block whose first line is a path."""
-    for name, text in re.findall(r"```\w+\n# (my_[\w./]+)\n(.*?)```", GUIDE, re.DOTALL):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    """The files of the guide: each block that names a path in its first lines, as it stands."""
+    for text in re.findall(r"```\w+\n(.*?)```", GUIDE, re.DOTALL):
+        path = re.match(r"(?:# @.*\n)?# (my_[\w./]+)\n", text)
+        if path:
+            (tmp_path / path[1]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path[1]).write_text(text)
     (tmp_path / "my_package" / "logger.py").write_text(LOGGER)
     return tmp_path
 

@@ -55,3 +55,6 @@ def test_runs_are_pooled_and_must_have_been_measured_alike(tmp_path, monkeypatch
         file.write(f"\n50,seed2,{halving.SCORE},1")
     with pytest.raises(UserError, match="not every member has the same evaluations"):
         halving.main()
+    (tmp_path / "b" / "metrics.csv").unlink()
+    with pytest.raises(UserError, match="b: there is no run with a metrics.csv in it"):
+        halving.main()

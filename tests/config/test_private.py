@@ -74,6 +74,16 @@ def test_a_private_file_that_cannot_be_read_is_one_message(mine):
         prepare(["--config-dir", str(mine / "nowhere")])
 
 
+def test_a_private_file_whose_package_is_hidden_is_one_message(mine):
+    """Hydra reads no further for it than to the first line of another kind."""
+    file = mine / "conf" / "algo" / "mine.yaml"
+    file.write_text("# conf/algo/mine.yaml\n" + file.read_text())
+    with pytest.raises(
+        SystemExit, match=r"algo=mine: its file sets algo\.algo\. Let the first line"
+    ):
+        prepare(["algo=mine", f"hydra.searchpath=[{mine / 'conf'}]"])
+
+
 def test_words_may_stand_before_and_after_flags():
     assert prepare(["algo=sql", "--cfg", "job", "seed=1"]) == ["algo=sql", "seed=1", "--cfg", "job"]
 

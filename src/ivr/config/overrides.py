@@ -106,6 +106,13 @@ def check_overrides(overrides: Sequence[str], search: Search) -> None:
         swept = override.is_sweep_override() or isinstance(override.value(), Glob)
         groups.append(f"{name}={chosen[0]}" if swept else override.input_line or "")
     known = _flat(search.compose(groups))
+    for chosen_of in groups:
+        name = chosen_of.partition("=")[0]
+        if any(key.startswith(f"{name}.{name}.") for key in known):
+            raise UserError(
+                f"{chosen_of}: its file sets {name}.{name}. Let the first line of it be "
+                "'# @package _global_', before any other comment"
+            )
     for key in keys:
         group, _, option = key.partition(".")
         if group == "trainer" and option and key not in known:

@@ -1,5 +1,6 @@
 """The scores of an evaluation as plain records, and in a few words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,14 +30,18 @@ def scores(result: Evaluation) -> list[Score]:
 
 
 def describe(score: Score) -> str:
-    """Say a score in a few words."""
-    if score["success_rate"] is not None:
-        shown = f"success {score['success_rate']:.2f}"
+    """Say a score in a few words, and beside it the successes that are not the score."""
+    normalized, rate = score["normalized_score"], score["success_rate"]
+    said = [f"return {score['return_mean']:.1f}"]
+    if normalized is not None:
+        said = [f"score {normalized:.1f}"]
+    if rate is not None:
         low, high = score.get("success_low"), score.get("success_high")
-        return shown if low is None or high is None else f"{shown} [{low:.2f}, {high:.2f}]"
-    if score["normalized_score"] is not None:
-        return f"score {score['normalized_score']:.1f}"
-    return f"return {score['return_mean']:.1f}"
+        within = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+        said.append(f"success {rate:.2f}{within}")
+        if normalized is not None and math.isclose(normalized, 100 * rate, abs_tol=1e-9):
+            del said[0]
+    return ", ".join(said)
 
 
 def without_score(result: Evaluation, labels: Sequence[str]) -> str | None:
