@@ -56,5 +56,5 @@ def test_runs_are_pooled_and_must_have_been_measured_alike(tmp_path, monkeypatch
     with pytest.raises(UserError, match="not every member has the same evaluations"):
         halving.main()
     (tmp_path / "b" / "metrics.csv").unlink()
-    with pytest.raises(UserError, match="b: there is no run with a metrics.csv in it"):
+    with pytest.raises(UserError, match="there is no run with a"):
         halving.main()
