@@ -7,30 +7,28 @@ of another algorithm, whose defaults have been corrected since: a resumed run ke
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import ivr
+
 ROOT = Path(__file__).parents[2]
 WRITTEN = ROOT / "tests" / "fixtures" / "before_rooms"
 
 
-def run(program: str, *words: str) -> None:
-    # From the root, below which the checkpoints' words look for their data.
-    done = subprocess.run(
-        [sys.executable, program, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(autouse=True)
+def from_the_root(monkeypatch):
+    """Below it the checkpoints' words look for their data."""
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.mark.parametrize("name", ["last", pytest.param("mcq_last", marks=pytest.mark.slow)])
 def test_resumed_it_ends_where_the_code_that_wrote_it_did(tmp_path, name):
     (tmp_path / "checkpoints").mkdir()
     checkpoint = shutil.copy(WRITTEN / f"{name}.ckpt", tmp_path / "checkpoints" / "last.ckpt")
-    run("train.py", f"resume={checkpoint}", "num_updates=8")
+    ivr.train(resume=checkpoint, num_updates=8, verbose=False)
     ours, theirs = (
         torch.load(path, weights_only=True) for path in (checkpoint, WRITTEN / f"{name}_at_8.ckpt")
     )
@@ -46,7 +44,7 @@ def test_resumed_it_ends_where_the_code_that_wrote_it_did(tmp_path, name):
 
 def test_evaluated_it_scores_what_it_did(tmp_path):
     best = WRITTEN / "best.ckpt"
-    run("evaluate.py", f"checkpoint={best}", "episodes=2", f"hydra.run.dir={tmp_path}")
+    ivr.evaluate(best, episodes=2, folder=tmp_path, verbose=False)
     members = json.loads((tmp_path / "scores.json").read_text())["members"]
     assert [(m["seed"], m["alpha"], m["update"]) for m in members] == [(0, 0.5, 4), (1, 0.5, 4)]
     # What evaluate.py of the code that wrote it made of it.
