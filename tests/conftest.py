@@ -1,13 +1,18 @@
 """Every test writes into pytest's folders only."""
 
+import copy
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hypothesis import settings
 
+from ivr.config.search import CONFIG_DIR
 from ivr.data.generation.pointmaze import generate
 from ivr.data.sources.minari.location import datasets_root
 
@@ -36,6 +41,25 @@ def no_power_cut() -> Iterator[None]:
     """What is written survives a process, which tests kill; syncing to the disk takes a minute."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def conf_is_read_once() -> Iterator[None]:
+    """Nothing in conf/ changes meanwhile, and a third of composing it is reading its files."""
+    Plugins.instance()
+    source = SourcesRegistry.instance().resolve("file")
+    read, known = source.load_config, dict[tuple[str, str], ConfigResult]()
+
+    def load_config(self: ConfigSource, config_path: str) -> ConfigResult:
+        if self.path != str(CONFIG_DIR):
+            return read(self, config_path)
+        key = self.provider, config_path
+        known[key] = known.get(key) or read(self, config_path)
+        return copy.deepcopy(known[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "load_config", load_config)
         yield
 
 

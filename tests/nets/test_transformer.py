@@ -19,7 +19,7 @@ def generators(seeds):
 def as_torch_layer(block: Block, member: int) -> nn.TransformerEncoderLayer:
     """One member's block, by torch.nn."""
     layer = nn.TransformerEncoderLayer(
-        WIDTH, block.heads, 4 * WIDTH, 0.0, batch_first=True, norm_first=True, layer_norm_eps=1e-6
+        WIDTH, block.heads, 4 * WIDTH, 0.0, batch_first=True, norm_first=True
     )
     linears = {
         block.project_out: layer.self_attn.out_proj,

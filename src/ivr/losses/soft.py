@@ -20,19 +20,19 @@ def soft_policy_loss(q: Tensor, log_prob: Tensor, temperature: float | Tensor) -
     return (temperature * log_prob - q).mean(-1)
 
 
-def temperature_loss(log_temperature: Tensor, entropy: Tensor, target_entropy: float) -> Tensor:
-    """log(lambda) (H(pi) - H_target): lambda grows while the policy's entropy is below its target.
+def temperature_loss(factor: Tensor, entropy: Tensor, target_entropy: float) -> Tensor:
+    """lambda (H(pi) - H_target): lambda grows while the policy's entropy is below its target.
 
-    Haarnoja et al. (2018), equation 18, with log lambda in the place of the factor lambda, as in
-    their code: the same sign and the same fixed point.
+    Haarnoja et al. (2018), equation 18; with log lambda in the place of lambda, as in their code,
+    it has the same sign and the same fixed point.
 
     Args:
-        log_temperature: (R, 1).
+        factor: lambda or log lambda, (R, 1).
         entropy: (R,) mean entropy of the policy, detached.
         target_entropy: H_target.
 
     Returns:
         (R,) one loss a run.
     """
-    assert entropy.shape == log_temperature.shape[:1]
-    return log_temperature.squeeze(-1) * (entropy - target_entropy)
+    assert entropy.shape == factor.shape[:1]
+    return factor.squeeze(-1) * (entropy - target_entropy)

@@ -44,17 +44,24 @@ class LinearStack(nn.Module):
 
 
 class LayerNormStack(nn.Module):
-    """Layer normalisation with a scale and a shift of shape (*leading, 1, size)."""
+    """Layer normalisation with a scale and a shift of shape (*leading, 1, size).
 
-    def __init__(self, size: int, leading: tuple[int, ...]) -> None:
+    Args:
+        size: of the last axis.
+        leading: leading axes of both.
+        epsilon: added to the variance; by default Flax's, with which the reference results of the
+            in-sample methods were made.
+    """
+
+    def __init__(self, size: int, leading: tuple[int, ...], epsilon: float = 1e-6) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.scale = nn.Parameter(torch.ones(*leading, 1, size))
         self.shift = nn.Parameter(torch.zeros(*leading, 1, size))
 
     def forward(self, x: Tensor) -> Tensor:
         """(prod(leading), N, size), normalised over the last axis."""
-        # 1e-6 is Flax's epsilon, with which the reference results were made.
-        normal = functional.layer_norm(x, x.shape[-1:], eps=1e-6)
+        normal = functional.layer_norm(x, x.shape[-1:], eps=self.epsilon)
         return torch.addcmul(self.shift.flatten(0, -3), normal, self.scale.flatten(0, -3))
 
 

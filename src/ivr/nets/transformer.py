@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from ivr.nets.mlp import LayerNormStack, LinearStack
 
+_EPSILON = 1e-5
+"""Of layer normalisation, as in GPT-2."""
+
 
 def _draw_uniform(linear: LinearStack, generators: Sequence[torch.Generator]) -> None:
     """Weights and biases from U(-1/sqrt(in), 1/sqrt(in)), which is what torch.nn.Linear draws."""
@@ -32,7 +35,7 @@ class Block(nn.Module):
         super().__init__()
         leading = (len(generators),)
         self.heads = heads
-        self.norms = nn.ModuleList(LayerNormStack(width, leading) for _ in range(2))
+        self.norms = nn.ModuleList(LayerNormStack(width, leading, _EPSILON) for _ in range(2))
         self.project_in = LinearStack(width, 3 * width, leading, generators)
         self.project_out = LinearStack(width, width, leading, generators)
         self.widen = LinearStack(width, 4 * width, leading, generators)
@@ -92,9 +95,9 @@ class DecisionTransformerNet(nn.Module):
             LinearStack(size, width, leading, generators)
             for size in (1, observation_dim, action_dim)
         )
-        self.norm_in = LayerNormStack(width, leading)
+        self.norm_in = LayerNormStack(width, leading, _EPSILON)
         self.blocks = nn.ModuleList(Block(width, heads, generators) for _ in range(layers))
-        self.norm_out = LayerNormStack(width, leading)
+        self.norm_out = LayerNormStack(width, leading, _EPSILON)
         self.head = LinearStack(width, action_dim, leading, generators)
         for linear in (*self.embeddings, self.head):
             assert isinstance(linear, LinearStack)

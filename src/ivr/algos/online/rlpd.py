@@ -2,8 +2,10 @@
 
 A soft actor-critic on batches of which a part is offline data (half of them in the paper:
 offline_share=[0.5,0.5]), with K critics that are normalised by layer; the target is the minimum of
-two of them, drawn anew in every update, and the actor sees their mean. Algorithm 1 of the paper,
-with one update a step unless more are asked for.
+two of them, drawn anew in every update, and the actor sees their mean. Algorithm 1 of the paper: of
+the updates that follow a step the critics make all, the actor and the temperature the last one. By
+default there is one of them, the paper has 20 (updates_per_step=20). The first steps are those of
+the untrained policy, where the authors' code acts evenly at random.
 """
 
 from collections.abc import Sequence
@@ -13,9 +15,10 @@ import torch
 from torch import Tensor
 
 from ivr.algos.engine.base import Metrics
+from ivr.algos.engine.ranges import check_range
 from ivr.algos.shared.soft_actor_critic import SoftActorCritic
 from ivr.losses.critic import least_of_two, td_loss, td_target
-from ivr.losses.soft import soft_policy_loss
+from ivr.losses.soft import soft_policy_loss, temperature_loss
 from ivr.nets.critics import EnsembleCritic
 from ivr.types import Batch
 
@@ -27,6 +30,7 @@ class PriorData(SoftActorCritic):
         critics: K.
         backup_entropy: whether the target has the entropy of the next action.
         target_entropy: what the policy's is held at; None is -A/2, as in the authors' code.
+        policy_delay: the critics' steps for each one of the actor and the temperature.
         actor_lr, hidden, shared: see `SoftActorCritic`.
     """
 
@@ -42,6 +46,7 @@ class PriorData(SoftActorCritic):
         critics: int = 10,
         backup_entropy: bool = True,
         target_entropy: float | None = None,
+        policy_delay: int = 1,
         actor_lr: float = 3e-4,
         hidden: Sequence[int] = (256, 256),
         **shared: Any,
@@ -59,15 +64,22 @@ class PriorData(SoftActorCritic):
             EnsembleCritic(*sizes, self.generators("critics"), critics) for _ in range(2)
         )
         self.target_critic.requires_grad_(False)
+        check_range("policy_delay", policy_delay, policy_delay >= 1, "1 or more")
+        self.policy_delay = policy_delay
         self.critics = critics
         self.backup_entropy = backup_entropy
+
+    def networks_due(self, update: int) -> tuple[str, ...]:
+        """All of them at the last of `policy_delay` updates, the critics alone before."""
+        return self.step_order if (update + 1) % self.policy_delay == 0 else ("critic",)
 
     def update(self, batch: Batch) -> None:
         """The critics, the actor with the new ones, its temperature, the target."""
         self.update_critic(batch)
-        noise = self.noise.normal("policy", batch.actions)
-        measured = self.minimise("actor", self.actor_loss, batch, noise)
-        self.minimise("temperature", self.temperature_loss, measured["actor/entropy"])
+        if self.due("actor"):
+            noise = self.noise.normal("policy", batch.actions)
+            measured = self.minimise("actor", self.actor_loss, batch, noise)
+            self.minimise("temperature", self.temperature_loss, measured["actor/entropy"])
         self.polyak(self.critic, self.target_critic, self.target_tau)
 
     def update_critic(self, batch: Batch) -> None:
@@ -94,3 +106,9 @@ class PriorData(SoftActorCritic):
         q = self.constant("critic")(batch.observations, actions).mean(1)
         loss = soft_policy_loss(q, log_prob, self.temperature().detach())
         return loss, {"actor/entropy": -log_prob.detach().mean(-1)}
+
+    def temperature_loss(self, entropy: Tensor) -> tuple[Tensor, Metrics]:
+        """As of `SoftActorCritic`, by the factor itself, as the authors' code."""
+        temperature = self.temperature()
+        loss = temperature_loss(temperature, entropy, self.target_entropy)
+        return loss, {"actor/temperature": temperature.detach().squeeze(-1)}
