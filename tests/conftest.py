@@ -5,7 +5,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import mujoco
 import pytest
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
@@ -60,6 +62,24 @@ def conf_is_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "load_config", load_config)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_are_compiled_once() -> Iterator[None]:
+    """Half of a small run is MuJoCo's compiling the same maze for each of its environments."""
+    compiled, known = mujoco.MjModel.from_xml_path, dict[bytes, mujoco.MjModel]()
+
+    def from_xml_path(path: str, *assets: Any) -> mujoco.MjModel:
+        xml = Path(path).read_bytes()
+        if assets or b"file=" in xml:  # it is not all of the model
+            return compiled(path, *assets)
+        if xml not in known:
+            known[xml] = compiled(path)
+        return copy.copy(known[xml])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mujoco.MjModel, "from_xml_path", staticmethod(from_xml_path))
         yield
 
 
