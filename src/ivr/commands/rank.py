@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from omegaconf import DictConfig
 
 from ivr.config.dataset import parse_dataset
 from ivr.config.recorded import named_env, recorded_data
+from ivr.config.resumed import quoted, written
+from ivr.config.search import Search
 from ivr.config.selection import RankConfig
 from ivr.config.transforms import split_of
 from ivr.config.values import device as available
@@ -90,6 +93,24 @@ def run(
     log.info(table(ranking))
     log.info(f"page:    {folder / 'ranking.html'}\nfigures: {folder / 'rank.json'}, rank.csv")
     return result
+
+
+def lower_bounds(
+    checkpoint: Path, folder: Path, algorithm: str, options: Mapping[str, Any]
+) -> list[float]:
+    """What each member of a checkpoint is worth at least, by logged data alone; NaN if unknown.
+
+    Args:
+        checkpoint: of a run of one's own.
+        folder: of the ranking; one that was stopped there resumes.
+        algorithm: the path of the run's class, which is trusted.
+        options: of rank.py.
+    """
+    words = [f"checkpoints=[{quoted(str(checkpoint))}]", f"class={quoted(algorithm)}"]
+    words += [f"{key}={written(value)}" for key, value in options.items()]
+    ranked = run(Search("rank").compose(words), folder, words)
+    lower = {policy["member"]: policy["lower"] for policy in ranked["policies"]}
+    return [math.nan if lower[k] is None else lower[k] for k in range(len(lower))]
 
 
 def _data(

@@ -2,9 +2,8 @@
 
 import dataclasses
 import logging
-import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from omegaconf import DictConfig
 
 from ivr.certificate import ADVICE, Certificate, certify
 from ivr.config.doors import open_doors
-from ivr.config.resumed import quoted, to_repeat, written
+from ivr.config.resumed import quoted, to_repeat
 from ivr.config.schema import TrainConfig
-from ivr.config.search import Search
 from ivr.data.dataset import OfflineDataset
 from ivr.data.facts import basic_facts, gather_facts
 from ivr.data.opening import within
@@ -58,28 +56,10 @@ def run(
     if name == RANKED:
         checkpoint = folder / "checkpoints" / "last.ckpt"
         algorithm = str(composed.algo["class"])
-        return statistics.fmean(_lower_bounds(checkpoint, folder / "ranking", algorithm, {}))
+        from ivr.commands.rank import lower_bounds
+
+        return statistics.fmean(lower_bounds(checkpoint, folder / "ranking", algorithm, {}))
     return optimized(result, None if name is None else str(name), last.values)
-
-
-def _lower_bounds(
-    checkpoint: Path, folder: Path, algorithm: str, options: Mapping[str, Any]
-) -> list[float]:
-    """What each member of a checkpoint is worth at least, by logged data alone.
-
-    Args:
-        checkpoint: of this run.
-        folder: of the ranking; one that was stopped there resumes.
-        algorithm: the path of this run's class.
-        options: of rank.py.
-    """
-    from ivr.commands import rank
-
-    words = [f"checkpoints=[{quoted(str(checkpoint))}]", f"class={quoted(algorithm)}"]
-    words += [f"{key}={written(value)}" for key, value in options.items()]
-    ranked = rank.run(Search("rank").compose(words), folder, words)
-    lower = {policy["member"]: policy["lower"] for policy in ranked["policies"]}
-    return [math.nan if lower[k] is None else lower[k] for k in range(len(lower))]
 
 
 def train(
@@ -138,24 +118,14 @@ def _train(
     for said in remarks(dataset, config.normalize is not None):
         log.warning(said)
     certificate = None if task is None else certify(spec, task)
-    check_metric(config.optimized_metric, evaluated=task is not None, split=config.split > 0)
-    if config.optimized_metric == RANKED:
-        check_ranked("optimized_metric", config.algorithm.type, config.discount, info.in_pieces)
-    if config.halving is not None:
-        config.halving.check(evaluated=task is not None, split=config.split > 0)
-        if config.halving.by == RANKED:
-            check_ranked("halving.by", config.algorithm.type, config.discount, info.in_pieces)
-        if config.halving.next_rung(0, config.num_updates) is None:
-            log.warning(
-                f"halving.first={config.halving.first}: the run ends after "
-                f"num_updates={config.num_updates}, before any member is stopped"
-            )
-    check_best_by(config.best_by, evaluated=task is not None, split=config.split > 0)
+    _check_measures(config, evaluated=task is not None, in_pieces=info.in_pieces)
     result: dict[str, Any] = {"status": "running"}
     while result["status"] == "running":  # from rung to rung, where there are any
         if config.halving is not None and resumed_from is not None:
+            from ivr.commands.rank import lower_bounds
+
             algorithm, options = config.plain["algo"]["class"], config.halving.rank
-            ranked = partial(_lower_bounds, algorithm=algorithm, options=options)
+            ranked = partial(lower_bounds, algorithm=algorithm, options=options)
             try:
                 resumed_from = halve(config.halving, resumed_from, folder, ranked)
             except SystemExit:  # Ctrl-C while it ranked
@@ -170,6 +140,24 @@ def _train(
     log.info(next_steps(folder, quoted, repeated=to_repeat(overrides), evaluated=bool(task)))
     conclude(result)
     return result
+
+
+def _check_measures(config: TrainConfig, *, evaluated: bool, in_pieces: bool) -> None:
+    """Check what is optimized, what members are halved by, and what best.ckpt follows."""
+    split, halving = config.split > 0, config.halving
+    check_metric(config.optimized_metric, evaluated, split)
+    check_best_by(config.best_by, evaluated=evaluated, split=split)
+    if halving is not None:
+        halving.check(evaluated, split)
+        if halving.next_rung(0, config.num_updates) is None:
+            log.warning(
+                f"halving.first={halving.first}: the run ends after "
+                f"num_updates={config.num_updates}, before any member is stopped"
+            )
+    measures = {"optimized_metric": config.optimized_metric, "halving.by": halving and halving.by}
+    for option, measure in measures.items():
+        if measure == RANKED:
+            check_ranked(option, config.algorithm.type, config.discount, in_pieces)
 
 
 def _fit(
