@@ -38,6 +38,8 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def command(program: str) -> str:
-    """How a person starts a program here: its root script, or the installed command."""
+    """How a person starts a program here: its root script, or as a module or a command."""
     script = f"{program}.py"
-    return f"python {script}" if (_CHECKOUT / script).is_file() else f"ivr {program}"
+    if not (_CHECKOUT / script).is_file():
+        return f"ivr {program}"
+    return f"python {script}" if Path.cwd() == _CHECKOUT else f"python -m ivr {program}"

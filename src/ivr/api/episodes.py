@@ -47,8 +47,18 @@ class Episodes:
         self._play: ActFunction | None = algorithm.begin(slots) if remembers else None
 
     def restart(self, which: ArrayLike) -> None:
-        """Begin some episodes anew with their next observation, those where `which` (N,) is set."""
-        self._starts |= torch.from_numpy(np.array(which, bool)).to(self._starts.device)
+        """Begin some episodes anew with their next observation, those where `which` (N,) is set.
+
+        Raises:
+            UserError: another number of them.
+        """
+        chosen = np.array(which, bool)
+        if chosen.shape != tuple(self._starts.shape):
+            raise UserError(
+                f"which is of shape {chosen.shape}: give a truth value for each of the "
+                f"{len(self._starts)} episodes"
+            )
+        self._starts |= torch.from_numpy(chosen).to(self._starts.device)
 
     def act(self, observations: ArrayLike, rewards: ArrayLike | None = None) -> Floats:
         """The actions in the latest observations.

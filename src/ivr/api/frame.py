@@ -1,7 +1,7 @@
 """Takes data from the columns of a frame, whose names are kept through to the policy."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,12 @@ def from_frame(
         if names is not None
     }
     wanted = dict.fromkeys(name for names in chosen.values() for name in names)
-    table = pa.table({name: _arrow(name, _column(frame, name)) for name in wanted})
+    columns = {name: _arrow(name, _column(frame, name)) for name in wanted}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise UserError(f"the columns have different numbers of rows: {said}")
+    table = pa.table(columns)
     content = io.BytesIO()
     pyarrow.parquet.write_table(table, content)
     return keep(
@@ -86,8 +91,8 @@ def _column(frame: Any, name: str) -> Any:
     try:
         return frame[name]
     except Exception as error:  # each library raises its own
-        names = getattr(frame, "column_names", None) or list(getattr(frame, "columns", frame))
-        near = nearest(name, map(str, names))
+        names = getattr(frame, "column_names", None) or getattr(frame, "columns", frame)
+        near = nearest(name, map(str, names if isinstance(names, Iterable) else ()))
         raise UserError(f"the frame has no column {name}{near}") from error
 
 

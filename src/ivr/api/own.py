@@ -1,6 +1,8 @@
 """Keeps data that are in memory in a file, which a run and its checkpoints then name."""
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -105,6 +107,9 @@ def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     except ValueError as error:
         raise UserError(f"{name} is no array of one shape: {error}") from None
     if array.dtype == object and name == "episode":  # texts, as pandas holds them
+        missing = [row for row, x in enumerate(array.flat) if x is None or x != x]
+        if missing:
+            raise UserError(f"episode is empty in row {missing[0]}: give every row its episode")
         array = np.unique(array.astype(str), return_inverse=True)[1]
     if array.dtype == object:
         raise UserError(f"{name} holds objects, not numbers: convert it, as in x.astype(float)")
@@ -136,19 +141,27 @@ def keep(
         options: of the dataset.
 
     Raises:
-        UserError: for data with a defect; a new file is then removed.
+        UserError: for data with a defect; what stood at the path before stands there again.
     """
     if path is not None and Path(path).suffix != suffix:
         raise UserError(f"path={path}: the data are kept in a file that ends in {suffix}")
     file = cache_folder(None) / "arrays" / f"{name}{suffix}" if path is None else Path(path)
     new = path is not None or not file.exists()
+    before = file.with_name(f".{file.name}.before") if file.is_file() and new else None
+    if before is not None:
+        shutil.copyfile(file, before)
     if new:
-        write_whole(file, write)
+        write_whole(file, write, "path")
     try:
         return load_dataset("arrays", path=file, **options)
     except UserError as error:
-        if new:
+        if before is not None:
+            os.replace(before, file)
+        elif new:
             file.unlink(missing_ok=True)
         for shown in (str(file), file.name):
             error.args = (str(error).replace(shown, "the data"),)
         raise
+    finally:
+        if before is not None:
+            before.unlink(missing_ok=True)

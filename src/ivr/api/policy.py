@@ -3,7 +3,7 @@
 import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from ivr.training.best_member import best_member
 from ivr.training.checkpoints import load_policy as load
 from ivr.training.members import Member
 from ivr.types import RememberingPolicy
+
+if TYPE_CHECKING:
+    from ivr.api.training import Result
 
 Floats = NDArray[np.float32]
 Choice = int | str | None
@@ -123,7 +126,13 @@ class Policy:
         Args:
             episodes: N, for observations (N, O); None for one, whose observations are (O,).
             member: as for `act`.
+
+        Raises:
+            UserError: another number of episodes, or no such member.
         """
+        whole_number = isinstance(episodes, int) and not isinstance(episodes, bool)
+        if episodes is not None and not (whole_number and episodes > 0):
+            raise UserError(f"episodes={episodes!r:.80}: must be a whole number from 1, or None")
         return Episodes(self.algorithm, episodes, self._index(member), self._batch)
 
     def _index(self, member: Choice) -> int | None:
@@ -184,7 +193,7 @@ class Policy:
 
 
 def load_policy(
-    path: str | Path,
+    path: "str | Path | Result",
     *,
     member: Choice = "best",
     device: str = "cpu",
@@ -193,7 +202,8 @@ def load_policy(
     """Load the policies of a checkpoint; no simulator and no data are needed.
 
     Args:
-        path: of a last.ckpt, or of a best.ckpt, which holds every member as it was at its own best.
+        path: of a last.ckpt, or of a best.ckpt, which holds every member as it was at its own best;
+            of a training's result its last.ckpt is taken.
         member: that acts: a number, "best" for the one with the highest score that the checkpoint
             knows of, None for all.
         device: cpu, cuda, cuda:1, or auto.
@@ -203,6 +213,9 @@ def load_policy(
     Raises:
         UserError: no such file, a damaged one, or no such member.
     """
+    path = getattr(path, "last_checkpoint", path)
+    if not isinstance(path, str | Path):
+        raise UserError(f"path={path!r:.80}: must be the path of a checkpoint, or a result")
     if isinstance(trusted_class, type):
         trusted_class = f"{trusted_class.__module__}.{trusted_class.__qualname__}"
     algorithm, content = load(Path(path), trusted_class)

@@ -1,6 +1,6 @@
 """Ranks policies on logged data, as `python rank.py` does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from ivr.api.options import merged
 from ivr.api.policy import Policy, load_policy
 from ivr.api.training import Result
 from ivr.config.call import call
+from ivr.errors import UserError
 
 Runs = str | Path | Result
 
@@ -71,7 +72,13 @@ def rank(
     Raises:
         UserError: nothing that can be ranked, data of another size, or a wrong option.
     """
-    given = [policies] if isinstance(policies, str | Path | Result) else list(policies)
+    alone = isinstance(policies, str | Path | Result) or not isinstance(policies, Iterable)
+    given: list[Any] = [policies] if alone else list(policies)  # type: ignore[arg-type]
+    for one in given:
+        if not isinstance(one, str | Path | Result):
+            raise UserError(
+                f"policies={one!r:.80}: must be results, or paths of checkpoints or folders"
+            )
     paths = [x.last_checkpoint if isinstance(x, Result) else Path(x) for x in given]
     runs = [path for path in paths if path.is_dir()]
     chosen = merged(

@@ -98,7 +98,7 @@ def _finetune(
     node |= {"brake": brake, "start": origin.start}
     node["schedule"]["offline_share"] = list(schedule.offline_share)
     online = {"checkpoint": config.checkpoint, **node["schedule"], "brake": brake}
-    online["start"] = origin.start
+    online |= {"start": origin.start, "replay_capacity": config.replay_capacity}
     del node["schedule"]["num_steps"]  # a run that is resumed may be made longer
     record = RunRecord(
         algorithm=spec,

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ivr.commands.list_datasets import END, markdown
+from ivr.commands.list_datasets import END, markdown, only_docs
 from ivr.config.search import CONFIG_DIR, choices
 from ivr.files import write_text
-from ivr.programs import command
 
 if TYPE_CHECKING:
     from ivr.types import Needs
@@ -122,6 +121,5 @@ def run(words: list[str]) -> None:
     if words == ["docs"]:
         write_text(DOCUMENT, documented(DOCUMENT.read_text("utf-8")))
         return
-    if words:
-        raise SystemExit(f"{command('list_algorithms')} lists all; its only argument is docs")
+    only_docs("list_algorithms", words)
     print(listed(known(), shutil.get_terminal_size().columns))

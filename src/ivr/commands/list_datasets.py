@@ -128,13 +128,22 @@ def run(words: list[str]) -> None:
     if words == ["docs"]:
         write_text(DOCUMENT, documented(DOCUMENT.read_text("utf-8")))
         return
-    if words:
-        raise SystemExit(f"{command('list_datasets')} lists all; its only argument is docs")
+    only_docs("list_datasets", words)
     found = datasets()
     lines = [(*row(dataset), _short(whereabouts(dataset))) for dataset in found]
     print(aligned([(*Row._fields, "here"), *lines]))
     packages = ("gymnasium", "gymnasium-robotics", "mujoco")
     print(f"\nEnvironments of {', '.join(f'{name} {version(name)}' for name in packages)}.")
+
+
+def only_docs(program: str, words: list[str]) -> None:
+    """Raise SystemExit with what a program that lists takes, unless it was given nothing."""
+    said = f"{command(program)} lists all; its only argument is docs, which renews the list in docs"
+    if words in (["--help"], ["-h"]):
+        print(said)
+        raise SystemExit(0)
+    if words:
+        raise SystemExit(f"Error: {' '.join(words)}: {said}")
 
 
 def _short(place: str) -> str:

@@ -13,6 +13,7 @@ from ivr.errors import UserError, counted, nearest
 from ivr.paper.deck import PARTS
 from ivr.paper.plan import steps
 from ivr.paper.running import missing, run_all
+from ivr.programs import command
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
     failed = run_all(plan, more) if options["train"] else {}
     from ivr.paper.writing import write  # takes seconds: matplotlib, SciPy
 
-    place = f"Results below {runs}, by python paper.py {' '.join(map(shlex.quote, overrides))}"
+    place = f"Results below {runs}, by {command('paper')} {' '.join(map(shlex.quote, overrides))}"
     text = write(runs, options, missing(plan, failed), place, index=options["folder"] is None)
     log.info(f"written: {runs / 'index.html'}, index.md, and tables and figures in index/")
     if failed:

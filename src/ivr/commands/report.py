@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from ivr.errors import UserError
+from ivr.programs import command
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def run(composed: DictConfig, folder: Path, overrides: list[str]) -> str:
     """
     if OmegaConf.is_missing(composed, "folder"):
         raise UserError("folder is missing: give the folder of a sweep, as in outputs/sweeps/...")
-    runs, x = Path(str(composed.folder)), composed.x
+    runs, x = Path(str(composed.folder)), composed.x or None
     if not runs.is_dir():
         raise UserError(f"folder={runs} is not a folder")
     budget, rank = _checked(composed)
@@ -76,4 +77,4 @@ def _checked(composed: DictConfig) -> tuple[int | None, Path | None]:
 
 
 def _place(runs: Path, overrides: list[str]) -> str:
-    return f"Results below {runs}, by python report.py {' '.join(map(shlex.quote, overrides))}"
+    return f"Results below {runs}, by {command('report')} {' '.join(map(shlex.quote, overrides))}"

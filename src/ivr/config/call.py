@@ -1,6 +1,7 @@
 """Runs a command inside of a Python program, and leaves that program as it was."""
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -174,14 +175,23 @@ def _own_hydra() -> Iterator[None]:
 
 @contextmanager
 def _settings_kept() -> Iterator[None]:
-    """Give torch its precision of products back."""
-    torch = sys.modules.get("torch")
-    before = "highest" if torch is None else torch.get_float32_matmul_precision()
+    """Give torch back what a training sets for the whole process."""
+    import torch
+
+    workspace = "CUBLAS_WORKSPACE_CONFIG"
+    products, chosen = torch.get_float32_matmul_precision(), os.environ.get(workspace)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
     try:
         yield
     finally:
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(products)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
+        os.environ.pop(workspace, None)
+        if chosen is not None:
+            os.environ[workspace] = chosen
 
 
 class _Speaker(logging.StreamHandler[Any]):

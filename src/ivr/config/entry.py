@@ -3,6 +3,9 @@
 Only the standard library is imported here.
 """
 
+import os
+import sys
+
 
 def main(command: str) -> None:
     """Run the module of `ivr.commands` that has the name of its root script.
@@ -14,5 +17,13 @@ def main(command: str) -> None:
         from ivr.config.command_line import main as start
 
         start(command)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        try:
+            print(flush=True)
+        except BrokenPipeError:  # whoever read it has seen enough, as in `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+        raise

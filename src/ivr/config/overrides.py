@@ -15,6 +15,9 @@ from ivr.config.search import Search
 from ivr.config.trainer import check_trainer_option
 from ivr.errors import UserError, nearest
 
+_ONE_OF = ("algo", "dataset", "online", "protocol", "family")
+"""Groups of which a run has one choice."""
+
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     """Parse each override.
@@ -141,6 +144,12 @@ def _chosen(override: Override, options: Sequence[str]) -> Iterator[str]:
     elif override.is_sweep_override():
         yield from override.sweep_string_iterator()
     elif isinstance(value, list):  # callbacks=[a,b] chooses two
+        if override.key_or_group in _ONE_OF:
+            several = ",".join(map(str, value))
+            raise UserError(
+                f"{override.input_line}: a run has one {override.key_or_group}; "
+                f"{override.key_or_group}={several} sweep=NAME makes a run of each"
+            )
         yield from map(str, value)
     else:
         yield text(override)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from ivr import programs
 from ivr.evaluation.scores import wilson_interval
 from ivr.report.gathering.groups import Run
 from ivr.report.gathering.results import Results
@@ -65,8 +66,8 @@ def command(result: dict[str, object]) -> str | None:
     overrides = result.get("overrides")
     if not isinstance(overrides, list):
         return None
-    program = "train.py" if result.get("online") is None else "finetune.py"
-    return " ".join(["python", program, *map(shlex.quote, overrides)])
+    program = "train" if result.get("online") is None else "finetune"
+    return " ".join([programs.command(program), *map(shlex.quote, overrides)])
 
 
 def _versions(result: dict[str, object]) -> str | None:

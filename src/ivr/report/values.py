@@ -62,8 +62,9 @@ def _while_training(found: Named, dataset: str) -> list[Picture]:
     reader = Curves({_VALUE, _CAME})
     curves = {}
     for name, group in found.on(dataset):
-        pairs = zip(reader.of(group, _VALUE), reader.of(group, _CAME), strict=False)
-        curve = average([_difference(promised, came) for promised, came in pairs])
+        pairs = zip(reader.by_seed(group, _VALUE), reader.by_seed(group, _CAME), strict=True)
+        differences = [_difference(promised, came) for promised, came in pairs]
+        curve = average([series for series in differences if series])
         if curve is not None:
             curves[name] = curve
     if not curves:

@@ -13,9 +13,11 @@ from filelock import FileLock, Timeout
 from ivr.errors import printable
 from ivr.files import write_json
 from ivr.training.folder import owner_of
-from ivr.training.plain import count, duration, finite, list_of, optional, text
+from ivr.training.plain import count, duration, finite, list_of, measure, optional, text
 
 _LARGEST = 64 << 20
+_LONGEST = 1e10
+"""Seconds of a run; more are no time that a calendar has."""
 """Bytes of a file that is read."""
 
 
@@ -99,7 +101,8 @@ def read_job(folder: Path) -> Job:
     """Look at a job's folder, which need not be there."""
     end, result = read_end(folder), _read(folder / "result.json")
     updates: Any = result.get("updates_done")
-    length, seconds = result.get("num_updates"), result.get("wall_seconds")
+    seconds: Any = result.get("wall_seconds")
+    length = result.get("num_updates")
     if is_owned(folder):
         status = "running"
     elif end is not None:
@@ -113,7 +116,7 @@ def read_job(folder: Path) -> Job:
         status=status,
         updates=updates if count(updates) else 0,
         num_updates=length if count(length) else None,
-        seconds=seconds if duration(seconds) else None,
+        seconds=seconds if duration(seconds) and seconds < _LONGEST else None,
         scores=_scores(result.get("members")),
         error=end["error"] if status == "failed" and end is not None else None,
         owner=owner_of(folder) if status == "running" else None,
@@ -146,7 +149,7 @@ def _scores(members: Any) -> list[float]:
             return []
         normalised = last.get("normalized_score")
         score: Any = last.get("return_mean") if normalised is None else normalised
-        if not finite(score):
+        if not measure(score):
             return []
         found.append(float(score))
     return found

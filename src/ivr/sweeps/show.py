@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ivr.errors import counted
+from ivr.programs import command
 from ivr.sweeps.jobs import Job
 
 _LEFT = ("stopped", "killed", "waiting")
@@ -99,13 +100,13 @@ def summary(folder: Path, jobs: Sequence[Job], failed: str = "failed=retry") -> 
         lines += [f"The same command with {failed} tries failed jobs again."]
     if any(job.status in _LEFT for job in jobs):
         lines += ["The same command does the rest."]
-    if any(job.scores for job in jobs):
-        lines += [f"compare:  python report.py folder={place}"]
+    if any(job.scores and job.status == "done" for job in jobs):
+        lines += [f"compare:  {command('report')} folder={place}"]
     elif any(job.status == "done" for job in jobs):
         lines += [
-            f"rank:     python rank.py runs={place}  (without an environment no score is known)"
+            f"rank:     {command('rank')} runs={place}  (without an environment no score is known)"
         ]
-    return "\n".join([*lines, f"status:   python status.py folder={place}"])
+    return "\n".join([*lines, f"status:   {command('status')} folder={place}"])
 
 
 def _score(scores: Sequence[float]) -> str:

@@ -9,6 +9,10 @@ from ivr.errors import printable
 Check = Callable[[Any], bool]
 
 
+HUGE = 1e100
+"""Larger numbers are no measure of anything, and sums and pictures of them overflow."""
+
+
 def number(value: Any) -> bool:
     """Whether a value is a number; NaN is one, which a policy may score."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -20,6 +24,11 @@ def finite(value: Any) -> bool:
         return number(value) and math.isfinite(value)
     except OverflowError:
         return False
+
+
+def measure(value: Any) -> bool:
+    """Whether a value is a number that can be counted and drawn with others."""
+    return finite(value) and bool(abs(value) < HUGE)
 
 
 def count(value: Any) -> bool:

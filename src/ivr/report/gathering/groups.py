@@ -173,3 +173,13 @@ def score_of(record: dict[str, Any]) -> float | None:
     normalised: float | None = record.get("normalized_score")
     found: float | None = record.get("return_mean")
     return found if normalised is None else normalised
+
+
+def alike(value: Any) -> Any:
+    """The same with floats in the place of whole numbers: an option may be typed as 1 or as 1.0."""
+    if isinstance(value, dict):
+        return {key: alike(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [alike(inner) for inner in value]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and abs(value) < 2**53 else value

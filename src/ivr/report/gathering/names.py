@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ivr.report.gathering.groups import SETTINGS, SeedGroup
+from ivr.report.gathering.groups import SETTINGS, SeedGroup, alike
 
 _BETWEEN_ALGORITHMS = ("protocol", "num_updates")
 """Settings in which two algorithms on the same data are expected to agree."""
@@ -21,15 +21,15 @@ def variants(groups: Sequence[SeedGroup]) -> list[str]:
     order = sorted(dict.fromkeys(order), key=lambda name: name == "data")
     shown: dict[str, list[str]] = {group.algo: [] for group in groups}
     for name in order:
-        alike: defaultdict[str, dict[str, set[str]]] = defaultdict(dict)
+        together: defaultdict[str, dict[str, set[str]]] = defaultdict(dict)
         for group, facts in zip(groups, everything, strict=True):
-            same = [facts.get(other) for other in shown[group.algo]]
-            place = repr((group.dataset, group.x))
+            same = [alike(facts.get(other)) for other in shown[group.algo]]
+            place = repr((group.dataset, alike(group.x)))
             # Ways online are compared at equal steps, whatever their numbers of updates.
             if name not in _BETWEEN_ALGORITHMS or "online.num_steps" in facts:
                 place = repr((place, group.algo, same))
-            alike[place].setdefault(repr(facts.get(name)), set()).add(group.algo)
-        for values in alike.values():
+            together[place].setdefault(repr(alike(facts.get(name))), set()).add(group.algo)
+        for values in together.values():
             if len(values) > 1:
                 for algo in set.union(*values.values()):
                     shown[algo] += [] if name in shown[algo] else [name]

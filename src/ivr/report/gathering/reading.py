@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ivr.errors import UserError
-from ivr.training.plain import count, finite, list_of, mapping_of, optional, plain, text
+from ivr.training.plain import count, finite, list_of, mapping_of, measure, optional, plain, text
 
+_MOST_EPISODES = 10**6
 _LARGEST = 64 << 20
 """Bytes of a result.json that is read; one of a thousand members has less than one million."""
 
@@ -24,8 +25,8 @@ def _is_score(value: Any) -> bool:
         plain(value)
         and isinstance(value, dict)
         and "normalized_score" in value
-        and all(optional(finite)(value.get(name)) for name in names)
-        and optional(count)(value.get("episodes"))
+        and all(optional(measure)(value.get(name)) for name in names)
+        and optional(lambda x: count(x) and x < _MOST_EPISODES)(value.get("episodes"))
     )
 
 
@@ -42,6 +43,10 @@ def _has_episodes(value: Any) -> bool:
     )
 
 
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict) and plain(value)
+
+
 def _is_member(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -51,6 +56,7 @@ def _is_member(value: Any) -> bool:
         and optional(_is_score)(value["last"])
         and optional(_is_score)(value.get("best"))
         and optional(plain)(value.get("stopped"))
+        and optional(_is_mapping)(value.get("online"))
         and optional(_has_episodes)(value.get("episodes"))
     )
 
@@ -76,8 +82,8 @@ _FIELDS = {
     "evaluation": optional(_is_task),
     "certificate": optional(lambda value: isinstance(value, dict) and text(value.get("status"))),
     **dict.fromkeys(
-        ("options", "noise", "subset", "normalize", "online", "split"),
-        optional(lambda value: isinstance(value, dict) and plain(value)),
+        ("options", "noise", "subset", "normalize", "online", "split", "halving"),
+        optional(_is_mapping),
     ),
     **dict.fromkeys(
         ("git_commit", "dataset_fingerprint", "device", "precision", "reward", "written"),
@@ -89,11 +95,11 @@ _FIELDS = {
             "batch_size",
             "reward_scale",
             "reward_shift",
-            "wall_seconds",
             "updates_per_second",
         ),
         optional(finite),
     ),
+    "wall_seconds": optional(measure),
     "versions": optional(mapping_of(text)),
     "overrides": optional(list_of(text)),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.errors import UserError, nearest
 from ivr.files import found_below
-from ivr.report.gathering.groups import SETTINGS, Run, SeedGroup, score_of
+from ivr.report.gathering.groups import SETTINGS, Run, SeedGroup, alike, score_of
 from ivr.report.gathering.reading import read_result
 from ivr.training.plain import plain
 
@@ -156,7 +156,8 @@ def _group_of(
     What only one of two results records is no difference: an earlier version may have written it.
     """
     for group in groups:
-        if repr((group.settings, group.x)) == repr((settings, x)) and _agree(group.facts, facts):
+        same = repr(alike((group.settings, group.x))) == repr(alike((settings, x)))
+        if same and _agree(group.facts, facts):
             group.facts |= facts
             return group
     groups.append(SeedGroup(settings, x, facts))

@@ -1,5 +1,6 @@
 """Writes a report: a page, a Markdown file, and a folder of tables and figures."""
 
+import hashlib
 import io
 import logging
 import re
@@ -86,5 +87,7 @@ def save(path: Path, content: bytes) -> None:
 
 
 def file_name(name: str) -> str:
-    """Make a name that no file system minds, of one that may come from a file."""
-    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".")[:100]
+    """Make a name that no file system minds, of one that may come from a file; no two are alike."""
+    plain = name.replace(" ", "_")
+    safe = re.sub(r"[^\w.-]+", "_", plain, flags=re.ASCII).lstrip(".")[:100]
+    return safe if safe == plain else f"{safe}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -36,7 +36,7 @@ class CsvLogger:
     def log(self, update: int, scalars: Scalars, histograms: dict[str, Tensor]) -> None:
         """Append one line for each member and metric."""
         with self.path.open("a", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file)
+            rows = csv.writer(file, lineterminator="\n")
             for metric, values in scalars.items():
                 for label, value in zip(self.labels, values, strict=True):
                     rows.writerow((update, label, metric, f"{value:.9g}"))
