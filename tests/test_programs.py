@@ -19,6 +19,9 @@ def test_the_table_is_the_folder_of_commands() -> None:
 
 def test_a_checkout_has_scripts_and_an_installed_package_a_command(monkeypatch, tmp_path) -> None:
     assert command("evaluate") == "python evaluate.py"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(tmp_path)
+        assert command("evaluate") == "python -m ivr evaluate"
     monkeypatch.setattr(programs, "_CHECKOUT", tmp_path)
     assert command("evaluate") == "ivr evaluate"
 
@@ -37,6 +40,28 @@ def test_help_lists_every_program(monkeypatch, capsys, arguments) -> None:
     command_line.main()
     shown = capsys.readouterr().out
     assert [name for name in PROGRAMS if f"  {name} " not in shown] == []
+
+
+@pytest.mark.parametrize("program", ["list_algorithms", "list_datasets"])
+def test_a_program_that_lists_explains_itself(monkeypatch, capsys, program) -> None:
+    monkeypatch.setattr(sys, "argv", ["ivr", program, "--help"])
+    with pytest.raises(SystemExit) as end:
+        command_line.main()
+    assert end.value.code == 0 and "its only argument is docs" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["ivr", program, "dosc"])
+    with pytest.raises(SystemExit, match=r"^Error: dosc: "):
+        command_line.main()
+
+
+def test_who_reads_what_is_printed_may_stop() -> None:
+    code = "import runpy, sys; sys.argv[1:] = ['list_algorithms']; runpy.run_module('ivr', "
+    code += "run_name='__main__')"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, b"")
 
 
 def test_a_misspelt_program_is_answered_without_a_library() -> None:

@@ -117,3 +117,11 @@ def test_actions_beyond_their_bounds_are_clipped_where_one_says():
         clipped = ivr.from_frame(as_columns(), **COLUMNS, **narrow, beyond_bounds="clip")
     assert clipped.actions.min() == pytest.approx(10, abs=1e-3)
     assert clipped.actions.max() == pytest.approx(90, abs=1e-3)
+
+
+def test_columns_of_another_length_are_named():
+    frame = as_columns() | {"r": [1.0]}
+    with pytest.raises(ivr.UserError, match=r"different numbers of rows: .*r 1"):
+        ivr.from_frame(frame, **COLUMNS, **BOUNDS)
+    with pytest.raises(ivr.UserError, match="the frame has no column level_m"):
+        ivr.from_frame(None, **COLUMNS, **BOUNDS)

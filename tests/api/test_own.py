@@ -44,6 +44,29 @@ def test_they_are_kept_once_or_where_one_says(tmp_path):
         changed(path=tmp_path / "mine.csv")
 
 
+def test_what_stood_at_a_path_stands_there_after_an_error(tmp_path):
+    path = tmp_path / "mine.npz"
+    for before in (None, b"another's"):
+        if before is not None:
+            path.write_bytes(before)
+        for wrong in ({"nmae": "plant"}, {"rewards": np.full(60, np.nan)}):
+            with pytest.raises(ivr.UserError):
+                changed(path=path, **wrong)
+            assert (path.read_bytes() if path.exists() else None) == before
+    changed(path=path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.npz"]
+    np.testing.assert_array_equal(np.load(path)["rewards"], log()["rewards"])
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_row_without_a_label_is_in_no_episode(missing):
+    labels = np.array([f"day {day}" for day in log()["episode"]], object)
+    assert changed(episode=labels).fingerprint == own().fingerprint
+    labels[7] = missing
+    with pytest.raises(ivr.UserError, match="episode is empty in row 7"):
+        changed(episode=labels)
+
+
 def test_rewards_are_those_that_were_recorded(tmp_path):
     scaled = changed(reward="scale_shift", reward_scale=2.0, reward_shift=-3.0)
     np.testing.assert_allclose(scaled.rewards, own().rewards, rtol=1e-5)

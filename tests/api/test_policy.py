@@ -95,6 +95,22 @@ def test_the_best_has_the_highest_score_where_that_is_another():
         assert best_member(whole | {"callbacks": {"EvaluationCallback": {"last": records}}}) == best
 
 
+@pytest.mark.parametrize("wrong", [None, 3, ["last.ckpt"]])
+def test_what_is_no_path_is_named(wrong):
+    for given in (ivr.load_policy, ivr.rank):
+        with pytest.raises(ivr.UserError, match=r"(path|policies|no checkpoint).*"):
+            given(wrong)
+
+
+def test_the_episodes_that_are_begun_are_counted(checkpoint):
+    policy = ivr.load_policy(checkpoint, member=0)
+    for wrong in (-1, 0, 1.5, "two", True):
+        with pytest.raises(ivr.UserError, match=r"episodes=.*must be a whole number from 1"):
+            policy.begin(wrong)
+    with pytest.raises(ivr.UserError, match=r"shape \(3,\).* each of the 2 episodes"):
+        policy.begin(2).restart([True, False, True])
+
+
 def test_a_tensor_with_a_gradient_is_refused_in_words(checkpoint):
     with pytest.raises(ivr.UserError, match=r"observations: .*requires grad"):
         ivr.load_policy(checkpoint, member=0).act(torch.zeros(3, requires_grad=True))

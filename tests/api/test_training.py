@@ -1,6 +1,7 @@
 """Training from Python is the command's, and leaves the program as it was."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -87,7 +88,13 @@ def test_the_program_is_as_it_was_also_after_an_interruption(tmp_path):
         logs = [(list(one.handlers), list(one.filters), one.level) for one in loggers]
         filters = [list(handler.filters) for handler in loggers[0].handlers]
         signals = [signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)]
-        return [logs, filters, signals, torch.get_float32_matmul_precision(), getbase()]
+        torchs = [
+            torch.get_float32_matmul_precision(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark,
+            os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        ]
+        return [logs, filters, signals, torchs, getbase()]
 
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mine.yaml").write_text("of: mine\n")
@@ -95,7 +102,9 @@ def test_the_program_is_as_it_was_also_after_an_interruption(tmp_path):
         before, theirs = state(), GlobalHydra.instance()
         folder = tmp_path / "run"
         with pytest.raises(KeyboardInterrupt):
-            ivr.train(dataset=own(), folder=folder, eval_every=2, callbacks=[Interrupt()], **SMALL)
+            for_all = {"trainer.deterministic": True, "trainer.benchmark": True}
+            given = {**SMALL, **for_all, "callbacks": [Interrupt()]}
+            ivr.train(dataset=own(), folder=folder, eval_every=2, **given)
         assert (folder / "checkpoints" / "last.ckpt").is_file()
         with pytest.raises(ivr.UserError, match="algo=sqll is unknown: did you mean sql"):
             ivr.train(algo="sqll")

@@ -85,6 +85,7 @@ def test_updates_and_environment_steps_are_said_apart(finished):
     assert logged[updates, "online/env_steps"] == [float(STEPS)] * 2
     names = {"online/return", "online/gate_share", "online/baseline_return"}
     assert names <= {name for _, name in logged}
+    assert result["online"]["replay_capacity"] is None
     assert result["online"]["warmup_steps"] == WARMUP and result["algo"] == "remodel"
     assert [path.stat().st_size > 5000 for path in finished.glob("visited_seed*.png")] == [True] * 2
 

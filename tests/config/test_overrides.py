@@ -55,3 +55,11 @@ def test_a_whole_number_may_be_written_with_an_exponent():
 def test_one_run_is_not_resumed_by_every_job_of_a_sweep():
     with pytest.raises(SystemExit, match="resumes one run: leave --multirun out"):
         prepare(["--multirun", "resume=outputs/x/checkpoints/last.ckpt", "algo=sql,eql"])
+
+
+def test_a_run_has_one_algorithm():
+    with pytest.raises(SystemExit, match=r"algo=\[bc,sql\]: a run has one algo; algo=bc,sql sweep"):
+        prepare(["algo=[bc,sql]"])
+    assert "callbacks=[device_stats,early_stopping]" in prepare(
+        ["callbacks=[device_stats,early_stopping]"]
+    )

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from ivr.report import figures
+from ivr.report.gathering.curves import Curves
 from ivr.report.gathering.results import read_results
 from ivr.report.named import named
 from ivr.report.output.tables import shown
+from ivr.report.values import _while_training as overestimation
 from ivr.report.values import values
 from tests.report.making import write
 
@@ -107,3 +110,25 @@ def test_v_against_the_return_that_came(tmp_path):
 def test_without_values_there_is_no_such_section(tmp_path):
     write(tmp_path, {0: 1.0})
     assert values(named(tmp_path, read_results(tmp_path))) is None
+
+
+def test_values_are_paired_by_seed(tmp_path):
+    """Of a seed whose return is not on record there is no difference, and none with another's."""
+    write(tmp_path, {0: 1.0, 1: 2.0})
+    rows = [f"{at},seed0_alpha1.0,evaluation/value_start,100" for at in (10, 20)]
+    rows += [
+        f"{at},seed1_alpha1.0,evaluation/{x},5"
+        for at in (10, 20)
+        for x in ("value_start", "discounted_return")
+    ]
+    (tmp_path / "metrics.csv").write_text("\n".join(["update,member,metric,value", *rows, ""]))
+    found = read_results(tmp_path)
+    (group,) = found.groups
+    reader = Curves({"evaluation/value_start", "evaluation/discounted_return"})
+    assert reader.by_seed(group, "evaluation/discounted_return") == [{}, {10: 5.0, 20: 5.0}]
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "learning", lambda title, curves, *_: drawn.append(curves))
+        overestimation(named(tmp_path, found), "maze")
+    ((curve,),) = (curves.values() for curves in drawn)
+    assert curve.mean.tolist() == [0.0, 0.0]

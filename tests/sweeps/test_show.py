@@ -1,6 +1,7 @@
 """The status line counts and estimates; the table says what failed and why."""
 
 import time
+from pathlib import Path
 
 from ivr.sweeps.jobs import Job
 from ivr.sweeps.show import remaining, status_line, summary, table
@@ -28,6 +29,12 @@ def test_the_rest_takes_as_long_as_what_is_done() -> None:
     twice = [*JOBS, job("g", "running", 50, 40.0)]
     assert remaining(twice) == 90 * 2.75 / 2
     assert remaining([JOBS[4]]) is None
+
+
+def test_nothing_is_compared_before_a_job_is_done() -> None:
+    running = job("a", "running", 50, 40.0, scores=[1.0])
+    assert "compare:" not in summary(Path("night"), [running])
+    assert "compare:  python report.py folder=night" in summary(Path("night"), [running, *JOBS])
 
 
 def test_one_line_says_how_it_stands() -> None:

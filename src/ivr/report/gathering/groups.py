@@ -178,7 +178,7 @@ def score_of(record: dict[str, Any]) -> float | None:
 def alike(value: Any) -> Any:
     """The same with floats in the place of whole numbers: an option may be typed as 1 or as 1.0."""
     if isinstance(value, dict):
-        return {key: alike(inner) for key, inner in value.items()}
+        return {key: alike(value[key]) for key in sorted(value)}
     if isinstance(value, list | tuple):
         return [alike(inner) for inner in value]
     whole = isinstance(value, int) and not isinstance(value, bool)

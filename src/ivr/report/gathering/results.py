@@ -165,7 +165,8 @@ def _group_of(
 
 
 def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one[name] == other[name] for name in one.keys() & other.keys())
+    shared = one.keys() & other.keys()
+    return all(repr(alike(one[name])) == repr(alike(other[name])) for name in shared)
 
 
 def _keep_latest(group: SeedGroup, run: Run, twice: dict[tuple[Path, Path], list[str]]) -> None:
