@@ -124,6 +124,17 @@ def content_name(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
+def _second_name(file: Path) -> Path:
+    """Keep what a file holds under another name, until that is removed."""
+    other = file.with_name(f".{file.name}.before")
+    other.unlink(missing_ok=True)
+    try:
+        os.link(file, other)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, other)
+    return other
+
+
 def keep(
     name: str,
     path: str | Path | None,
@@ -147,9 +158,7 @@ def keep(
         raise UserError(f"path={path}: the data are kept in a file that ends in {suffix}")
     file = cache_folder(None) / "arrays" / f"{name}{suffix}" if path is None else Path(path)
     new = path is not None or not file.exists()
-    before = file.with_name(f".{file.name}.before") if file.is_file() and new else None
-    if before is not None:
-        shutil.copyfile(file, before)
+    before = _second_name(file) if new and file.is_file() else None
     if new:
         write_whole(file, write, "path")
     try:
