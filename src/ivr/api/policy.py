@@ -3,7 +3,7 @@
 import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,12 +20,17 @@ from ivr.training.checkpoints import load_policy as load
 from ivr.training.members import Member
 from ivr.types import RememberingPolicy
 
-if TYPE_CHECKING:
-    from ivr.api.training import Result
-
 Floats = NDArray[np.float32]
 Choice = int | str | None
 """A member's number, "best", "chosen" for that of `load_policy`, or None for all of them."""
+
+
+class Trained(Protocol):
+    """Whatever has a checkpoint, such as the result of a training."""
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Path of its last.ckpt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +198,7 @@ class Policy:
 
 
 def load_policy(
-    path: "str | Path | Result",
+    path: str | Path | Trained,
     *,
     member: Choice = "best",
     device: str = "cpu",
@@ -213,7 +218,8 @@ def load_policy(
     Raises:
         UserError: no such file, a damaged one, or no such member.
     """
-    path = getattr(path, "last_checkpoint", path)
+    if not isinstance(path, str | Path):
+        path = getattr(path, "last_checkpoint", path)
     if not isinstance(path, str | Path):
         raise UserError(f"path={path!r:.80}: must be the path of a checkpoint, or a result")
     if isinstance(trusted_class, type):
