@@ -3,6 +3,7 @@
 import sys
 
 from ivr.config.entry import main as start
+from ivr.config.entry import may_be_cut
 from ivr.errors import nearest
 from ivr.programs import PROGRAMS
 
@@ -24,7 +25,8 @@ def main() -> None:
     """
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
-        print(usage())
+        with may_be_cut():
+            print(usage())
         return
     if name == "--version":
         from ivr import __version__

@@ -37,9 +37,18 @@ PROGRAMS = {
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def command(program: str) -> str:
-    """How a person starts a program here: its root script, or as a module or a command."""
+def command(program: str, lasting: bool = False) -> str:
+    """How a person starts a program here: its root script, or as a module or a command.
+
+    Args:
+        program: one of PROGRAMS.
+        lasting: for a file, which may be read in another folder than this one.
+    """
     script = f"{program}.py"
     if not (_CHECKOUT / script).is_file():
         return f"ivr {program}"
-    return f"python {script}" if Path.cwd() == _CHECKOUT else f"python -m ivr {program}"
+    try:
+        here = Path.cwd() == _CHECKOUT
+    except OSError:  # it was removed
+        here = False
+    return f"python {script}" if here or lasting else f"python -m ivr {program}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ivr
+from ivr.api import own as own_module
 from ivr.data.load import cache_folder
 from tests.api.api_making import changed, log, own
 
@@ -42,6 +43,21 @@ def test_they_are_kept_once_or_where_one_says(tmp_path):
         ivr.UserError, match=r"mine.csv: the data are kept in a file that ends in .npz"
     ):
         changed(path=tmp_path / "mine.csv")
+
+
+def test_what_stood_at_a_path_stands_there_after_an_interruption(tmp_path, monkeypatch):
+    def stopped(*given, **more):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "mine.npz"
+    path.write_bytes(b"another's")
+    monkeypatch.setattr(own_module, "load_dataset", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        changed(path=path)
+    monkeypatch.setattr(own_module, "write_whole", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        changed(path=path)
+    assert path.read_bytes() == b"another's" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_what_stood_at_a_path_stands_there_after_an_error(tmp_path):

@@ -109,6 +109,7 @@ def test_the_episodes_that_are_begun_are_counted(checkpoint):
             policy.begin(wrong)
     with pytest.raises(ivr.UserError, match=r"shape \(3,\).* each of the 2 episodes"):
         policy.begin(2).restart([True, False, True])
+    policy.begin(np.int64(2)).restart(True), policy.begin().restart(True)
 
 
 def test_a_tensor_with_a_gradient_is_refused_in_words(checkpoint):

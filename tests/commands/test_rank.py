@@ -87,6 +87,23 @@ def test_what_cannot_be_ranked_is_refused(runs, tmp_path, words, said):
         ranked(tmp_path, *(word.replace("{runs}", str(runs)) for word in words))
 
 
+def test_pieces_of_episodes_are_not_ranked_as_episodes(tmp_path, small_pointmaze):
+    """Also where so few steps are kept that there are fewer pieces than episodes were."""
+    words = ("algo=bc", "num_updates=1", "eval_every=1", "discount=0.99", "batch_size=16")
+    few = train(tmp_path / "a", *words, "subset=heavy_tail", "subset.keep=0.015")
+    assert few["subset"]["kept_episodes"] < few["subset"]["of_episodes"]
+    with pytest.raises(UserError, match="trained on pieces of episodes"):
+        ranked(tmp_path / "b", f"runs={tmp_path}/a", "which=last")
+    whole = train(tmp_path / "c", *words, "subset=fraction", "subset.keep=0.5")
+    assert whole["subset"]["kept_episodes"] < whole["subset"]["of_episodes"]
+    assert ranked(tmp_path / "d", f"runs={tmp_path}/c", "which=last")["policies"]
+
+
+def test_a_ranking_leaves_the_records_of_a_training_alone(runs):
+    with pytest.raises(UserError, match="holds a training"):
+        ranked(runs / "1", f"runs={runs}", "which=last")
+
+
 @pytest.mark.slow
 def test_policies_of_different_data_are_not_compared(runs, tmp_path):
     train(tmp_path / "a", "algo=bc", "num_updates=1", "eval_every=1")

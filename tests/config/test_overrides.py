@@ -58,8 +58,12 @@ def test_one_run_is_not_resumed_by_every_job_of_a_sweep():
 
 
 def test_a_run_has_one_algorithm():
-    with pytest.raises(SystemExit, match=r"algo=\[bc,sql\]: a run has one algo; algo=bc,sql sweep"):
+    with pytest.raises(
+        SystemExit, match=r"algo=\[bc,sql\]: .* algo=bc, or of each a run: algo=bc,sql"
+    ):
         prepare(["algo=[bc,sql]"])
+    with pytest.raises(SystemExit, match=r"one subset in a run. Give subset=best$"):
+        prepare(["subset=[best]"])
     assert "callbacks=[device_stats,early_stopping]" in prepare(
         ["callbacks=[device_stats,early_stopping]"]
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ivr.config.schema import TrainConfig
 from ivr.data.prepare import CLEAN_SAMPLE, clean_sample, prepare
 from ivr.data.spec import DataSpec
 from ivr.data.transforms.mixing import Mix
@@ -17,6 +18,7 @@ from ivr.errors import UserError
 from ivr.types import Needs
 from tests.data.dataset_making import encoded
 from tests.data.sources.d4rl.d4rl_making import Made, encoded_columns, write_d4rl
+from tests.running import composed
 
 
 @pytest.fixture
@@ -141,3 +143,18 @@ def test_a_constant_dimension_keeps_its_scale(constant):
 def test_an_epsilon_of_zero_is_refused():
     with pytest.raises(UserError, match=r"normalize\.epsilon=0"):
         Standard(0.0)
+
+
+def test_a_tiny_unit_is_normalised_like_any_other(tmp_path):
+    """A flow in cubic metres a second beside a temperature, with the default of one's own data."""
+    flow = np.random.default_rng(0).uniform(0, 2e-6, 60)
+    np.savez(
+        tmp_path / "log.npz", observations=np.stack([flow, 1e6 * flow], 1),
+        actions=np.linspace(0, 1, 60)[:, None], rewards=np.ones(60), episode=np.arange(60) // 20,
+    )  # fmt: skip
+    words = ("dataset=arrays", f"dataset.path={tmp_path / 'log.npz'}")
+    config = TrainConfig.parse(composed(words))
+    with pytest.warns(UserWarning, match="the data's own bounds"):
+        dataset = prepare(config.data).training
+    scale = config.normalize.fit(dataset, None)["input_scale"]
+    assert scale[0] == pytest.approx(1e-6 * scale[1], rel=1e-4) and 1e-7 < scale[0] < 1e-6

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ivr.data.remarks import remarks, scales
+from ivr.data.remarks import remarks, scales, strange
 from tests.data.loading import load_dataset
 
 
@@ -54,3 +54,12 @@ def test_a_code_for_a_missing_value_is_said(tmp_path):
 )
 def test_sizes_are_compared_with_what_is_usual(sizes, found):
     assert bool(scales(sizes, ())) == found
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.009, True), (0.03, False)])
+def test_a_code_that_stands_on_one_side_is_seen_up_to_one_percent(share, said):
+    seen = np.random.default_rng(0).normal(20, 1, (5000, 2))
+    seen[: round(share * 5000), 1] = -9999
+    (found,) = [strange(seen, ("a", "temp"))]
+    assert any("99 % of temp lie between" in one for one in found) == said
+    assert not any("99 % of a lie" in one for one in found)

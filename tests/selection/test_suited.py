@@ -26,7 +26,6 @@ def test_what_agrees_may_be_ranked():
     checked({"action_low": [-1 - 1e-9]})  # float32
     checked({"observation_names": ["x"]}, observation_names=("x",), action_names=("a",))
     checked({}, scale=-2.0, reward_scale=-1.0)
-    checked({}, subset={"kept_episodes": 3, "of_episodes": 4})
 
 
 @pytest.mark.parametrize(
@@ -39,8 +38,13 @@ def test_what_agrees_may_be_ranked():
             {"observation_names": ("y",)},
             r"trained on the observations x, and those of tracking are y",
         ),
-        ({}, {"reward_scale": -1.0}, r"dataset\.reward_scale=1, and the ranking has -1"),
-        ({}, {"subset": {"kept_episodes": 5, "of_episodes": 4}}, "pieces of episodes"),
+        ({}, {"reward_scale": -1.0}, "rewards times 1, and the ranking has them times -1"),
+        ({}, {"in_pieces": True}, "pieces of episodes"),
+        (
+            {"action_names": ["a"]},
+            {"action_names": ("b",)},
+            r"trained on the actions a, and those of tracking are b",
+        ),
     ],
 )
 def test_what_does_not_is_refused_with_both_sides(known, info, said):

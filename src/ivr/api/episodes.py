@@ -49,16 +49,18 @@ class Episodes:
     def restart(self, which: ArrayLike) -> None:
         """Begin some episodes anew with their next observation, those where `which` (N,) is set.
 
+        One truth value stands for all of them.
+
         Raises:
             UserError: another number of them.
         """
-        chosen = np.array(which, bool)
-        if chosen.shape != tuple(self._starts.shape):
+        given = np.array(which, bool)
+        if given.shape not in ((), tuple(self._starts.shape)):
             raise UserError(
-                f"which is of shape {chosen.shape}: give a truth value for each of the "
-                f"{len(self._starts)} episodes"
+                f"which is of shape {given.shape}: give a truth value for each of the "
+                f"{len(self._starts)} episodes, or one for all"
             )
-        self._starts |= torch.from_numpy(chosen).to(self._starts.device)
+        self._starts |= torch.from_numpy(given).to(self._starts.device)
 
     def act(self, observations: ArrayLike, rewards: ArrayLike | None = None) -> Floats:
         """The actions in the latest observations.

@@ -107,7 +107,7 @@ def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     except ValueError as error:
         raise UserError(f"{name} is no array of one shape: {error}") from None
     if array.dtype == object and name == "episode":  # texts, as pandas holds them
-        missing = [row for row, x in enumerate(array.flat) if x is None or x != x]
+        missing = [row for row, x in enumerate(array.flat) if x is None or (x != x) is not False]
         if missing:
             raise UserError(f"episode is empty in row {missing[0]}: give every row its episode")
         array = np.unique(array.astype(str), return_inverse=True)[1]
@@ -127,11 +127,14 @@ def content_name(parts: Iterable[bytes]) -> str:
 def _second_name(file: Path) -> Path:
     """Keep what a file holds under another name, until that is removed."""
     other = file.with_name(f".{file.name}.before")
-    other.unlink(missing_ok=True)
     try:
-        os.link(file, other)
-    except OSError:  # a file system without links
-        shutil.copyfile(file, other)
+        other.unlink(missing_ok=True)
+        try:
+            os.link(file, other)
+        except OSError:  # a file system without links
+            shutil.copyfile(file, other)
+    except OSError as error:
+        raise UserError(f"path={file} cannot be written anew: {error}") from error
     return other
 
 
@@ -159,17 +162,18 @@ def keep(
     file = cache_folder(None) / "arrays" / f"{name}{suffix}" if path is None else Path(path)
     new = path is not None or not file.exists()
     before = _second_name(file) if new and file.is_file() else None
-    if new:
-        write_whole(file, write, "path")
     try:
+        if new:
+            write_whole(file, write, "path")
         return load_dataset("arrays", path=file, **options)
-    except UserError as error:
+    except BaseException as error:
         if before is not None:
             os.replace(before, file)
         elif new:
             file.unlink(missing_ok=True)
-        for shown in (str(file), file.name):
-            error.args = (str(error).replace(shown, "the data"),)
+        if isinstance(error, UserError):
+            for shown in (str(file), file.name):
+                error.args = (str(error).replace(shown, "the data"),)
         raise
     finally:
         if before is not None:

@@ -1,6 +1,7 @@
 """Policies of a checkpoint, on numpy arrays in raw units."""
 
 import operator
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -135,8 +136,8 @@ class Policy:
         Raises:
             UserError: another number of episodes, or no such member.
         """
-        whole_number = isinstance(episodes, int) and not isinstance(episodes, bool)
-        if episodes is not None and not (whole_number and episodes > 0):
+        whole = isinstance(episodes, int | np.integer) and not isinstance(episodes, bool)
+        if episodes is not None and not (whole and episodes > 0):
             raise UserError(f"episodes={episodes!r:.80}: must be a whole number from 1, or None")
         return Episodes(self.algorithm, episodes, self._index(member), self._batch)
 
@@ -198,7 +199,7 @@ class Policy:
 
 
 def load_policy(
-    path: str | Path | Trained,
+    path: str | os.PathLike[str] | Trained,
     *,
     member: Choice = "best",
     device: str = "cpu",
@@ -218,9 +219,8 @@ def load_policy(
     Raises:
         UserError: no such file, a damaged one, or no such member.
     """
-    if not isinstance(path, str | Path):
-        path = getattr(path, "last_checkpoint", path)
-    if not isinstance(path, str | Path):
+    path = getattr(path, "last_checkpoint", path)
+    if not isinstance(path, str | os.PathLike):
         raise UserError(f"path={path!r:.80}: must be the path of a checkpoint, or a result")
     if isinstance(trusted_class, type):
         trusted_class = f"{trusted_class.__module__}.{trusted_class.__qualname__}"

@@ -1,5 +1,6 @@
 """Ranks policies on logged data, as `python rank.py` does."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,10 @@ def rank(
     Raises:
         UserError: nothing that can be ranked, data of another size, or a wrong option.
     """
-    alone = isinstance(policies, str | Path | Result) or not isinstance(policies, Iterable)
+    alone = isinstance(policies, str | os.PathLike | Result) or not isinstance(policies, Iterable)
     given: list[Any] = [policies] if alone else list(policies)  # type: ignore[arg-type]
     for one in given:
-        if not isinstance(one, str | Path | Result):
+        if not isinstance(one, str | os.PathLike | Result):
             raise UserError(
                 f"policies={one!r:.80}: must be results, or paths of checkpoints or folders"
             )

@@ -37,7 +37,8 @@ def run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
     failed = run_all(plan, more) if options["train"] else {}
     from ivr.paper.writing import write  # takes seconds: matplotlib, SciPy
 
-    place = f"Results below {runs}, by {command('paper')} {' '.join(map(shlex.quote, overrides))}"
+    words = " ".join(map(shlex.quote, overrides))
+    place = f"Results below {runs}, by {command('paper', lasting=True)} {words}"
     text = write(runs, options, missing(plan, failed), place, index=options["folder"] is None)
     log.info(f"written: {runs / 'index.html'}, index.md, and tables and figures in index/")
     if failed:

@@ -77,4 +77,5 @@ def _checked(composed: DictConfig) -> tuple[int | None, Path | None]:
 
 
 def _place(runs: Path, overrides: list[str]) -> str:
-    return f"Results below {runs}, by {command('report')} {' '.join(map(shlex.quote, overrides))}"
+    words = " ".join(map(shlex.quote, overrides))
+    return f"Results below {runs}, by {command('report', lasting=True)} {words}"

@@ -5,6 +5,8 @@ Only the standard library is imported here.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def main(command: str) -> None:
@@ -13,17 +15,25 @@ def main(command: str) -> None:
     Raises:
         SystemExit: as `command_line.main` does; with status 130 after Ctrl-C.
     """
-    try:
-        from ivr.config.command_line import main as start
+    with may_be_cut():
+        try:
+            from ivr.config.command_line import main as start
 
-        start(command)
+            start(command)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+
+
+@contextmanager
+def may_be_cut() -> Iterator[None]:
+    """Let whoever reads what is printed stop reading, as in `| head`."""
+    try:
+        yield
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     except BrokenPipeError:
         try:
             print(flush=True)
-        except BrokenPipeError:  # whoever read it has seen enough, as in `| head`
+        except BrokenPipeError:  # it was that pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
         raise

@@ -137,7 +137,10 @@ class ExportConfig:
 
 
 def _check_place(path: Path) -> None:
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    try:
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    except OSError as error:
+        raise UserError(f"path={path}: {error.strerror}. Give another") from error
     if path.is_dir() or not (there == path or (there.is_dir() and os.access(there, os.W_OK))):
         what = "it is a folder" if path.is_dir() else f"nothing can be written into {there}"
         raise UserError(f"path={path}: {what}. Give the path of a file that can be made")

@@ -15,7 +15,7 @@ from ivr.config.search import Search
 from ivr.config.trainer import check_trainer_option
 from ivr.errors import UserError, nearest
 
-_ONE_OF = ("algo", "dataset", "online", "protocol", "family")
+_ONE_OF = ("algo", "dataset", "online", "protocol", "family", "noise", "subset", "normalize")
 """Groups of which a run has one choice."""
 
 
@@ -145,10 +145,10 @@ def _chosen(override: Override, options: Sequence[str]) -> Iterator[str]:
         yield from override.sweep_string_iterator()
     elif isinstance(value, list):  # callbacks=[a,b] chooses two
         if override.key_or_group in _ONE_OF:
-            several = ",".join(map(str, value))
+            key, each = override.key_or_group, list(map(str, value))
+            several = f", or of each a run: {key}={','.join(each)} sweep=NAME" * (len(each) > 1)
             raise UserError(
-                f"{override.input_line}: a run has one {override.key_or_group}; "
-                f"{override.key_or_group}={several} sweep=NAME makes a run of each"
+                f"{override.input_line}: there is one {key} in a run. Give {key}={each[0]}{several}"
             )
         yield from map(str, value)
     else:

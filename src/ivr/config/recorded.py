@@ -123,6 +123,8 @@ def _prepared(description: Mapping[str, Any], spec: DataSpec) -> Prepared:
         build_transform(group, config.get(group) or {"name": "none"})
         for group in ("noise", "subset")
     )
+    if noise is not None:
+        _check_here(replace(spec, path=noise.source, id=noise.id, name=f"{spec.name}_noise"))
     return prepare(spec, noise, subset, split_of(config))
 
 

@@ -48,11 +48,8 @@ class DatasetInfo:
     entries: tuple[str, ...] = ()
     """Entries of a dictionary that an observation joins, in their order; () where it is none, or
     where dataset.view says which by another name."""
-
-    @property
-    def in_pieces(self) -> bool:
-        """Whether a subset cut episodes: pieces of one are episodes here."""
-        return self.subset is not None and self.subset["kept_episodes"] > self.subset["of_episodes"]
+    in_pieces: bool = False
+    """Whether a subset cut episodes to pieces, which are episodes here and begin midway."""
 
 
 @dataclass(frozen=True, eq=False)

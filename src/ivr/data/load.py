@@ -98,6 +98,14 @@ def load_dataset(
             "unknown: is the episode another column?",
             stacklevel=2,
         )
+    # Earlier conversions do not know it.
+    if facts.get("rewards_left_out", 0) > float(columns["rewards"].double().abs().sum()):
+        warnings.warn(
+            f"{recorded.id}: most of the reward stands in the {facts['left_out']:,} rows that are "
+            "left out, the last ones of episodes, as what came next is unknown. If the task ends "
+            "there, mark them by terminated; else move a reward to the row whose action earned it",
+            stacklevel=2,
+        )
     if KINDS[spec.source].finds_bounds and None in (spec.action_low, spec.action_high):
         warnings.warn(
             f"actions are scaled by the data's own bounds, from {low} to {high}, where "

@@ -109,7 +109,9 @@ def time_limits(dataset: OfflineDataset, limit: int | None) -> str | None:
 
 
 def _keep(dataset: OfflineDataset, subset: Subset) -> OfflineDataset:
-    kept = pick(dataset, subset(dataset))
+    index = subset(dataset)
+    kept = pick(dataset, index)
+    in_pieces = bool((dataset.steps[index] > 0)[kept.steps == 0].any())
     record = {
         "kept_transitions": kept.num_transitions,
         "of_transitions": dataset.num_transitions,
@@ -122,7 +124,8 @@ def _keep(dataset: OfflineDataset, subset: Subset) -> OfflineDataset:
     }
     source = f"{record['true_share']:.4g} of ({kept.info.source})"
     return dataclasses.replace(
-        kept, info=dataclasses.replace(kept.info, source=source, subset=record)
+        kept,
+        info=dataclasses.replace(kept.info, source=source, subset=record, in_pieces=in_pieces),
     )
 
 

@@ -90,7 +90,10 @@ def _outlying(values: NDArray[np.float64]) -> dict[int, NDArray[np.float64]]:
     """Find columns of which 99 % take less than a twentieth of the range, and where these lie."""
     if not len(values):
         return {}
-    inner = np.quantile(values, [0.005, 0.995], axis=0)
+    # Below, on both sides and above: a code for a missing value lies on one side.
+    ends = np.quantile(values, [[0, 0.005, 0.01], [0.99, 0.995, 1]], axis=0)  # (2, 3, columns)
+    narrowest = np.ptp(ends, axis=0).argmin(0)
+    inner = ends[:, narrowest, np.arange(values.shape[1])]
     spread, whole = np.ptp(inner, axis=0), np.ptp(values, axis=0)
     return {int(i): inner[:, i] for i in np.flatnonzero((spread > 0) & (spread < 0.05 * whole))}
 

@@ -67,7 +67,7 @@ def command(result: dict[str, object]) -> str | None:
     if not isinstance(overrides, list):
         return None
     program = "train" if result.get("online") is None else "finetune"
-    return " ".join([programs.command(program), *map(shlex.quote, overrides)])
+    return " ".join([programs.command(program, lasting=True), *map(shlex.quote, overrides)])
 
 
 def _versions(result: dict[str, object]) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ivr.algos.bc import BehaviourCloning
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.datamodule import TransitionDataModule
-from ivr.data.transforms.normalisation import Standard
+from ivr.data.transforms.normalisation import SMALLEST, Standard
 from ivr.data.transforms.picking import digest
 from ivr.selection import fitting
 from ivr.selection.options import Options
@@ -27,7 +27,7 @@ def clone_behaviour(
         chunk=50,
         boundaries=(fitting.save_interval(updates),),
     )
-    normal = Standard().fit(data, None)
+    normal = Standard(SMALLEST).fit(data, None)
     clone = BehaviourCloning(
         observation_dim=data.observation_dim,
         action_low=data.info.action_low,

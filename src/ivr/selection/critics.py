@@ -12,7 +12,7 @@ from ivr import random
 from ivr.algos.shared.evaluation import FittedQEvaluation
 from ivr.data.dataset import OfflineDataset
 from ivr.data.serving.datamodule import TransitionDataModule
-from ivr.data.transforms.normalisation import Standard
+from ivr.data.transforms.normalisation import SMALLEST, Standard
 from ivr.data.transforms.picking import digest
 from ivr.losses.evaluation import attainable_range
 from ivr.nets.critics import EnsembleCritic
@@ -91,7 +91,7 @@ class Critics:
             target_tau=options.target_tau,
             seeds=seeds,
             num_updates=options.num_updates,
-            **Standard().fit(data, None),
+            **Standard(SMALLEST).fit(data, None),
         )
         log.info(
             f"fits {options.critics} critics to each of {len(actions)} policies"

@@ -39,7 +39,7 @@ def check_suited(
                 raise UserError(
                     f"{name} was trained on the {kind}s {', '.join(theirs)}, and those of "
                     f"{info.name} are {', '.join(ours)}: give the same in the same order (of a "
-                    f"table with dataset.columns.{kind}s=[{','.join(theirs)}])"
+                    f"table with dataset.columns.{kind}s=[...])"
                 )
         bounds = list(known["action_low"]), list(known["action_high"])
         if not same_bounds((info.action_low, info.action_high), bounds):
@@ -47,13 +47,15 @@ def check_suited(
                 f"{name} acts between {bounds[0]} and {bounds[1]}, and the actions of {info.name} "
                 f"lie between {list(info.action_low)} and {list(info.action_high)}: give "
                 f"dataset.action_low={_listed(bounds[0])} "
-                f"dataset.action_high={_listed(bounds[1])}"
+                f"dataset.action_high={_listed(bounds[1])}, and dataset.actions=clip where some "
+                "lie beyond"
             )
         if (group.reward_scale < 0) != (info.reward_scale < 0):
             raise UserError(
-                f"{name} was trained with dataset.reward_scale={group.reward_scale:g}, and the "
-                f"ranking has {info.reward_scale:g}: of two opposite signs one minimises what the "
-                "other maximises. Rank the policies apart, each with its own dataset.reward_scale"
+                f"{name} was trained with rewards times {group.reward_scale:g}, and the ranking "
+                f"has them times {info.reward_scale:g}: of two opposite signs one minimises what "
+                "the other maximises. Give the ranking the policy's dataset.reward and "
+                "dataset.reward_scale, and rank policies of the other sign apart"
             )
     if info.in_pieces:
         raise UserError(

@@ -15,9 +15,9 @@ from ivr.files import write_json
 from ivr.training.folder import owner_of
 from ivr.training.plain import count, duration, finite, list_of, measure, optional, text
 
-_LARGEST = 64 << 20
 _LONGEST = 1e10
 """Seconds of a run; more are no time that a calendar has."""
+_LARGEST = 64 << 20
 """Bytes of a file that is read."""
 
 

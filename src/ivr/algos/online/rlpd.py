@@ -64,7 +64,7 @@ class PriorData(SoftActorCritic):
             EnsembleCritic(*sizes, self.generators("critics"), critics) for _ in range(2)
         )
         self.target_critic.requires_grad_(False)
-        check_range("policy_delay", policy_delay, policy_delay >= 1, "1 or more")
+        check_range("policy_delay", policy_delay, policy_delay >= 1, "from 1 on")
         self.policy_delay = policy_delay
         self.critics = critics
         self.backup_entropy = backup_entropy

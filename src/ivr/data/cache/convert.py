@@ -115,7 +115,7 @@ def _write(
     low, high = source.action_low, source.action_high
     least, greatest = np.full(actions, np.inf), np.full(actions, -np.inf)
     clipped, beyond = 0, np.zeros(actions, np.int64)
-    left_out = 0
+    left_out, rewards_left_out = 0, 0.0
 
     def report(defects: Defects) -> None:
         if defects.kind != BOUNDS or not source.clips_actions:
@@ -127,6 +127,7 @@ def _write(
     for episode in _watched(source, report, progress):
         steps, new_rewards, terminated, truncated = rewards_and_ends(episode, view, maze, from_maze)
         left_out += len(episode.left_out)
+        rewards_left_out += float(np.abs(episode.left_out, dtype=np.float64).sum())
         if steps == 0:
             continue
         least = np.minimum(least, episode.actions[:steps].min(0))
@@ -168,6 +169,7 @@ def _write(
         "fingerprint": content.hexdigest(),
         "episodes": len(returns),
         "left_out": left_out,
+        "rewards_left_out": rewards_left_out,
         "action_low": low.tolist(),
         "action_high": high.tolist(),
         "clipped": clipped,

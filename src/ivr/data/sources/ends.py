@@ -36,12 +36,21 @@ def ends(
         UserError: a mark that is neither 0 nor 1, next_observations that belong to other rows,
             marks that stand beside the ends, or a limit that is needed and not given.
     """
-    ended = marks(path, columns["terminals"], report)
+    terminal = marks(path, columns["terminals"], report)
+    ended = terminal.copy()
     by_time = marks(path, columns["timeouts"], report) if "timeouts" in columns else ended[:0]
     if len(by_time):
         ended |= by_time
     if "next_observations" in columns:
         jumps = unlike_next(columns)
+        inner = (ended & ~terminal)[:-1]
+        if inner.sum() > 1 and not jumps[:-1][inner].any():
+            warnings.warn(
+                f"{path.name}: at each of {counted(int(inner.sum()), 'marked end')} "
+                "next_observations is the first observation of the next episode. Where something "
+                "else began there, it should be unknown: log.groupby('episode').shift(-1)",
+                stacklevel=2,
+            )
         if not _misaligned(path, columns, ended, jumps, report):
             ended |= jumps
     elif not by_time.any() and not terminals_by_time:

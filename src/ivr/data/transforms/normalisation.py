@@ -10,6 +10,8 @@ from ivr.data.dataset import OfflineDataset
 from ivr.errors import UserError
 
 _CHUNK = 1 << 18
+SMALLEST = 1e-12
+"""An epsilon that is no number beside the deviations of data in any unit."""
 _ROUNDING = torch.finfo(torch.float32).eps
 
 

@@ -8,6 +8,7 @@ from ivr.errors import UserError
 from ivr.training.plain import count, finite, list_of, mapping_of, measure, optional, plain, text
 
 _MOST_EPISODES = 10**6
+"""Of an evaluation; more would not fit into the memory when they are drawn."""
 _LARGEST = 64 << 20
 """Bytes of a result.json that is read; one of a thousand members has less than one million."""
 

@@ -87,7 +87,11 @@ def save(path: Path, content: bytes) -> None:
 
 
 def file_name(name: str) -> str:
-    """Make a name that no file system minds, of one that may come from a file; no two are alike."""
-    plain = name.replace(" ", "_")
-    safe = re.sub(r"[^\w.-]+", "_", plain, flags=re.ASCII).lstrip(".")[:100]
-    return safe if safe == plain else f"{safe}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    """Make a name that no file system minds, of one that may come from a file.
+
+    What differs in letters beyond ASCII alone, or at the end of a long name, differs here as well.
+    """
+    safe = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".")
+    if name.isascii() and len(safe) <= 100:
+        return safe
+    return f"{safe[:90]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,8 +1,12 @@
 """Rows out of order, gaps and missing values in one's own tables: what is done is said."""
 
+import datetime
+import warnings
+
 import numpy as np
 import pytest
 
+import ivr
 from ivr.data.sources.arrays.files import find_arrays
 from ivr.data.sources.arrays.mapping import ColumnMap
 from ivr.data.sources.arrays.source import ArraysSource
@@ -40,7 +44,7 @@ def test_rows_are_sorted_by_time_within_episodes(tmp_path, kind):
     assert first.observations["observation"][:, 0].tolist() == [3, 4, 5][: len(first.actions) + 1]
     assert second.rewards.tolist() == [0, 1]
     said = " ".join(source.notes)
-    assert "4 of 6 rows were not in the order of at" in said
+    assert "2 of 6 rows were earlier by at than the row before them in their episode" in said
     assert "1 gap in at: a step is usually 60 min and the longest is 9 h" in said
 
 
@@ -219,3 +223,61 @@ def test_actions_are_clipped_where_that_is_asked_for(tmp_path):
     assert np.allclose(data.actions[:, 0], [-1, 1, -1, 1], atol=1e-4)
     with pytest.raises(UserError, match=r"u is 0\.5, outside its bounds"):
         load_dataset(**keys, **bounds)  # the converted data with clipped ones are others
+
+
+def test_a_column_of_dates_is_one_of_time_whatever_its_name(tmp_path):
+    """Newest first, and under a name that is none of the usual ones."""
+    backwards = _shuffled([2, 1, 0, 5, 4, 3])
+    backwards["at_utc_time"] = backwards.pop("at")
+    (said,) = (note for note in _source(tmp_path, backwards).notes if "not in order" in note)
+    assert "at_utc_time is not in order" in said
+    numbers = {("lead_time" if k == "at" else k): v for k, v in _LOG.items()}
+    notes = _source(tmp_path, numbers | {"lead_time": [3, 2, 1, 3, 2, 1]}).notes
+    assert not any("not in order" in note for note in notes)
+
+
+def test_a_time_of_day_that_passes_midnight_is_no_order(tmp_path):
+    clock = [datetime.time(hour) for hour in (22, 23, 0, 1, 2, 3)]
+    log = _LOG | {"at": clock, "day": ["a"] * 6}
+    with pytest.raises(UserError, match=r"at holds times of day.* 1 row come earlier"):
+        list(_source(tmp_path, log, "parquet", time="at").episodes())
+    log["day"] = ["a"] * 2 + ["b"] * 4
+    assert len(list(_source(tmp_path, log, "parquet", time="at").episodes())) == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_names_of_episodes_are_no_numbers(tmp_path, kind):
+    for names in (["3.1"] * 3 + ["3.10"] * 3, ["1E2"] * 3 + ["100"] * 3, ["1"] * 3 + ["01"] * 3):
+        assert len(list(_source(tmp_path, _LOG | {"day": names}, kind).episodes())) == 2
+    with pytest.raises(UserError, match="row 2: day is empty"):
+        list(_source(tmp_path, _LOG | {"day": ["a", "a", " ", "b", "b", "b"]}).episodes())
+
+
+def test_the_index_that_pandas_writes_matches_no_wildcard(tmp_path):
+    log = {"": list(range(6)), **{k: v for k, v in _LOG.items() if k != "at"}}
+    episode, _ = _source(tmp_path, log, observations=["*"], actions="u").episodes()
+    assert episode.observations["observation"].tolist() == [[0], [1], [2]]
+
+
+def test_a_reward_in_the_rows_that_are_left_out_is_said(tmp_path):
+    log = _LOG | {"r": [0.0, 0, 5, 0, 0, 7]}
+    options = {f"columns.{key}": value for key, value in _COLUMNS.items()}
+    for rewards, expected in ((log["r"], True), (_LOG["r"], False)):
+        file = write_table(tmp_path / f"{expected}", log | {"r": rewards}, "csv")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            ivr.load_dataset(path=file, **options)
+        said = [str(one.message) for one in caught]
+        assert any("most of the reward stands in the 2 rows" in one for one in said) == expected
+
+
+def test_next_observations_across_every_end_are_said(tmp_path):
+    for after, expected in (([1.0, 2, 3, 4, 5, 6], True), ([1.0, 2, 9, 4, 5, 6], False)):
+        log = _LOG | {"s2": after, "day": ["a"] * 2 + ["b"] + ["c"] * 3}
+        if not expected:
+            log["day"] = _LOG["day"]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            list(_source(tmp_path, log, next_observations="s2").episodes())
+        said = [str(one.message) for one in caught]
+        assert any("is the first observation of the next episode" in x for x in said) == expected

@@ -4,7 +4,7 @@ import codecs
 import csv
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,19 +47,23 @@ class CsvFile:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def read(self, wanted: Sequence[str]) -> pa.Table:
+    def read(self, wanted: Sequence[str], names: Collection[str] = ()) -> pa.Table:
         """Read the columns of these names; one that is not of numbers throughout becomes text.
+
+        Args:
+            wanted: the columns.
+            names: those that are text whatever they hold: 3.1 and 3.10 are two names.
 
         Raises:
             pa.ArrowException: rows that do not fit the first line.
         """
-        table = self._read(wanted, ".")
+        table = self._read(wanted, names, ".")
         if self._delimiter != "," and _texts(table):
-            other = self._read(wanted, ",")
+            other = self._read(wanted, names, ",")
             table = other if len(_texts(other)) < len(_texts(table)) else table
         return table
 
-    def _read(self, wanted: Sequence[str], decimal_point: str) -> pa.Table:
+    def _read(self, wanted: Sequence[str], names: Collection[str], point: str) -> pa.Table:
         # One block: the types of columns are inferred from the first, and a column of 0, 0, ... may
         # hold 0.5 in the next.
         size = min(max(_PIECE, len(self._content)), 2**31 - 1)
@@ -71,7 +75,9 @@ class CsvFile:
             parse_options=pyarrow.csv.ParseOptions(delimiter=self._delimiter),
             convert_options=pyarrow.csv.ConvertOptions(
                 include_columns=wanted,
-                decimal_point=decimal_point,
+                decimal_point=point,
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=True,
                 true_values=_words("true"),
                 false_values=_words("false"),
             ),

@@ -3,6 +3,7 @@
 Any other column is not read at all.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,10 @@ class Table(NamedTuple):
     """Columns that are not used."""
     notes: list[str]
     """What is worth knowing about them, in sentences."""
+
+
+_OF_TIME = re.compile(r"time|date|zeit|datum", re.IGNORECASE)
+"""What the name of a column of dates may hold."""
 
 
 def find_arrays(path: str | Path | Sequence[str] | None) -> list[Path]:
@@ -103,7 +108,7 @@ def read_arrays(path: Path, columns: ColumnMap = USUAL_NAMES) -> Table:
     folders = (part.partition("=") for part in path.parent.parts)
     partitions = {name for name, sign, _ in folders if sign}
     with (NpzFile if kind_of(path) == ".npz" else TableFile)(path) as file:
-        places = columns.find(path.name, file.names, partitions)
+        places = columns.find(path.name, file.names, partitions, file.unindexed)
         mapped = [name for name in ("observations", "actions") if name in places]
         places |= columns.with_usual(file.usual(COLUMNS))
         read = file.read({array: own for array, own in places.items() if own})
@@ -146,17 +151,18 @@ def _unordered(
 ) -> list[str]:
     """Offer to sort by a column that looks like the time and is not in order."""
     for name in others:
-        if name.lower() not in USUAL:
+        called_so = name.lower() in USUAL
+        if not called_so and not _OF_TIME.search(name):
             continue
         try:
             ((time,),) = file.read({"time": [name]}).values()
         except UserError:  # it is no time, or cannot be read, and nobody asked for it
             continue
-        row = out_of_order(time, arrays)
+        row = out_of_order(time, arrays) if called_so or time.dtype.kind == "M" else None
         if row is not None:
             return [
-                f"{path}: {name} is not in order (row {row} is earlier than the row before it), "
-                "and an episode's rows must be in the order of time: "
+                f"{path.name}: {name} is not in order (row {row} is earlier than the row before "
+                "it), and an episode's rows must be in the order of time: "
                 f"dataset.columns.time={name} sorts them."
             ]
     return []

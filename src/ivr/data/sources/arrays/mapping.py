@@ -56,7 +56,11 @@ class ColumnMap:
         return cls(given)
 
     def find(
-        self, where: str, names: Sequence[str], partitions: Collection[str] = ()
+        self,
+        where: str,
+        names: Sequence[str],
+        partitions: Collection[str] = (),
+        matched: Sequence[str] | None = None,
     ) -> dict[str, list[str]]:
         """Find the columns of the given roles: by array, in the order as given.
 
@@ -64,6 +68,7 @@ class ColumnMap:
             where: the file, for messages.
             names: of its columns, in its order, in which those that a wildcard matches are taken.
             partitions: columns that the names of folders give, which an episode may be named by.
+            matched: the columns that a wildcard may match; None for all of them.
 
         Raises:
             UserError: a column is not there, given twice, or tells an observation its action.
@@ -74,7 +79,8 @@ class ColumnMap:
             for name in wanted:
                 if role == "episode" and name in partitions and name not in names:
                     continue
-                columns += self._matches(where, role, name, names)
+                of = names if matched is None or name in names else matched
+                columns += self._matches(where, role, name, of)
             repeated = next((name for name in columns if columns.count(name) > 1), None)
             if repeated is not None:
                 raise UserError(

@@ -66,15 +66,24 @@ def in_order(
                 "belong: name the column that does as dataset.columns.episode. If they were "
                 f"recorded twice, remove them: log = log.drop_duplicates('{column}')."
             )
-    order = np.lexsort((time, episode))
-    moved = int((order != np.arange(len(order))).sum())
-    said = _steps(path, time[order], episode[order], column)
-    if moved:
-        said.insert(
-            0,
-            f"{path}: {moved:,} of {len(order):,} rows were not in the order of {column} within "
-            "their episode and were sorted by it; rows in other messages are counted after that.",
+    together = np.argsort(episode, kind="stable")
+    falls = len(_falls(time[together], episode[together]))
+    if falls and time.dtype.kind == "m":
+        raise UserError(
+            f"{path}: {column} holds times of day, and within an episode "
+            f"{counted(falls, 'row')} come earlier than the row before: after midnight they are "
+            "later. Give the date with the time"
         )
+    order = np.lexsort((time, episode))
+    said = _steps(path, time[order], episode[order], column)
+    if falls or (order != np.arange(len(order))).any():
+        why = "the rows of each episode were put together"
+        if falls:
+            why = (
+                f"{falls:,} of {len(order):,} rows were earlier by {column} than the row before "
+                "them in their episode, and all were sorted by it"
+            )
+        said.insert(0, f"{path.name}: {why}; rows in other messages are counted after that.")
         others = {name: array[order] for name, array in others.items()}
     return others, said
 
@@ -116,7 +125,7 @@ def _steps(path: Path, time: NDArray[Any], episode: NDArray[Any], column: str) -
         row = int(np.flatnonzero(within)[np.argmax(steps == zero)]) + 1
         repeats = counted(len(steps) - len(moving), "row")
         said.append(
-            f"{path}: {repeats} of an episode with the {column} of the row before "
+            f"{path.name}: {repeats} of an episode with the {column} of the row before "
             f"(the first: row {row}). If they are of two machines, name both: "
             "dataset.columns.episode=[machine,day]. If they were recorded twice, remove them: "
             f"log = log.drop_duplicates(['{column}', ...]), with the columns of the episode."
@@ -128,11 +137,11 @@ def _steps(path: Path, time: NDArray[Any], episode: NDArray[Any], column: str) -
     if len(long):
         longest = long[np.argmax(np.diff(time)[long])]
         said.append(
-            f"{path}: {counted(len(long), 'gap')} in {column}: a step is usually "
+            f"{path.name}: {counted(len(long), 'gap')} in {column}: a step is usually "
             f"{_words(usual)} and the longest is {_words(np.diff(time)[longest])} (to row "
-            f"{longest + 1}). A step across a gap is learned from like any other: give what "
-            "follows a gap another number in episode, as in log['episode'] = "
-            f"(log['{column}'].diff() > limit).cumsum()."
+            f"{longest + 1}). A step across a gap is learned from like any other: let what follows "
+            f"a gap be another episode, as in log['piece'] = (log['{column}'].diff() > "
+            "limit).cumsum() and dataset.columns.episode=[machine,day,piece]."
         )
     return said
 

@@ -81,7 +81,7 @@ class TableFile:
             repeated = sorted(name for name in used if self.names.count(name) > 1)
             if repeated:
                 raise ValueError(f"it has more than one column {repeated[0]}")
-            table = self._file.read(used) if used else pa.table({})
+            table = self._file.read(used, places.get("episode", ())) if used else pa.table({})
         except _UNREADABLE as error:
             raise self._unreadable(error) from error
         if used and not table.num_rows:
@@ -131,7 +131,7 @@ class _Parquet:
     def close(self) -> None:
         self._file.close()
 
-    def read(self, wanted: Sequence[str]) -> pa.Table:
+    def read(self, wanted: Sequence[str], names: Collection[str] = ()) -> pa.Table:
         written = [self._written[name] for name in wanted]
         check_claim(self._path, _claimed(self._file.metadata, written))
         return self._file.read(columns=written).select(written).rename_columns(list(wanted))
@@ -208,7 +208,8 @@ def _codes(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     empty = pc.is_null(column, nan_is_null=True).to_numpy()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         # What a CSV file holds between two commas; Parquet has nulls.
-        empty |= pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True).to_numpy()
+        column = pc.utf8_trim_whitespace(column)
+        empty |= pc.fill_null(pc.equal(column, ""), True).to_numpy()
     if empty.any():
         row = int(np.argmax(empty))
         raise UserError(f"{path}, row {row}: {name} is empty. Give every row its episode.")
@@ -232,15 +233,16 @@ def _times(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     if pa.types.is_duration(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return np.asarray(column.to_numpy())
     if pa.types.is_time(kind):
-        return np.asarray(column.cast(pa.time64("ns")).cast(pa.int64()).to_numpy())
+        since_midnight = column.cast(pa.time64("ns")).cast(pa.int64())
+        return np.asarray(since_midnight.to_numpy()).astype("timedelta64[ns]")
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         for unit in ("us", "ns"):  # 2024-03-01 12:30:00, as CSV files have it
             with suppress(pa.ArrowInvalid):
                 return np.asarray(column.cast(pa.timestamp(unit)).to_numpy())
     raise UserError(
         f"{path}: {name} holds {kind}, and no times that can be ordered: "
-        f"log['{name}'] = pandas.to_datetime(log['{name}'], dayfirst=True), or polars' "
-        f"pl.col('{name}').str.to_datetime(), and save the table as Parquet."
+        f"log['{name}'] = pandas.to_datetime(log['{name}'], format='%d.%m.%Y %H:%M'), with the "
+        "format that it has (and utc=True where it names zones), and save the table as Parquet."
     )
 
 
