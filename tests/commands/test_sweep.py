@@ -99,7 +99,9 @@ def test_two_sweeps_in_one_folder_share_the_work(tmp_path, uninterrupted):
     assert any("left to another process" in text or "running" in text for text in said)
     assert_equal_sweeps(folder, uninterrupted)
     finished = [text.count(": finished at update") for text in said]
-    assert min(finished) >= 2 and sum(finished) == JOBS, finished
+    # One may find a job that the other has just ended: it has nothing left to train.
+    found = sum(text.count("so there is nothing left to train") for text in said)
+    assert min(finished) >= 2 and sum(finished) - found == JOBS, (finished, found)
 
 
 def test_a_disk_that_fills_up_stops_the_sweep_with_one_message(tmp_path, uninterrupted):
