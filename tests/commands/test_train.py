@@ -54,6 +54,7 @@ def finished(tmp_path_factory, small_pointmaze):
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
+    assert b"\r" not in (folder / "metrics.csv").read_bytes()  # as a resumed run writes it
     with (folder / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
 

@@ -8,6 +8,7 @@ import pytest
 from ivr.errors import UserError
 from ivr.sweeps.index import enlist, read_index, read_sweep
 from ivr.sweeps.jobs import read_end, read_job, record_end
+from ivr.sweeps.show import status_line, table
 from ivr.training.folder import owned
 
 RESULT = {
@@ -105,3 +106,11 @@ def test_a_member_that_was_stopped_or_diverged_has_no_last_score(tmp_path: Path)
     members = [member(40.0), member(1.0, stopped={"update": 9}), member(2.0, diverged={"at": 3})]
     finished(tmp_path / "job", members=members)
     assert read_job(tmp_path / "job").scores == [40.0]
+
+
+def test_numbers_that_no_clock_and_no_table_holds_are_none(tmp_path: Path) -> None:
+    huge = [{"last": {"normalized_score": 1e308, "return_mean": 1.0}}]
+    finished(tmp_path / "job", wall_seconds=1e308, members=huge)
+    job = read_job(tmp_path / "job")
+    assert (job.seconds, job.scores) == (None, [])
+    assert "job" in table([job]) and "1 left" in status_line("night", [job])
