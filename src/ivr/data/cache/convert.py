@@ -16,6 +16,7 @@ from ivr.agreement.views import View, join, view_keys
 from ivr.data.cache.making import make_folder
 from ivr.data.cache.rewards import RewardTransform
 from ivr.data.cache.rewards_and_ends import in_maze, rewards_and_ends
+from ivr.data.cache.single import Seen
 from ivr.data.cache.store import ColumnWriter, checksum, write_info
 from ivr.data.sources.defects import BOUNDS, Defects, Report, refuse
 from ivr.data.sources.downloads.record import check_digest
@@ -116,6 +117,7 @@ def _write(
     least, greatest = np.full(actions, np.inf), np.full(actions, -np.inf)
     clipped, beyond = 0, np.zeros(actions, np.int64)
     left_out, rewards_left_out = 0, 0.0
+    seen = Seen()
 
     def report(defects: Defects) -> None:
         if defects.kind != BOUNDS or not source.clips_actions:
@@ -139,6 +141,7 @@ def _write(
         # Which entries these are depends on their values, and must not change on the way.
         keys = keys or view_keys(view, episode.observations)
         put("observations", join(keys, episode.observations)[: steps + 1])
+        seen.see([episode.observations[key][: steps + 1] for key in keys])
         put("actions", np.clip(scaled, -_ACTION_EDGE, _ACTION_EDGE).astype(np.float32))
         put("terminated", terminated)
         put("truncated", truncated)
@@ -165,6 +168,7 @@ def _write(
     (folder / "recorded_rewards.npy").unlink()
     for column in columns.values():
         column.close()
+    names = observation_names(source, keys)
     facts = {
         "fingerprint": content.hexdigest(),
         "episodes": len(returns),
@@ -175,8 +179,8 @@ def _write(
         "clipped": clipped,
         "clipped_by_number": beyond.tolist(),
         "action_range": [least.tolist(), greatest.tolist()],
-        "observation_names": observation_names(source, keys),
+        "observation_names": names,
         "action_names": source.action_names,
-        "notes": list(source.notes),
+        "notes": [*source.notes, *seen.blurred(names)],
     }
     write_info(folder, facts)

@@ -281,3 +281,15 @@ def test_next_observations_across_every_end_are_said(tmp_path):
             list(_source(tmp_path, log, next_observations="s2").episodes())
         said = [str(one.message) for one in caught]
         assert any("is the first observation of the next episode" in x for x in said) == expected
+
+
+def test_numbers_that_single_precision_cannot_tell_apart_are_said(tmp_path):
+    """A counter of seconds since 1970 is one number to a network, and 0.5 steps of it are none."""
+    log = _LOG | {"s": [1_717_200_000 + 0.5 * i for i in range(6)]}
+    options = {f"columns.{key}": value for key, value in _COLUMNS.items()}
+    with pytest.warns(UserWarning, match=r"s lies between 1717200000 and .*subtract 1717200000"):
+        ivr.load_dataset(path=write_table(tmp_path / "a", log, "csv"), **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ivr.load_dataset(path=write_table(tmp_path / "b", _LOG, "csv"), **options)
+    assert not any("single precision" in str(one.message) for one in caught)
