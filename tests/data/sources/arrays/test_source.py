@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.data.dataset import OfflineDataset
+from ivr.data.sources.arrays.csv import CsvFile
 from ivr.data.sources.arrays.files import find_arrays, read_arrays
 from ivr.data.sources.arrays.source import ArraysSource
+from ivr.errors import UserError
 from tests.data.loading import load_dataset
 from tests.data.sources.arrays.arrays_making import KINDS, encoded_arrays, write_arrays, write_table
 from tests.data.sources.d4rl.d4rl_making import Made
@@ -230,3 +232,28 @@ def test_a_json_file_beside_ones_own_data_is_no_record_of_them(tmp_path):
     path = write_arrays(tmp_path / "log", encoded_arrays([Made(3, "timeout")]))
     path.with_name(f"{path.name}.json").write_text('{"plant": 7}')
     assert _load(path, tmp_path / "cache").num_transitions == 3
+
+
+@pytest.mark.parametrize(
+    ("cells", "refused"),
+    [
+        (["982", "989", "1.003", "1.010"], True),
+        (["982", "1.003", "7", ""], True),
+        (["0.982", "0.989", "1.003", "1.010"], False),
+        (["982", "989.5", "1.003", "1.010"], False),
+        (["982", "989", "0.003", "1.010"], False),
+        (["20", "21", "20.125", "20.250"], False),
+        (["0", "3.125", "3.250", "0"], False),
+        (["120", "121", "120.125", "120.250"], False),
+        (["982", "989", "1003", "1010"], False),
+    ],
+)
+def test_a_point_that_may_separate_thousands_is_no_decimal_point(tmp_path, cells, refused):
+    lines = ["flow;valve", *(f"{cell};{i}" for i, cell in enumerate(cells))]
+    (tmp_path / "log.csv").write_text("\n".join(lines))
+    file = CsvFile(tmp_path / "log.csv")
+    if refused:
+        with pytest.raises(UserError, match=r"log.csv, row [12]: flow is 1\.003"):
+            file.read(["flow", "valve"])
+    else:
+        assert file.read(["flow", "valve"]).num_rows == len(cells)

@@ -8,12 +8,16 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from ivr.data.sources.limits import check_claim
+from ivr.errors import UserError
 
 _DELIMITERS = ",;\t|"
 _PIECE = 1 << 20
+_HUNDREDS = 100
+"""Where whole numbers reach this, others may be thousands."""
 _PER_BYTE = 4
 """Bytes in memory for a byte of text, as in "0,"."""
 
@@ -33,6 +37,7 @@ class CsvFile:
             OSError, EOFError, zlib.error, csv.Error, ValueError: the file is damaged.
             UserError: it is far larger than it can have been before it was packed.
         """
+        self._path = path
         self._content = _content(path)
         lines = self._content[:_PIECE].splitlines() or [b""]
         told = re.fullmatch(rb"sep=(.)\s*", lines[0])  # a line that Excel reads and writes
@@ -56,12 +61,34 @@ class CsvFile:
 
         Raises:
             pa.ArrowException: rows that do not fit the first line.
+            UserError: a point in whole numbers may separate thousands.
         """
         table = self._read(wanted, names, ".")
         if self._delimiter != "," and _texts(table):
             other = self._read(wanted, names, ",")
             table = other if len(_texts(other)) < len(_texts(table)) else table
+        numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+        if self._delimiter == ";" and numbers:
+            self._check_thousands(table, numbers)
         return table
+
+    def _check_thousands(self, table: pa.Table, numbers: Sequence[str]) -> None:
+        """Refuse 982 beside 1.003 where a semicolon says that a comma is the decimal point."""
+        for name, cells in zip(numbers, self._read(numbers, numbers, ".").columns, strict=True):
+            whole = pc.match_substring_regex(cells, r"^\s*[-+]?[0-9]+\s*$")
+            grouped = pc.match_substring_regex(cells, r"^\s*[-+]?[1-9][0-9]{0,2}(\.[0-9]{3})+\s*$")
+            found = [pc.sum(kind).as_py() or 0 for kind in (whole, grouped)]
+            if not all(found) or sum(found) != len(cells) - cells.null_count:
+                continue
+            numbers_of = [pc.filter(table[name], kind) for kind in (whole, grouped)]
+            (least, greatest), (low, high) = (pc.min_max(x).as_py().values() for x in numbers_of)
+            # 982 and 1.003; 20, 21 and 20.125 are measured in eighths.
+            if greatest >= _HUNDREDS and (high < least or low > greatest):
+                row = pc.index(grouped, True).as_py()
+                raise UserError(
+                    f"{self._path}, row {row}: {name} is {cells[row].as_py().strip()} among whole "
+                    "numbers, so that the point may separate thousands: save numbers without it"
+                )
 
     def _read(self, wanted: Sequence[str], names: Collection[str], point: str) -> pa.Table:
         # One block: the types of columns are inferred from the first, and a column of 0, 0, ... may

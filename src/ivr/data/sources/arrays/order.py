@@ -83,6 +83,8 @@ def in_order(
                 f"{falls:,} of {len(order):,} rows were earlier by {column} than the row before "
                 "them in their episode, and all were sorted by it"
             )
+            if time.dtype.kind == "M":
+                why += " (where a clock was set back, as summer time ends, give times with zones)"
         said.insert(0, f"{path.name}: {why}; rows in other messages are counted after that.")
         others = {name: array[order] for name, array in others.items()}
     return others, said
