@@ -180,6 +180,8 @@ def _numbers(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
 
 def _recipe(name: str, kind: pa.DataType) -> str:
     """How pandas or polars make numbers of a column, by what it holds."""
+    if pa.types.is_duration(kind):
+        return f"log['{name}'] = log['{name}'].dt.total_seconds()"
     if pa.types.is_temporal(kind):
         return (
             f"give the order of rows as dataset.columns.time={name}, and what of the time matters "
@@ -188,8 +190,9 @@ def _recipe(name: str, kind: pa.DataType) -> str:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
         return (
             f"a column for each category, by pandas.get_dummies(log, columns=['{name}'], "
-            f"dtype=float) or polars' log.to_dummies('{name}'); or, where it is text by a few "
-            f"cells alone, log['{name}'] = pandas.to_numeric(log['{name}'], errors='coerce'), "
+            f"dtype=float) or polars' log.to_dummies('{name}'); of two words alone, "
+            f"log['{name}'] = log['{name}'] == 'yes'; or, where it is text by a few cells, "
+            f"log['{name}'] = pandas.to_numeric(log['{name}'], errors='coerce'), "
             "which leaves those missing"
         )
     return "leave it out, or save its numbers as columns of their own"
