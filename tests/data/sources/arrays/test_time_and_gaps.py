@@ -293,3 +293,11 @@ def test_numbers_that_single_precision_cannot_tell_apart_are_said(tmp_path):
         warnings.simplefilter("always")
         ivr.load_dataset(path=write_table(tmp_path / "b", _LOG, "csv"), **options)
     assert not any("single precision" in str(one.message) for one in caught)
+
+
+def test_what_makes_numbers_of_durations_and_of_two_words_is_said(tmp_path):
+    seconds = [datetime.timedelta(seconds=i) for i in range(6)]
+    with pytest.raises(UserError, match=r"log\['s'\]\.dt\.total_seconds\(\)"):
+        list(_source(tmp_path, _LOG | {"s": seconds}, "parquet").episodes())
+    with pytest.raises(UserError, match=r"log\['s'\] = log\['s'\] == 'yes'"):
+        list(_source(tmp_path, _LOG | {"s": ["yes", "no"] * 3}).episodes())
