@@ -99,7 +99,7 @@ def load_dataset(
             stacklevel=2,
         )
     # Earlier conversions do not know it.
-    if facts.get("rewards_left_out", 0) > float(columns["rewards"].double().abs().sum()):
+    if facts.get("rewards_left_out", 0) > facts.get("rewards_kept", 0):
         warnings.warn(
             f"{recorded.id}: most of the reward stands in the {facts['left_out']:,} rows that are "
             "left out, the last ones of episodes, as what came next is unknown. If the task ends "

@@ -40,6 +40,6 @@ def clone_behaviour(
         input_scale=normal["input_scale"],
     )
     log.info("clones the policy that made the data")
-    mark = digest(data.info.fingerprint, options.of_the_fit)
+    mark = digest(data.info.fingerprint, options.of_the_fit, SMALLEST)
     fitting.train(clone, served, device, folder=folder and folder / "clone", mark=mark)
     return clone

@@ -97,7 +97,7 @@ class Critics:
             f"fits {options.critics} critics to each of {len(actions)} policies"
             + (f" and {len(options.seeds)} seeds" if len(options.seeds) > 1 else "")
         )
-        mark = digest(data.info.fingerprint, actions, discount, options.of_the_fit)
+        mark = digest(data.info.fingerprint, actions, discount, options.of_the_fit, SMALLEST)
         fitting.train(algorithm, served, device, folder=folder and folder / "critics", mark=mark)
         return cls(algorithm, len(actions), start, spread, limits, discount)
 

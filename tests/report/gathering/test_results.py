@@ -58,7 +58,17 @@ def test_a_damaged_result_is_left_out_and_the_page_is_written(tmp_path, damage):
 
 
 def test_no_two_names_have_one_file():
-    names = ["scores 日志一", "scores 日志二", "x" * 101, "x" * 102, "../a", "a"]
+    names = [
+        "scores 日志一",
+        "scores 日志二",
+        "x" * 101,
+        "x" * 102,
+        "../a",
+        "a",
+        "a/b",
+        "a_b",
+        "...",
+    ]
     assert len({file_name(name) for name in names}) == len(names)
     assert file_name("scores hopper-medium (as is)") == "scores_hopper-medium_as_is_"
     assert not any(file_name(name).startswith(".") or "/" in file_name(name) for name in names)

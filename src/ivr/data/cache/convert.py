@@ -116,7 +116,7 @@ def _write(
     low, high = source.action_low, source.action_high
     least, greatest = np.full(actions, np.inf), np.full(actions, -np.inf)
     clipped, beyond = 0, np.zeros(actions, np.int64)
-    left_out, rewards_left_out = 0, 0.0
+    left_out, rewards_left_out, rewards_kept = 0, 0.0, 0.0
     seen = Seen()
 
     def report(defects: Defects) -> None:
@@ -147,6 +147,7 @@ def _write(
         put("truncated", truncated)
         put("rows", np.arange(row, row + steps))
         recorded.append(new_rewards)
+        rewards_kept += float(np.abs(episode.rewards[:steps], dtype=np.float64).sum())
         returns.append(new_rewards.sum(dtype=np.float64))
         row += steps + 1
     if not returns:
@@ -174,6 +175,7 @@ def _write(
         "episodes": len(returns),
         "left_out": left_out,
         "rewards_left_out": rewards_left_out,
+        "rewards_kept": rewards_kept,
         "action_low": low.tolist(),
         "action_high": high.tolist(),
         "clipped": clipped,

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from ivr.agreement.names import called
 
+_ROUNDING = 2.0**-40
+"""Of this size and less, differences are those of arithmetic, as between 0.3 and 0.1 + 0.2."""
 _STEPS = 64
 """As many values of a number, at least, must be different in single precision."""
 
@@ -41,5 +43,5 @@ class Seen:
             f"{called(names, 'observation', int(i))} lies between {self.least[i]:.12g} and "
             f"{self.greatest[i]:.12g}, which single precision can hardly tell apart: subtract "
             f"{self.least[i]:.12g} in the data"
-            for i in np.flatnonzero((spread > 0) & (spread < kept))
+            for i in np.flatnonzero((spread > _ROUNDING * size) & (spread < kept))
         ]

@@ -17,6 +17,9 @@ _STRAY = 0.01
 """Share of rows that may end an episode unmarked. In the published medium-replay files some
 time-outs are not marked (Farama-Foundation/D4RL, issue 162)."""
 
+_LOOKED_AT = 64
+"""Ends whose next observations are looked at."""
+
 
 def ends(
     path: Path,
@@ -43,10 +46,10 @@ def ends(
         ended |= by_time
     if "next_observations" in columns:
         jumps = unlike_next(columns)
-        inner = (ended & ~terminal)[:-1]
-        if inner.sum() > 1 and not jumps[:-1][inner].any():
+        inner = np.flatnonzero((ended & ~terminal)[:-1])
+        if len(inner) > 1 and not jumps[inner].any() and _known(columns, inner[:_LOOKED_AT]):
             warnings.warn(
-                f"{path.name}: at each of {counted(int(inner.sum()), 'marked end')} "
+                f"{path.name}: at each of {counted(len(inner), 'marked end')} "
                 "next_observations is the first observation of the next episode. Where something "
                 "else began there, it should be unknown: log.groupby('episode').shift(-1)",
                 stacklevel=2,
@@ -122,6 +125,12 @@ def marks(path: Path, column: Column, report: Report = refuse) -> NDArray[np.boo
 
     report(Defects(MARKS, len(rows), at))
     return np.asarray(values == 1)
+
+
+def _known(columns: Mapping[str, Column], rows: NDArray[np.int64]) -> bool:
+    """Whether the next observations of some rows are numbers, and not missing."""
+    following = columns["next_observations"]
+    return all(np.isfinite(following.read(i, i + 1)).all() for i in rows.tolist())
 
 
 def _misaligned(

@@ -89,9 +89,9 @@ def save(path: Path, content: bytes) -> None:
 def file_name(name: str) -> str:
     """Make a name that no file system minds, of one that may come from a file.
 
-    What differs in letters beyond ASCII alone, or at the end of a long name, differs here as well.
+    Of two names that differ in more than spaces, brackets and underscores, the files differ.
     """
     safe = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".")
-    if name.isascii() and len(safe) <= 100:
+    if re.fullmatch(r"[\w ()-][\w. ()-]{0,99}", name, flags=re.ASCII):
         return safe
     return f"{safe[:90]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -236,19 +236,26 @@ def test_a_column_of_dates_is_one_of_time_whatever_its_name(tmp_path):
     assert not any("not in order" in note for note in notes)
 
 
-def test_a_time_of_day_that_passes_midnight_is_no_order(tmp_path):
+def test_a_time_of_day_that_passes_midnight_is_said(tmp_path):
     clock = [datetime.time(hour) for hour in (22, 23, 0, 1, 2, 3)]
-    log = _LOG | {"at": clock, "day": ["a"] * 6}
-    with pytest.raises(UserError, match=r"at holds times of day.* 1 row come earlier"):
-        list(_source(tmp_path, log, "parquet", time="at").episodes())
-    log["day"] = ["a"] * 2 + ["b"] * 4
-    assert len(list(_source(tmp_path, log, "parquet", time="at").episodes())) == 2
+    seconds = [datetime.timedelta(seconds=i) for i in (0, 2, 1, 3, 5, 4)]
+    for times, expected in ((clock, True), (seconds, False)):
+        source = _source(tmp_path, _LOG | {"at": times, "day": ["a"] * 6}, "parquet", time="at")
+        (episode,) = source.episodes()
+        order = np.argsort(np.array(times))[:6]
+        assert episode.observations["observation"][:5, 0].tolist() == order[:5].tolist()
+        assert any("passes midnight" in note for note in source.notes) == expected
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_names_of_episodes_are_no_numbers(tmp_path, kind):
     for names in (["3.1"] * 3 + ["3.10"] * 3, ["1E2"] * 3 + ["100"] * 3, ["1"] * 3 + ["01"] * 3):
         assert len(list(_source(tmp_path, _LOG | {"day": names}, kind).episodes())) == 2
+    for names in (["NA"] * 3 + ["DE"] * 3, ["1", "1.0", "1", "2.0", "2", "2"]):
+        assert len(list(_source(tmp_path, _LOG | {"day": names}, kind).episodes())) == 2
+    numbers = _LOG | {"day": [1.0] * 3 + [2.0] * 3}
+    source = _source(tmp_path, numbers, kind, observations=["s", "day"])
+    assert [x.observations["observation"][0, 1] for x in source.episodes()] == [1, 2]
     with pytest.raises(UserError, match="row 2: day is empty"):
         list(_source(tmp_path, _LOG | {"day": ["a", "a", " ", "b", "b", "b"]}).episodes())
 
@@ -272,13 +279,19 @@ def test_a_reward_in_the_rows_that_are_left_out_is_said(tmp_path):
 
 
 def test_next_observations_across_every_end_are_said(tmp_path):
-    for after, expected in (([1.0, 2, 3, 4, 5, 6], True), ([1.0, 2, 9, 4, 5, 6], False)):
+    nan = float("nan")
+    for after, expected in (
+        ([1.0, 2, 3, 4, 5, 6], True),
+        ([1.0, 2, 9, 4, 5, 6], False),
+        ([1.0, 2, nan, 4, 5, nan], False),
+    ):
         log = _LOG | {"s2": after, "day": ["a"] * 2 + ["b"] + ["c"] * 3}
         if not expected:
             log["day"] = _LOG["day"]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            list(_source(tmp_path, log, next_observations="s2").episodes())
+            source = _source(tmp_path, log, missing="previous", next_observations="s2")
+            list(source.episodes())
         said = [str(one.message) for one in caught]
         assert any("is the first observation of the next episode" in x for x in said) == expected
 
@@ -292,6 +305,8 @@ def test_numbers_that_single_precision_cannot_tell_apart_are_said(tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ivr.load_dataset(path=write_table(tmp_path / "b", _LOG, "csv"), **options)
+        residue = _LOG | {"s": [0.3, 0.1 + 0.2] * 3}
+        ivr.load_dataset(path=write_table(tmp_path / "c", residue, "csv"), **options)
     assert not any("single precision" in str(one.message) for one in caught)
 
 

@@ -14,6 +14,8 @@ _ORDERED = "iufmM"
 _GAP = 3
 """A step of time that is so many times the usual one is a gap."""
 
+_HOUR, _HALF_A_DAY = np.timedelta64(1, "h"), np.timedelta64(12, "h")
+
 USUAL = ("time", "timestamp", "timestamps", "datetime", "date_time", "date", "ts", "t")
 """Names of columns of time, in small letters."""
 
@@ -67,13 +69,8 @@ def in_order(
                 f"recorded twice, remove them: log = log.drop_duplicates('{column}')."
             )
     together = np.argsort(episode, kind="stable")
-    falls = len(_falls(time[together], episode[together]))
-    if falls and time.dtype.kind == "m":
-        raise UserError(
-            f"{path}: {column} holds times of day, and within an episode "
-            f"{counted(falls, 'row')} come earlier than the row before: after midnight they are "
-            "later. Give the date with the time"
-        )
+    rows = _falls(time[together], episode[together])
+    falls = len(rows)
     order = np.lexsort((time, episode))
     said = _steps(path, time[order], episode[order], column)
     if falls or (order != np.arange(len(order))).any():
@@ -83,7 +80,10 @@ def in_order(
                 f"{falls:,} of {len(order):,} rows were earlier by {column} than the row before "
                 "them in their episode, and all were sorted by it"
             )
-            if time.dtype.kind == "M":
+            deepest = (time[together][rows - 1] - time[together][rows]).max()
+            if time.dtype.kind == "m" and deepest > _HALF_A_DAY:
+                why += " (if it is a time of day that passes midnight, give the date with it)"
+            if time.dtype.kind == "M" and deepest <= _HOUR:
                 why += " (where a clock was set back, as summer time ends, give times with zones)"
         said.insert(0, f"{path.name}: {why}; rows in other messages are counted after that.")
         others = {name: array[order] for name, array in others.items()}

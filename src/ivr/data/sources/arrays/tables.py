@@ -77,11 +77,13 @@ class TableFile:
             UserError: the file cannot be read, or its columns are not as they must be.
         """
         used = list(dict.fromkeys(name for own in places.values() for name in own))
+        others = {name for array, own in places.items() if array != "episode" for name in own}
+        names = [name for name in places.get("episode", ()) if name not in others]
         try:
             repeated = sorted(name for name in used if self.names.count(name) > 1)
             if repeated:
                 raise ValueError(f"it has more than one column {repeated[0]}")
-            table = self._file.read(used, places.get("episode", ())) if used else pa.table({})
+            table = self._file.read(used, names) if used else pa.table({})
         except _UNREADABLE as error:
             raise self._unreadable(error) from error
         if used and not table.num_rows:
@@ -213,6 +215,8 @@ def _codes(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
         # What a CSV file holds between two commas; Parquet has nulls.
         column = pc.utf8_trim_whitespace(column)
         empty |= pc.fill_null(pc.equal(column, ""), True).to_numpy()
+        if pc.all(pc.match_substring_regex(column, r"^-?[0-9]+(\.0+)?$")).as_py():
+            column = pc.replace_substring_regex(column, r"\.0+$", "")  # 1 and 1.0
     if empty.any():
         row = int(np.argmax(empty))
         raise UserError(f"{path}, row {row}: {name} is empty. Give every row its episode.")
