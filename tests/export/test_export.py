@@ -11,10 +11,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from ivr.api.policy import load_policy
 from ivr.commands import export as command
 from ivr.commands import train as run
+from ivr.config import recorded
 from ivr.errors import UserError
 from ivr.export.facts import as_text, from_text
 from ivr.export.formats import FORMATS, read_facts
@@ -134,6 +136,20 @@ def test_of_data_that_have_changed_it_says_nothing(checkpoint, exported, tmp_pat
     finally:
         file.write_bytes(whole)
     assert read_facts(exported)["observation_high"][0] > 105_000
+
+
+def test_nothing_is_fetched_for_the_noise_that_a_checkpoint_names(checkpoint, monkeypatch):
+    description = torch.load(checkpoint, weights_only=True)["ivr"]
+    noise = {"name": "mix", "source": None, "id": "mujoco/hopper/simple-v0", "seed": 0}
+    noise |= {"expert_fraction": 0.5, "transitions": 10}
+    description["config"]["noise"] = noise
+    path = checkpoint.parents[1] / "log.npz"
+    given = ("dataset=arrays", f"dataset.path={path}")
+    node = OmegaConf.to_container(composed(given).dataset, resolve=True)
+    description["config"]["dataset"] = node | {"source": "minari", "path": str(path)}
+    monkeypatch.setattr(recorded, "prepare", lambda *given: pytest.fail("it was loaded"))
+    with pytest.raises(UserError, match="_noise, are not on this machine"):
+        recorded.recorded_observations(description)
 
 
 @pytest.mark.parametrize(
