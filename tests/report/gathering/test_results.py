@@ -20,11 +20,14 @@ def test_a_number_that_was_typed_as_a_whole_one_is_the_same(tmp_path):
     assert [(group.x, sorted(group.runs)) for group in found.groups] == [(1, [0, 1]), (2, [2])]
     named = variants(read_results(tmp_path).groups)
     assert sorted(float(name.removeprefix("sql target_tau ")) for name in named) == [1, 2]
-    write(tmp_path / "4", {4: 5.0}, options={"target_tau": 1.0, "hidden": [9]})
-    assert not any("tau" in name for name in variants(read_results(tmp_path).groups[:2]))
-    (tmp_path / "4" / "result.json").unlink()
     write(tmp_path / "3", {3: 5.0}, options={"target_tau": True, "hidden": [8]})
     assert len(read_results(tmp_path).groups) == 3  # true is no number
+
+
+def test_it_tells_no_two_variants_apart(tmp_path):
+    write(tmp_path / "0", {0: 5.0}, options={"target_tau": 1, "width": 8})
+    write(tmp_path / "1", {0: 5.0}, options={"target_tau": 1.0, "width": 9})
+    assert variants(read_results(tmp_path).groups) == ["sql width 8", "sql width 9"]
 
 
 @pytest.mark.parametrize(

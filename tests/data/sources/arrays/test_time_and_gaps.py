@@ -278,22 +278,22 @@ def test_a_reward_in_the_rows_that_are_left_out_is_said(tmp_path):
         assert any("most of the reward stands in the 2 rows" in one for one in said) == expected
 
 
-def test_next_observations_across_every_end_are_said(tmp_path):
-    nan = float("nan")
-    for after, expected in (
-        ([1.0, 2, 3, 4, 5, 6], True),
-        ([1.0, 2, 9, 4, 5, 6], False),
-        ([1.0, 2, nan, 4, 5, nan], False),
-    ):
-        log = _LOG | {"s2": after, "day": ["a"] * 2 + ["b"] + ["c"] * 3}
-        if not expected:
-            log["day"] = _LOG["day"]
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            source = _source(tmp_path, log, missing="previous", next_observations="s2")
-            list(source.episodes())
-        said = [str(one.message) for one in caught]
-        assert any("is the first observation of the next episode" in x for x in said) == expected
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ([1.0, 2, 3, 4, 5, 6], True),  # shift(-1), without groupby
+        ([1.0, 9, 3, 9, 5, 9], False),
+        ([1.0, float("nan"), 3, float("nan"), 5, float("nan")], False),
+    ],
+)
+def test_next_observations_across_every_end_are_said(tmp_path, after, said):
+    log = _LOG | {"s2": after, "day": ["a", "a", "b", "b", "c", "c"]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        source = _source(tmp_path, log, missing="previous", next_observations="s2")
+        assert len(list(source.episodes())) == 3
+    found = [str(one.message) for one in caught]
+    assert any("is the first observation of the next episode" in one for one in found) == said
 
 
 def test_numbers_that_single_precision_cannot_tell_apart_are_said(tmp_path):

@@ -16,8 +16,6 @@ from ivr.errors import UserError
 
 _DELIMITERS = ",;\t|"
 _PIECE = 1 << 20
-_HUNDREDS = 100
-"""Where whole numbers reach this, others may be thousands."""
 _PER_BYTE = 4
 """Bytes in memory for a byte of text, as in "0,"."""
 
@@ -84,7 +82,7 @@ class CsvFile:
             numbers_of = [pc.filter(table[name], kind) for kind in (whole, grouped)]
             (least, greatest), (low, high) = (pc.min_max(x).as_py().values() for x in numbers_of)
             # 982 and 1.003; but 20, 21 and 20.125 are measured in eighths, and 100 ends 80.125.
-            goes_on = greatest >= _HUNDREDS and 1000 * low <= 10 * greatest
+            goes_on = 1000 * low <= 10 * greatest
             if goes_on and (high < least or low > greatest):
                 row = pc.index(grouped, True).as_py()
                 raise UserError(
