@@ -50,14 +50,14 @@ class Evaluated:
     scores: list[Score]
     """One record for each member."""
     episodes: list[Episodes]
-    """Of each member."""
+    """What each member did in its episodes."""
     policy: InterruptiblePolicy
     started: float
     """On the clock of `time.perf_counter`."""
 
     @property
     def seconds(self) -> float:
-        """Since it started."""
+        """How long it has taken until now."""
         return time.perf_counter() - self.started
 
 
@@ -68,7 +68,7 @@ class Evaluator:
     pool: EnvironmentPool
     """Environments of the task."""
     episodes: int
-    """For each member."""
+    """How many each member plays."""
     seed: int
     """Of the episodes; the same start states every time, for every member."""
     clean: Batch
